@@ -1,0 +1,421 @@
+"""The backward pass.
+
+The value of a node flows forward once; its gradient flows back once, when it is complete. Nodes are
+numbered in the order they were made and every edge leads to a smaller number, so taking the largest
+number first (a heap, no recursion) visits each node after everything that uses it. That is the
+reverse topological order of ``value.py``, without sorting.
+
+Three things are done here, once, for every operation:
+
+* broadcasting is undone: a gradient larger than its edge is summed to the edge's shape;
+* casting is undone: a gradient takes on its edge's dtype;
+* gradients that meet are added, in place once the sum is a buffer that nobody else can see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from typing import Any
+
+from . import dtypes, graph
+from .backends import array_types, backend_of
+from .graph import Node, mode
+from .operation import Output, cast, op
+from .tensor import Tensor, current_node, new_tensor, storage_of
+
+__all__ = ["backward", "grad"]
+
+_FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+    "have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+# ---------------------------------------------------------------------------- broadcasting, and its undoing
+
+
+def _expand(xp, x, shape):
+    return xp.broadcast_to(x, shape)
+
+
+def _sum_to_size(xp, x, shape):
+    lead = x.ndim - len(shape)
+    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
+    small = xp.add.reduce(x, axes) if axes else x
+    return small if small.shape == shape else small.reshape(shape)
+
+
+expand_to = op(_expand, name="expand", view=True, x=lambda g, x_shape: sum_to(g, x_shape))
+sum_to = op(_sum_to_size, name="sum_to_size", grad_name="SumBackward1", x=lambda g, x_shape: expand_to(g, x_shape))
+
+
+def _alias(x):
+    return x[...]
+
+
+alias = op(_alias, name="alias", view=True, x=lambda g: g)
+
+
+# ---------------------------------------------------------------------------- the pass
+
+
+def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None = None) -> list:
+    """Propagate gradients from ``roots``, pairs of (node, gradient Tensor), to the leaves.
+
+    Args:
+        keep: leave what the nodes saved, for another pass.
+        create_graph: record the computation of the gradients.
+        targets: stop at these nodes and return what arrived (a list by the given positions, None
+            where nothing did) instead of accumulating into the leaves.
+    """
+    found: list[Any] = [None] * len(targets or ())
+    useful = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
+    pending: dict[int, list] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
+    queue: list[int] = []  # a heap of -seq
+    for node, gradient in roots:
+        _deliver(pending, queue, node, gradient if create_graph else gradient._array, False)
+
+    before = mode.recording
+    mode.recording = create_graph
+    try:
+        while queue:
+            node, g, ours = pending.pop(-heappop(queue))
+            if node.extra is not None:
+                g, ours = _arrive(node, g, ours)
+            if targets is not None and node in targets:
+                found[targets[node]] = g
+                continue
+            operation = node.op
+            if operation is None:
+                if targets is None:
+                    _accumulate(node, g, ours)
+                continue
+            if operation.__class__ is Output:
+                _collect(pending, queue, node, g)
+                continue
+            values, frees = _unpack(node, operation, create_graph)
+            if operation.backward is not None:
+                gradients = _joint(node, g, values, create_graph, useful)
+            else:
+                gradients = (
+                    None
+                    if edge is None or (useful is not None and edge not in useful)
+                    else rule.formula(g, *[values[i] for i in rule.needs])
+                    for edge, rule in zip(node.edges, operation.rules)  # noqa: B905 (hot)
+                )
+            for edge, gi in zip(node.edges, gradients):  # noqa: B905 (hot)
+                if gi is None or edge is None:
+                    continue
+                if graph.anomaly:
+                    _check_nan(node, gi)
+                # The gradient handed on unchanged stays ours for the first who gets it; a view of
+                # something is never ours; anything else a formula returns is a fresh buffer.
+                if gi is g:
+                    mine, ours = ours, False
+                else:
+                    mine = not create_graph and gi.base is None and operation.fresh
+                _deliver(pending, queue, edge, gi, mine)
+            if frees and not keep:
+                node.saved = None
+    finally:
+        mode.recording = before
+    return found
+
+
+def _deliver(pending: dict, queue: list, edge: Node, g, ours: bool) -> None:
+    """Add ``g`` to what has arrived at ``edge``, in the edge's shape and dtype."""
+    array = g._array if isinstance(g, Tensor) else g
+    if array.shape != edge.shape:
+        g = sum_to(g, edge.shape)
+        ours = not isinstance(g, Tensor) and g.base is None
+    if array.dtype is not edge.dtype:
+        g = cast(g, edge.dtype)
+        ours = not isinstance(g, Tensor)
+    entry = pending.get(edge.seq)
+    if entry is None:
+        pending[edge.seq] = [edge, g, ours]
+        heappush(queue, -edge.seq)
+    elif entry[2]:
+        entry[1] += g
+    else:
+        entry[1] = entry[1] + g
+        entry[2] = not isinstance(g, Tensor)
+
+
+def _collect(pending: dict, queue: list, node: Node, g) -> None:
+    """The gradient of one of several outputs waits at the producer for the others."""
+    (producer,), (position, count) = node.edges, node.saved
+    entry = pending.get(producer.seq)
+    if entry is None:
+        entry = pending[producer.seq] = [producer, [None] * count, False]
+        heappush(queue, -producer.seq)
+    entry[1][position] = g
+
+
+def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
+    """What ``node`` saved, as arrays (as Tensors under ``create_graph``), unless it was written over."""
+    saved = node.saved
+    if saved is None:
+        raise RuntimeError(_FREED)
+    for i, stamp in zip(operation.checked, node.stamps):  # noqa: B905 (hot)
+        t = saved[i]
+        if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
+            raise RuntimeError(_overwritten(operation, t._array, t._storage.version, stamp))
+    if operation.saves_out and node.extra is not None:
+        storage = node.extra.out_storage
+        if storage is not None and storage.version:
+            raise RuntimeError(_overwritten(operation, node, storage.version, 0))
+    values, frees = [], False
+    for i, s in enumerate(saved):
+        if isinstance(s, Tensor):
+            frees = True
+            values.append(s if create_graph else s._array)
+        elif s.__class__ in array_types:
+            frees = True
+            is_output = create_graph and operation.saves[i] == "out"
+            values.append(new_tensor(s, node=node) if is_output else s)
+        else:
+            values.append(s)
+    return values, frees
+
+
+def _overwritten(operation, what, version: int, stamp: int) -> str:
+    return (
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{dtypes.of(what.dtype).legacy}Tensor {list(what.shape)}], needed by "
+        f"{operation.grad_name}, is at version {version}; expected version {stamp} instead. Hint: "
+        "enable anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
+    """The gradients of a fused operation: by its kernel, or through ``plain`` if they are recorded."""
+    operation = node.op
+    needs = tuple(e is not None and (useful is None or e in useful) for e in node.edges)
+    if not create_graph or operation.plain is None:
+        return operation.backward(g, needs, *[values[i] for i in operation.rules])
+    by_name = dict(zip(operation.saves, values, strict=True))
+    aliases = {
+        name: alias(by_name[name])
+        for name, need in zip(operation.inputs, needs, strict=True)
+        if need
+    }
+    result = operation.plain(*[aliases.get(p, by_name[p]) for p in operation.parameters])
+    found = iter(grad(result, list(aliases.values()), g, create_graph=True, allow_unused=True))
+    return [next(found) if need else None for need in needs]
+
+
+def _arrive(node: Node, g, ours: bool):
+    """Run the hooks on a complete gradient, and leave it with the tensor that retains it."""
+    extra = node.extra
+    if extra.hooks:
+        t = g if isinstance(g, Tensor) else new_tensor(g)
+        for hook in list(extra.hooks.values()):
+            replaced = hook(t)
+            if replaced is not None:
+                if not isinstance(replaced, Tensor):
+                    raise TypeError(f"a gradient hook must return a Tensor or None, not {type(replaced).__name__}")
+                if replaced.shape != node.shape:
+                    raise RuntimeError(
+                        f"hook has changed the size of value: expected {list(node.shape)}, got {list(replaced.shape)}"
+                    )
+                t = replaced
+        g, ours = (t if isinstance(g, Tensor) else t._array), False
+    if node.op is not None and extra.home is not None:
+        home = extra.home()
+        if home is not None:
+            home._grad = g if isinstance(g, Tensor) else new_tensor(g + 0)
+    return g, ours
+
+
+def _accumulate(node: Node, g, ours: bool) -> None:
+    """Add a complete gradient to the leaf's ``.grad`` (in place, where one is already there)."""
+    leaf = node.extra.home()
+    if leaf is None:
+        return
+    old = leaf._grad
+    if isinstance(g, Tensor):
+        leaf._grad = g if old is None else old + g
+    elif old is None:
+        if g.__class__ not in array_types:
+            g = backend_of(leaf._array).xp.asarray(g)
+        leaf._grad = new_tensor(g if ours else g.copy())
+    elif old._node is None and backend_of(old._array).is_writeable(old._array):
+        old._array += g
+        storage_of(old).version += 1
+    else:
+        leaf._grad = new_tensor(old._array + g)
+    if node.extra.after:
+        for hook in list(node.extra.after.values()):
+            hook(leaf)
+
+
+def _check_nan(node: Node, gi) -> None:
+    array = gi._array if isinstance(gi, Tensor) else gi
+    if (array != array).any():
+        place = "" if node.extra is None or node.extra.trace is None else node.extra.trace
+        raise RuntimeError(
+            f"Function '{node.op.grad_name}' returned nan values in its gradient. The forward "
+            f"operation was {node.op.name}()" + (f", called here:\n{place}" if place else "")
+        )
+
+
+def _ancestors_of(targets, roots) -> set[Node]:
+    """The nodes on some path from ``roots`` to ``targets``: the only ones worth visiting."""
+    users: dict[Node, list[Node]] = {}
+    stack, seen = list(roots), set(roots)
+    while stack:
+        node = stack.pop()
+        for edge in node.edges:
+            if edge is not None:
+                users.setdefault(edge, []).append(node)
+                if edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
+    useful, stack = set(targets), list(targets)
+    while stack:
+        for user in users.get(stack.pop(), ()):
+            if user not in useful:
+                useful.add(user)
+                stack.append(user)
+    return useful
+
+
+# ---------------------------------------------------------------------------- what users call
+
+
+def backward(
+    tensors,
+    grad_tensors=None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs=None,
+) -> None:
+    """Accumulate into ``.grad`` of every leaf the gradient of the sum of ``tensors``.
+
+    Args:
+        tensors: a Tensor or a sequence of them.
+        grad_tensors: the gradient of each; may be left out (None) for one-element tensors.
+        retain_graph: keep the graph for another pass (default: the value of ``create_graph``).
+        create_graph: record the backward pass, so that the gradients can be differentiated.
+        inputs: accumulate into these leaves only.
+
+    Raises:
+        RuntimeError: if a tensor has no graph, if a gradient is missing or of the wrong shape, if
+            the graph was freed, or if a saved value has been written over.
+    """
+    roots = _roots(tensors, grad_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        run(roots, keep, create_graph)
+        return
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs:
+        raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    targets = _targets(inputs)
+    found = run(roots, keep, create_graph, targets)
+    for t in inputs:
+        g = found[targets[current_node(t)]]
+        if g is not None:
+            extra = graph.Extra()
+            extra.home = lambda t=t: t
+            leaf = Node()
+            leaf.extra = extra
+            _accumulate(leaf, g, False)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of the sum of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
+
+    Returns a tuple with one Tensor per input (None, if ``allow_unused``, where an input was not
+    used; zeros with ``materialize_grads``).
+
+    Raises:
+        RuntimeError: as ``backward``; also if an input does not require grad or was not used.
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad(): is_grads_batched is not supported")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    roots = _roots(outputs, grad_outputs)
+    targets = _targets(inputs)
+    found = run(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets)
+    result = []
+    for t in inputs:
+        g = found[targets[current_node(t)]]
+        if g is None and materialize_grads:
+            g = t._array * 0
+        if g is None:
+            if not allow_unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. "
+                    "Set allow_unused=True if this is the desired behavior."
+                )
+        elif not isinstance(g, Tensor):
+            g = new_tensor(backend_of(t._array).xp.array(g))
+        result.append(g)
+    return tuple(result)
+
+
+def _targets(inputs) -> dict[Node, int]:
+    targets: dict[Node, int] = {}
+    for t in inputs:
+        node = current_node(t)
+        if node is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        targets.setdefault(node, len(targets))
+    return targets
+
+
+def _roots(tensors, gradients) -> list:
+    """Pairs of (node, gradient), checked."""
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if gradients is None or isinstance(gradients, Tensor):
+        gradients = [gradients]
+    gradients = list(gradients)
+    if len(gradients) == 1 and gradients[0] is None:
+        gradients = [None] * len(tensors)
+    if len(gradients) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    roots = []
+    for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
+        node = current_node(t)
+        if node is None:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+        if g is None:
+            if t._array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            g = new_tensor(backend_of(t._array).xp.ones(t._array.shape, t._array.dtype))
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+        elif g._array.shape != t._array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
+            )
+        roots.append((node, g))
+    return roots
+
+
+def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
+    backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+_backward_method.__name__ = "backward"
+Tensor.backward = _backward_method

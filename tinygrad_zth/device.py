@@ -1,0 +1,63 @@
+"""Where a tensor lives: ``torch.device("cpu")``, ``torch.device("cuda:1")``."""
+
+from __future__ import annotations
+
+__all__ = ["device"]
+
+_KNOWN = ("cpu", "cuda")
+
+
+class device:
+    """A device type and, for CUDA, an index. Equal devices compare and hash equal.
+
+    Args:
+        type: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, another ``device``, or (as in PyTorch) an integer,
+            which is a CUDA index.
+        index: the device's index, when ``type`` does not carry one.
+
+    Raises:
+        RuntimeError: for an unknown device string, as PyTorch does.
+    """
+
+    __slots__ = ("index", "type")
+    type: str
+    index: int | None
+
+    def __init__(self, type: str | int | device, index: int | None = None):
+        if isinstance(type, device):
+            self.type, self.index = type.type, type.index
+            return
+        if isinstance(type, int):
+            type, index = "cuda", type
+        kind, colon, number = str(type).partition(":")
+        if kind not in _KNOWN:
+            raise RuntimeError(
+                f"Expected one of {', '.join(_KNOWN)} device type at start of device string: {type}"
+            )
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+            if not number.isdecimal() or (len(number) > 1 and number[0] == "0"):
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError(f"Device index must not be negative: {index}")
+        self.type, self.index = kind, index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}'" + (f", index={self.index})" if self.index is not None else ")")
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __reduce__(self):
+        return (device, (str(self),))
+
+
+CPU = device("cpu")

@@ -1,0 +1,307 @@
+"""Cross-entropy of logits against class indices or class probabilities: forward and backward.
+
+loss = -sum_c t_c w_c log softmax(x)_c. Against indices the log-probabilities are never written
+out: the forward needs one exp of the logits, their row sums and the target's own logit, and keeps
+the exponentials, which the backward scales into p - t. Smoothing follows Szegedy et al., Rethinking
+the Inception Architecture (2016), section 7; the denominators of `mean` follow PyTorch: the weights
+of the targets that count for indices, the number of rows for probabilities.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_zth.backends.parallel import run_blocks
+from tinygrad_zth.fused.rows import widened
+from tinygrad_zth.fused.softmax import exp_rows, log_normaliser
+
+__all__ = [
+    "SavedIndices",
+    "SavedProbabilities",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "cross_entropy_probabilities_backward",
+    "cross_entropy_probabilities_forward",
+]
+
+_PASS_NS = 0.1
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+class SavedIndices(NamedTuple):
+    """What the backward of the index form needs."""
+
+    e: np.ndarray  # (rows, C): exp(logits - shift)
+    sums: np.ndarray  # (rows,): its row sums
+    index: np.ndarray  # (rows,): class indices, 0 where ignored
+    counted: np.ndarray | None  # (rows,) bool, False where ignored; None: all count
+    weight: np.ndarray | None  # (C,), in the dtype of e
+    denominator: float
+    label_smoothing: float
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+class SavedProbabilities(NamedTuple):
+    """What the backward of the probability form needs."""
+
+    log_p: np.ndarray  # (rows, C)
+    target: np.ndarray  # (rows, C): the targets, smoothed and weighted
+    weight: np.ndarray | None
+    denominator: float
+    label_smoothing: float
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    target_dtype: np.dtype
+
+
+def cross_entropy_forward(
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[np.ndarray, SavedIndices]:
+    """Loss of logits against class indices, and what the backward needs.
+
+    x: `(C,)`, `(N, C)` or `(N, C, d1, …)`, floating. target: `()`, `(N,)` or `(N, d1, …)`, integer.
+    weight: `(C,)` or None. The loss has the dtype of `x`; shape of `target` for "none", else 0-d.
+    Rows whose target is `ignore_index` count for nothing; "mean" over none at all is NaN.
+
+    Raises IndexError for a target outside 0 … C-1, ValueError or RuntimeError for shapes that do
+    not match.
+    """
+    _check(x, weight, label_smoothing, reduction)
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if target.shape != shape:
+        if x.ndim > 1 and target.ndim and target.shape[0] != x.shape[0]:
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size "
+                f"({target.shape[0]})."
+            )
+        raise RuntimeError(
+            f"cross_entropy: expected target of shape {list(shape)} for logits of shape "
+            f"{list(x.shape)}, got {list(target.shape)}"
+        )
+    rows = _class_rows(widened(x))
+    count, classes = rows.shape
+    index, counted = _valid_indices(target.reshape(-1), classes, ignore_index)
+    if weight is not None:
+        weight = weight.astype(rows.dtype, copy=False)
+    if count:
+        e, sums, shift = exp_rows(rows)
+        high, low = log_normaliser(sums, shift)
+        with np.errstate(invalid="ignore"):
+            losses = (high - rows[np.arange(count), index]) + low
+    else:
+        e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, rows.dtype)
+    denominator = float(count)
+    if weight is not None:
+        row_weight = weight[index]
+        losses *= row_weight
+        if counted is not None:
+            row_weight *= counted
+        denominator = float(np.add.reduce(row_weight))
+    elif counted is not None:
+        denominator = float(np.count_nonzero(counted))
+    if label_smoothing and count:
+        losses *= 1.0 - label_smoothing
+        log_p = rows - high[:, None]
+        log_p -= low[:, None]
+        smooth = np.add.reduce(log_p, 1) if weight is None else log_p @ weight
+        smooth *= label_smoothing / classes
+        losses -= smooth
+    if counted is not None:
+        losses[~counted] = 0  # not a product: an ignored row may hold infinities
+    if reduction != "mean":
+        denominator = 1.0
+    saved = SavedIndices(
+        e, sums, index, counted, weight, denominator, label_smoothing, x.shape, x.dtype
+    )
+    return _reduced(losses, reduction, denominator, shape, x.dtype), saved
+
+
+def cross_entropy_backward(g: np.ndarray, saved: SavedIndices) -> np.ndarray:
+    """Gradient for the logits, their shape and dtype: (softmax - target) weighted, times `g`.
+
+    g: the loss's gradient, 0-d, or of the targets' shape for "none".
+    """
+    e, index, eps = saved.e, saved.index, saved.label_smoothing
+    count, classes = e.shape
+    if e.size == 0:
+        return np.zeros(saved.shape, saved.dtype)
+    with np.errstate(invalid="ignore", divide="ignore", under="ignore"):
+        g = _row_gradients(g, saved.denominator, count, e.dtype)
+        if saved.counted is not None:
+            g = np.where(saved.counted, g, 0)
+        hard = g if saved.weight is None else g * saved.weight[index]
+        soft = hard
+        if eps:
+            mean_weight = 1.0 if saved.weight is None else float(saved.weight.mean())
+            hard = hard * (1.0 - eps)
+            soft = hard + g * (eps * mean_weight)
+        scale = (soft / saved.sums)[:, None]
+        gx = np.empty_like(e)
+
+        def body(start: int, stop: int) -> None:
+            np.multiply(e[start:stop], scale[start:stop], out=gx[start:stop])
+
+        run_blocks(body, count, classes, _PASS_NS)
+        if eps:
+            part = g * (eps / classes)
+            gx -= part[:, None] if saved.weight is None else part[:, None] * saved.weight
+    gx[np.arange(count), index] -= hard
+    if saved.counted is not None:
+        gx[~saved.counted] = 0
+    return _from_class_rows(gx, saved.shape).astype(saved.dtype, copy=False)
+
+
+def cross_entropy_probabilities_forward(
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> tuple[np.ndarray, SavedProbabilities]:
+    """Loss of logits against class probabilities, and what the backward needs.
+
+    x and target: `(C,)`, `(N, C)` or `(N, C, d1, …)`, both floating and of one shape. weight: `(C,)`
+    or None. The loss has the dtype of `x`; shape of `x` without the class axis for "none", else 0-d.
+    "mean" divides by the number of rows. Raises RuntimeError for shapes that do not match.
+    """
+    _check(x, weight, label_smoothing, reduction)
+    if target.shape != x.shape:
+        raise RuntimeError(
+            f"cross_entropy: expected class probabilities of shape {list(x.shape)}, the logits', "
+            f"got {list(target.shape)}"
+        )
+    rows = _class_rows(widened(x))
+    count, classes = rows.shape
+    mass = _class_rows(target.astype(rows.dtype, copy=False))
+    if label_smoothing:
+        mass = mass * (1.0 - label_smoothing)
+        mass += label_smoothing / max(classes, 1)
+    if weight is not None:
+        weight = weight.astype(rows.dtype, copy=False)
+        mass = mass * weight
+    log_p = np.empty_like(rows)
+    if rows.size:
+        _, sums, shift = exp_rows(rows)
+        high, low = log_normaliser(sums, shift)
+        with np.errstate(invalid="ignore"):
+            np.subtract(rows, high[:, None], out=log_p)
+            np.subtract(log_p, low[:, None], out=log_p)
+    with np.errstate(invalid="ignore"):
+        losses = -np.vecdot(log_p, mass)
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    denominator = float(count) if reduction == "mean" else 1.0
+    saved = SavedProbabilities(
+        log_p, mass, weight, denominator, label_smoothing, x.shape, x.dtype, target.dtype
+    )
+    return _reduced(losses, reduction, denominator, shape, x.dtype), saved
+
+
+def cross_entropy_probabilities_backward(
+    g: np.ndarray, saved: SavedProbabilities, needs: tuple[bool, bool] = (True, True)
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Gradients for the logits and for the target, each None unless `needs` says otherwise."""
+    log_p, mass = saved.log_p, saved.target
+    if log_p.size == 0:
+        return (
+            np.zeros(saved.shape, saved.dtype) if needs[0] else None,
+            np.zeros(saved.shape, saved.target_dtype) if needs[1] else None,
+        )
+    g = _row_gradients(g, saved.denominator, len(log_p), log_p.dtype)
+    gx = g_target = None
+    with np.errstate(invalid="ignore", under="ignore"):
+        if needs[0]:
+            gx = np.exp(log_p)
+            gx *= np.add.reduce(mass, 1)[:, None]
+            gx -= mass
+            gx *= g[:, None]
+            gx = _from_class_rows(gx, saved.shape).astype(saved.dtype, copy=False)
+        if needs[1]:
+            g_target = log_p * (g * (saved.label_smoothing - 1.0))[:, None]
+            if saved.weight is not None:
+                g_target *= saved.weight
+            g_target = _from_class_rows(g_target, saved.shape).astype(
+                saved.target_dtype, copy=False
+            )
+    return gx, g_target
+
+
+def _check(
+    x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, reduction: str
+) -> None:
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(
+            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+        )
+    if x.ndim < 1:
+        raise RuntimeError(f"cross_entropy: expected logits (C,) or (N, C, …), got shape {x.shape}")
+    classes = x.shape[1 if x.ndim > 1 else 0]
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            "cross_entropy: weight tensor should be defined either for all "
+            f"{classes} classes or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
+
+
+def _class_rows(x: np.ndarray) -> np.ndarray:
+    """`(N, C, d1, …)` or `(C,)` as a contiguous matrix `(rows, C)`."""
+    if x.ndim > 2:
+        x = np.moveaxis(x, 1, -1)
+    classes = x.shape[-1]
+    count = x.size // classes if classes else 0
+    return np.ascontiguousarray(x.reshape(count, classes))
+
+
+def _from_class_rows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `_class_rows` for an array of `shape`, as a view."""
+    if len(shape) <= 2:
+        return rows.reshape(shape)
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
+def _valid_indices(
+    index: np.ndarray, classes: int, ignore_index: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class indices fit to index with, 0 where ignored, and which rows count (None: all do)."""
+    index = np.ascontiguousarray(index, np.intp)
+    if index.size == 0:
+        return index, None
+    # Seen as unsigned, a negative index is too large as well: one comparison finds both.
+    inside = np.maximum.reduce(index.view(np.uintp)) < classes
+    if inside and not 0 <= ignore_index < classes:
+        return index, None
+    counted = index != ignore_index
+    if inside:
+        return index, None if np.logical_and.reduce(counted) else counted
+    wrong = index[counted & ((index < 0) | (index >= classes))]
+    if wrong.size:
+        raise IndexError(f"Target {wrong[0]} is out of bounds.")
+    return np.where(counted, index, 0), counted
+
+
+def _reduced(
+    losses: np.ndarray, reduction: str, denominator: float, shape: tuple[int, ...], dtype: np.dtype
+) -> np.ndarray:
+    if reduction == "none":
+        return losses.reshape(shape).astype(dtype, copy=False)
+    total = np.add.reduce(losses)
+    if reduction == "mean":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = total / total.dtype.type(denominator)
+    return np.asarray(total, dtype)
+
+
+def _row_gradients(g: np.ndarray, denominator: float, count: int, dtype: np.dtype) -> np.ndarray:
+    """The loss's gradient for each row, `(count,)`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scaled = np.asarray(g, dtype).reshape(-1) / dtype.type(denominator)
+    return scaled if scaled.shape == (count,) else np.full(count, scaled[0], dtype)

@@ -1,0 +1,66 @@
+"""What the row-wise kernels share: the dtype they compute in, and arrays seen as rows.
+
+float16 is computed in float32 and rounded once at the end, as PyTorch's CPU kernels do; float32
+and float64 stay what they are. A reduction along an axis is a reduction along the rows of an
+`(outer, n, inner)` window on the array; where `inner` is 1, of a matrix.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+__all__ = ["LARGEST_PLAIN_EXPONENT", "as_slabs", "ones", "row_sums", "widened", "within"]
+
+LARGEST_PLAIN_EXPONENT = {"f": 64.0, "d": 500.0}
+"""Up to this size, exp(x) needs no maximum subtracted: neither exp(-x) nor a sum of 10^9 values of
+exp(x) leaves the normal range (float32: 1e-38 to 3e38, exp(64) = 6e27), so every quotient that is
+itself in range comes out with full precision. Keyed by dtype.char."""
+
+_ones: dict[tuple[str, int], np.ndarray] = {}
+
+
+def ones(n: int, dtype: np.dtype) -> np.ndarray:
+    """A read-only vector of ones: a sum over rows or columns is a gemv with it."""
+    key = (dtype.char, n)
+    found = _ones.get(key)
+    if found is None:
+        if n > 65536:
+            return np.ones(n, dtype)
+        if len(_ones) >= 64:
+            _ones.clear()
+        found = np.ones(n, dtype)
+        found.flags.writeable = False
+        _ones[key] = found
+    return found
+
+
+def widened(x: np.ndarray) -> np.ndarray:
+    """`x` in the dtype it is computed in: float32 for float16, otherwise unchanged."""
+    return x.astype(np.float32) if x.dtype.char == "e" else x
+
+
+def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
+    """`x` as `(outer, n, inner)`, contiguous, with `n` the length of `axis`.
+
+    A view where the layout allows one, otherwise a copy. A 0-d array is one row of one element.
+    """
+    shape = x.shape
+    if not shape:
+        return x.reshape(1, 1, 1)
+    axis %= len(shape)
+    if shape[axis] == 0 or x.size == 0:
+        return x.reshape(math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
+    slabs = x.reshape(math.prod(shape[:axis]), shape[axis], -1)
+    return slabs if slabs.flags.c_contiguous else np.ascontiguousarray(slabs)
+
+
+def within(x: np.ndarray, bound: float) -> bool:
+    """Whether every element of the non-empty `x` is finite and strictly between ±`bound`."""
+    return bool(np.maximum.reduce(x, None) < bound and np.minimum.reduce(x, None) > -bound)
+
+
+def row_sums(x: np.ndarray) -> np.ndarray:
+    """The sum of each row of a contiguous matrix, shape `(rows,)`."""
+    return x @ ones(x.shape[1], x.dtype)

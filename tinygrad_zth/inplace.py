@@ -1,0 +1,188 @@
+"""Writing in place: safe, or refused.
+
+A write goes to memory that other tensors may look at, so three things happen, here and nowhere else:
+
+* the version that all windows on the memory share is raised; whoever saved the old value for a
+  backward pass finds out when it is needed (``autograd._unpack``);
+* the tensor written to gets the node of what was written: it *is* that value now;
+* if it is a view, its base gets a node that says "the old base, except for this window, which is the
+  new value" (:data:`overwrite`), and every view of the base renews its own node from there when it is
+  next asked for (``tensor.renewed_node``). So ``x[:, 0] = 0`` and ``h[1].relu_()`` are differentiable,
+  for the base and for all its views.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from .backends import backend_of
+from .dtypes import can_cast, of
+from .graph import mode
+from .operation import cast, op, record
+from .tensor import Tensor, current_node, replay, storage_of
+
+__all__ = ["overwrite", "twin", "write", "write_out", "write_result"]
+
+
+def _set_window(array, path, value) -> None:
+    """Write ``value`` into the window of ``array`` that ``path`` leads to."""
+    if not path:
+        array[...] = value
+        return
+    *before, (last, arguments) = path
+    array = replay(array, before)
+    if last.op.name == "index":  # an advanced index reads a copy: it is written by the index itself
+        array[arguments[0]] = value
+    else:
+        last(array, *arguments)[...] = value
+
+
+def _zero_window(x, path):
+    whole = x.copy()
+    _set_window(whole, path, 0)
+    return whole
+
+
+def _overwrite(x, value, path):
+    whole = x.copy()
+    _set_window(whole, path, value)
+    return whole
+
+
+zero_window = op(_zero_window, x=lambda g, path: zero_window(g, path))
+overwrite = op(
+    _overwrite,
+    grad_name="CopySlices",
+    x=lambda g, path: zero_window(g, path),
+    value=lambda g, path: replay(g, path),
+)
+
+
+def check_writeable(t: Tensor, name: str) -> None:
+    """Raise RuntimeError where PyTorch refuses an in-place operation."""
+    if mode.recording:
+        node = current_node(t)
+        if node is not None and node.op is None:
+            raise RuntimeError(
+                f"{name}: a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        if t._view is not None:
+            base = current_node(t._view[0])
+            if base is not None and base.op is None:
+                raise RuntimeError(
+                    f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
+                )
+    if not backend_of(t._array).is_writeable(t._array):
+        raise RuntimeError(
+            f"{name}: unsupported operation: more than one element of the written-to tensor refers to "
+            "a single memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def write(t: Tensor, value, path: tuple = (), name: str = "copy_") -> Tensor:
+    """Write ``value`` (a Tensor or a number, broadcast and cast) into the window ``path`` of ``t``.
+
+    Returns ``t``. Raises RuntimeError for a leaf that requires grad, or overlapping memory.
+    """
+    check_writeable(t, name)
+    t_node = current_node(t)
+    source = current_node(value) if isinstance(value, Tensor) else None
+    base = None if t._view is None else t._view[0]
+    base_node = None if base is None else current_node(base)
+    _set_window(t._array, path, value._array if isinstance(value, Tensor) else value)
+    storage_of(t).version += 1
+    if mode.recording and (t_node is not None or source is not None):
+        if base is None:
+            record(t, overwrite.op, (t_node, source), (path,))
+        else:
+            record(base, overwrite.op, (base_node, source), (t._view[1] + path,))
+    return t
+
+
+def write_result(t: Tensor, result: Tensor, name: str) -> Tensor:
+    """Make ``t``, in place, what the operation ``name`` computed from it. Returns ``t``.
+
+    Raises RuntimeError if the result's shape is not ``t``'s, or its dtype is of a higher category.
+    """
+    check_writeable(t, name)
+    here, new = t._array, result._array
+    if new.shape != here.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(here.shape)} doesn't match the broadcast shape {list(new.shape)}"
+        )
+    if new.dtype is not here.dtype:
+        if not can_cast(of(new.dtype), of(here.dtype)):
+            raise RuntimeError(
+                f"{name}: result type {of(new.dtype).legacy} can't be cast to the desired output type "
+                f"{of(here.dtype).legacy}"
+            )
+        result = cast(result, here.dtype)
+    if t._view is not None or current_node(result) is None:
+        return write(t, result, (), name)
+    here[...] = result._array
+    storage_of(t).version += 1
+    t._node = result._node
+    return t
+
+
+def twin(apply):
+    """The in-place method of an operation: ``add`` -> ``add_``."""
+    operation = apply.op
+    name = operation.name + "_"
+    is_ufunc = isinstance(operation.forward, np.ufunc)
+
+    def method(self, *operands, **options):
+        if is_ufunc and not options and not (mode.recording and _tracked(self, operands)):
+            arrays = [x._array if isinstance(x, Tensor) else x for x in operands]
+            here = self._array
+            if here.dtype.kind == "f" and all(
+                x.dtype is here.dtype and x.ndim <= here.ndim if hasattr(x, "dtype") else x.__class__ in (int, float)
+                for x in arrays
+            ):
+                check_writeable(self, name)
+                try:
+                    operation.kernels[here.__class__](here, *arrays, out=here)
+                except ValueError:
+                    pass  # shapes that do not fit: the general way says it in PyTorch's words
+                else:
+                    storage_of(self).version += 1
+                    return self
+        check_writeable(self, name)
+        return write_result(self, apply(self, *operands, **options), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of ``{operation.name}``; returns the tensor itself."
+    return method
+
+
+def _tracked(t: Tensor, operands) -> bool:
+    return current_node(t) is not None or any(
+        isinstance(x, Tensor) and current_node(x) is not None for x in operands
+    )
+
+
+def write_out(out: Tensor, result: Tensor, name: str) -> Tensor:
+    """``out=``: store a result in a tensor of the user's, which takes on the result's shape.
+
+    Raises RuntimeError if gradients were asked for, or for a dtype of a lower category.
+    """
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.recording and (current_node(result) is not None or current_node(out) is not None):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    if out._array.shape != result._array.shape:
+        if out._array.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, "
+                f"which does not match the required output shape {list(result.shape)}.",
+                UserWarning,
+                stacklevel=3,
+            )
+        out._array = backend_of(out._array).xp.empty(result._array.shape, out._array.dtype)
+        out._storage = out._view = None
+    return write_result(out, result, name)

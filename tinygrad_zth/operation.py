@@ -1,0 +1,429 @@
+"""An operation is one entry: its forward, and beside it the gradient formula of each input.
+
+    exp = op(np.exp, x=lambda g, out: g * out)
+    mul = op(np.multiply, x=lambda g, y: g * y, y=lambda g, x: g * x)
+    tril = op(_tril, x=lambda g, diagonal: tril(g, diagonal))        # _tril(xp, x, diagonal)
+
+The kernel (``forward``) is a NumPy function, or a Python function of arrays whose first parameter
+may be ``xp``, the arrays' own namespace. Its parameters name the inputs. A keyword of the entry with
+an input's name is that input's gradient formula: a function of ``g``, the incoming gradient, and of
+whatever it asks for by name, which is then kept for the backward pass, and nothing else is:
+
+    x, y, ...          an input (or a plain argument) of the forward, by its own name
+    out                the result
+    x_shape            only the shape of an input
+    an extra's name    something the kernel returned beside the result (``extras=("rstd",)``)
+
+A formula returns the gradient as if nothing had been broadcast or cast: the engine undoes both
+(``autograd.py``). In a normal backward it is given arrays; under ``create_graph=True``, Tensors.
+So it is written with operators and with other operations, which take either, and every primitive
+has gradients of all orders from the one formula.
+
+A fused operation gives one ``backward`` for all its inputs in place of formulas,
+``backward(g, needs, ...)``, which returns a gradient (or None) per differentiable input and only
+ever sees arrays; ``plain``, the same operation composed of primitives, is its specification and
+what ``create_graph`` differentiates. Its differentiable inputs are named by ``inputs``.
+
+``op`` writes out the function that applies the operation (see ``_TEMPLATE``): one straight line of
+code without loops over arguments, since its microseconds are paid at every call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Callable
+
+import numpy as np
+
+from . import graph
+from .backends import Kernels, array_types, backend_of
+from .dtypes import get_default_dtype, of, of_number, result_of
+from .graph import Node, mode, remember_place, tick
+from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
+
+__all__ = ["OPERATIONS", "Operation", "as_tensor", "op", "promoted"]
+
+OPERATIONS: dict[str, Operation] = {}  # every entry, by name; the property suite walks it
+
+
+class Output:
+    """Stands in a graph for one of several results: ``edges`` is the producer, ``saved`` its place."""
+
+    __slots__ = ("grad_name", "name")
+    saves_out = False
+
+    def __init__(self, name: str, grad_name: str):
+        self.name, self.grad_name = name, grad_name
+
+
+class Rule:
+    """How the gradient of one input is computed: a formula, and where in ``saved`` it finds its needs."""
+
+    __slots__ = ("formula", "input", "needs")
+
+    def __init__(self, input: str, formula: Callable, needs: tuple[int, ...]):
+        self.input, self.formula, self.needs = input, formula, needs
+
+
+class Operation:
+    """What the engine knows of an operation.
+
+    Attributes:
+        name: as in the table; ``grad_name`` is what PyTorch prints, e.g. ``MulBackward0``.
+        kernels: forward, by array type.
+        inputs: names of the differentiable inputs, in order.
+        rules: one Rule per input, for an operation with formulas.
+        backward, plain: for a fused operation; else None.
+        saves: names of what is saved, in order; ``checked`` are the positions of those whose
+            version is compared before use, ``saves_out`` whether the result is among them.
+        view: whether the result is a window on the first input's memory.
+        fresh: whether the gradients it returns (views aside) are buffers that nobody else holds.
+        apply: the function that users call.
+    """
+
+    __slots__ = (
+        "apply", "backward", "checked", "forward", "fresh", "grad_name", "inputs", "kernels", "name",
+        "parameters", "plain", "rules", "saves", "saves_out", "view", "wanted",
+    )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+
+def op(
+    forward: Callable,
+    *,
+    name: str | None = None,
+    grad_name: str | None = None,
+    promote: str | None = None,
+    view: bool = False,
+    extras: tuple[str, ...] = (),
+    tensors: tuple[str, ...] = (),
+    inputs: tuple[str, ...] = (),
+    backward: Callable | None = None,
+    plain: Callable | None = None,
+    kernels: dict[str, Callable] | None = None,
+    **formulas: Callable,
+) -> Callable:
+    """Define an operation and return the function that applies it to Tensors (or to raw arrays).
+
+    Args:
+        forward: the kernel; see the module's docstring.
+        name: default, the kernel's own.
+        grad_name: default, the name in camel case with ``Backward0``.
+        promote: None; "same": operands are brought to one dtype by PyTorch's rules, numbers stay
+            weak; "float": also, integers become the default floating type. Such operations take
+            ``(input[, other], *, out=None)``.
+        view: the result shares the first input's memory.
+        extras: names of what the kernel returns after the result.
+        tensors: inputs that may be Tensors but have no gradient (indices, masks).
+        inputs: for a fused operation, its differentiable inputs.
+        kernels: kernels for other backends, by backend name.
+    """
+    self = Operation()
+    self.name = name or forward.__name__.strip("_")
+    self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
+    self.forward, self.backward, self.plain, self.view = forward, backward, plain, view
+    self.fresh = True
+    self.kernels = Kernels(forward, kernels)
+    self.parameters = _parameters(forward)
+    self.inputs = tuple(inputs) or tuple(p for p in self.parameters if p in formulas)
+    unknown = set(formulas) - set(self.parameters)
+    if unknown:
+        raise TypeError(f"{self.name}: no input named {sorted(unknown)} in {self.parameters}")
+
+    # What is saved: what some formula asks for. For a fused operation also all of its inputs, from
+    # which `plain` can be differentiated again.
+    if backward is not None:
+        self.wanted = {p: tuple(inspect.signature(backward).parameters)[2:] for p in self.inputs}
+        asked = list(dict.fromkeys([*next(iter(self.wanted.values())), *self.parameters]))
+    else:
+        self.wanted = {p: tuple(inspect.signature(f).parameters)[1:] for p, f in formulas.items()}
+        asked = list(dict.fromkeys(n for p in self.inputs for n in self.wanted[p]))
+    self.saves = tuple(asked)
+    self.saves_out = "out" in asked
+    needed = {n for names in self.wanted.values() for n in names}
+    tensor_like = (*self.inputs, *tensors)
+    self.checked = tuple(i for i, n in enumerate(asked) if n in tensor_like and n in needed)
+    if backward is not None:
+        self.rules = tuple(asked.index(n) for n in next(iter(self.wanted.values())))
+    else:
+        self.rules = tuple(
+            Rule(p, formulas[p], tuple(asked.index(n) for n in self.wanted[p])) for p in self.inputs
+        )
+    self.apply = _write_out(self, promote, extras, tensor_like)
+    self.apply.op = self
+    OPERATIONS[self.name] = self
+    return self.apply
+
+
+def _parameters(forward) -> tuple[str, ...]:
+    if isinstance(forward, np.ufunc):
+        return ("x", "y", "z")[: forward.nin]
+    names = tuple(inspect.signature(forward).parameters)
+    return names[1:] if names[:1] == ("xp",) else names
+
+
+# ---------------------------------------------------------------------------- the written-out function
+
+_INPUT = """\
+    if isinstance({p}, Tensor):
+        {p}_array = {p}._array
+        {p}_node = {p}._node if {p}._view is None else current_node({p})
+    else:
+        {p}_array = {p}
+        {p}_node = None
+"""
+
+_TEMPLATE = """\
+def {name}({signature}):
+{unwrap}\
+    {results} = kernels[{first}.__class__]({arrays})
+{raw}\
+    if r.__class__ not in array_types:
+        r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
+    t = new(Tensor)
+    t._array = r
+    t._grad = None
+{window}\
+{record}\
+    return t
+"""
+
+_RAW = """\
+    if {all_raw}:
+        return r
+"""
+
+_RECORD = """\
+    if {no_node} or not mode.recording:
+        t._node = None
+        return t
+    n = t._node = new(Node)
+    n.op = op
+    n.edges = ({edges})
+    n.saved = ({saved})
+    n.stamps = ({stamps})
+    n.shape = r.shape
+    n.dtype = r.dtype
+    n.seq = tick()
+    n.extra = None
+    if graph.anomaly:
+        remember_place(n)
+"""
+
+_WINDOW = """\
+    s = t._storage = {p}._storage or storage_of({p})
+    v = {p}._view
+    step = ((apply, ({arguments})),)
+    t._view = ({p}, step, s.version) if v is None else (v[0], v[1] + step, s.version)
+"""
+
+
+def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Callable:
+    """The function that applies ``self``, from the template."""
+    names = dict(zip(self.parameters, ("input", "other"), strict=False)) if promote else {}
+    called = {p: names.get(p, p) for p in self.parameters}  # a parameter's name in the signature
+    ins = [called[p] for p in self.inputs]
+    able = [called[p] for p in self.parameters if p in tensor_like or promote]
+    able = able or [called[self.parameters[0]]]
+    arrays = [f"{p}_array" if p in able else p for p in called.values()]
+    signature = ", ".join(called.values())
+
+    if promote:
+        unwrap = _promotion(promote, able)
+        signature += ", *, out=None"
+    else:
+        unwrap = "".join(_INPUT.format(p=p) for p in able)
+
+    record = "    t._node = None\n"
+    if ins:
+        tracked = [f"{p}_node" for p in ins]
+        saved = []
+        for n in self.saves:
+            users = [called[p] for p in self.inputs if n in self.wanted[p]]
+            value = {"out": "r"}.get(n) or (f"{called[n[:-6]]}_array.shape" if n[-6:] == "_shape" else called.get(n, n))
+            if users and len(users) < len(ins) and n in tensor_like:
+                value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
+            saved.append(value)
+        stamps = [called[self.saves[i]] for i in self.checked]
+        record = _RECORD.format(
+            no_node="(" + " and ".join(f"{n} is None" for n in tracked) + ")",
+            edges=_tuple(tracked),
+            saved=_tuple(saved),
+            stamps=_tuple(
+                [f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]
+            ),
+        )
+    if self.view:
+        window = _WINDOW.format(p=able[0], arguments=_tuple(list(called.values())[1:]))
+    else:
+        window = "    t._view = t._storage = None\n"
+    text = _TEMPLATE.format(
+        name=self.name,
+        signature=signature,
+        unwrap=unwrap,
+        results=", ".join(("r", *extras)),
+        first="array" if promote and len(able) == 2 else f"{able[0]}_array",
+        arrays=", ".join(arrays),
+        raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
+        window=window,
+        record=record,
+    )
+    namespace = {
+        "__name__": __name__, "Node": Node, "Tensor": Tensor, "array_types": array_types, "asarray": np.asarray,
+        "current_node": current_node, "float32": np.dtype("float32"), "float64": np.dtype("float64"),
+        "int64": np.dtype("int64"),
+        "graph": graph, "kernels": self.kernels, "mode": mode, "new": object.__new__, "op": self,
+        "promoted": promoted, "raw_call": _raw_call, "remember_place": remember_place,
+        "storage_of": storage_of, "tick": tick, "write_out": _write_to,
+    }  # fmt: skip
+    filename = f"<operation {self.name}>"
+    exec(compile(text, filename, "exec"), namespace)
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    apply = namespace["apply"] = namespace[self.name]
+    apply.__module__ = __name__
+    return apply
+
+
+def _tuple(items: list[str]) -> str:
+    return ", ".join(items) + ("," if len(items) == 1 else "")
+
+
+# ---------------------------------------------------------------------------- dtypes
+
+_UNARY = """\
+    if isinstance(input, Tensor):
+        input_array = input._array
+        input_node = input._node if input._view is None else current_node(input)
+    else:
+        return raw_call(op, input)
+"""
+
+_UNARY_FLOAT = """\
+    if input_array.dtype.kind != "f":
+        return promoted(op, "float", input, None, out)
+"""
+
+_BINARY = """\
+    if isinstance(input, Tensor):
+        array = input_array = input._array
+        input_node = input._node if input._view is None else current_node(input)
+        if isinstance(other, Tensor):
+            other_array = other._array
+            other_node = other._node if other._view is None else current_node(other)
+            if array.dtype is not other_array.dtype:
+                return promoted(op, {promote!r}, input, other, out)
+            number = None
+        else:
+            number = other_array = other
+            other_node = None
+    elif isinstance(other, Tensor):
+        number = input_array = input
+        input_node = None
+        array = other_array = other._array
+        other_node = other._node if other._view is None else current_node(other)
+    else:
+        return raw_call(op, input, other)
+    if number is not None:  # a Python number takes on the tensor's dtype, if that can hold it
+        c, d = number.__class__, array.dtype
+        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+            return promoted(op, {promote!r}, input, other, out)
+"""
+
+_OUT = """\
+    if out is not None:
+        return write_out(apply, out, {operands})
+"""
+
+_BINARY_FLOAT = """\
+    if array.dtype.kind != "f":
+        return promoted(op, "float", input, other, out)
+"""
+
+
+def _promotion(promote: str, able: list[str]) -> str:
+    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote)
+    if promote == "float":
+        text += _UNARY_FLOAT if len(able) == 1 else _BINARY_FLOAT
+    return text + _OUT.format(operands=", ".join(able))
+
+
+def promoted(operation: Operation, promote: str, input, other, out):
+    """Apply ``operation`` to operands brought to one dtype by PyTorch's rules (a cast is recorded)."""
+    operands = (input,) if len(operation.parameters) == 1 else (input, other)
+    first = next(t for t in operands if isinstance(t, Tensor))
+    kinds: tuple[list, list, list] = ([], [], [])
+    tensors = []
+    for t in operands:
+        if not isinstance(t, Tensor) and t.__class__ in array_types:
+            t = from_array(t)
+        if isinstance(t, Tensor):
+            kinds[0 if t._array.ndim else 1].append(of(t._array.dtype))
+        else:
+            try:
+                kinds[2].append(of_number(t))
+            except TypeError:
+                position = len(tensors) + 1
+                raise TypeError(
+                    f"{operation.name}(): argument {'input' if position == 1 else 'other'!r} (position {position}) "
+                    f"must be Tensor or number, not {type(t).__name__}"
+                ) from None
+        tensors.append(t)
+    kind = result_of(*kinds)
+    if promote == "float" and not kind.is_floating_point:
+        kind = get_default_dtype()
+    xp = backend_of(first._array).xp
+    same = [
+        _cast_to(t, kind.numpy)
+        if isinstance(t, Tensor)
+        else new_tensor(xp.asarray(t, None if abs(t) < 2**63 else object).astype(kind.numpy))
+        for t in tensors
+    ]
+    return operation.apply(*same, out=out)
+
+
+def _raw_call(operation: Operation, *operands):
+    """An operation on raw arrays gives a raw array: how gradient formulas compute."""
+    for x in operands:
+        if x.__class__ in array_types or isinstance(x, np.generic):
+            return operation.kernels[x.__class__](*operands)
+    raise TypeError(
+        f"{operation.name}(): argument 'input' (position 1) must be Tensor, not {type(operands[0]).__name__}"
+    )
+
+
+def _cast_to(t: Tensor, numpy_dtype) -> Tensor:
+    return t if t._array.dtype is numpy_dtype else cast(t, numpy_dtype)
+
+
+def as_tensor(x) -> Tensor:
+    """``x`` if it is a Tensor, else a new one over the array or number ``x``."""
+    return x if isinstance(x, Tensor) else from_array(np.asarray(x))
+
+
+def _write_to(apply, out: Tensor, *operands):
+    """``out=``: the result is written into ``out``."""
+    from .inplace import write_out
+
+    return write_out(out, apply(*operands), apply.op.name)
+
+
+def record(t: Tensor, operation: Operation, edges, saved, stamps=()) -> Node:
+    """Give ``t`` a node by hand, for what the template does not cover (lists of inputs, writes)."""
+    n = t._node = object.__new__(Node)
+    n.op, n.edges, n.saved, n.stamps = operation, edges, saved, stamps
+    n.shape, n.dtype = t._array.shape, t._array.dtype
+    n.seq, n.extra = tick(), None
+    if graph.anomaly:
+        remember_place(n)
+    return n
+
+
+# The one operation that the engine itself is in need of: dtypes are undone by casts.
+def _cast(x, dtype):
+    return x.astype(dtype)
+
+
+cast = op(_cast, name="to", grad_name="ToCopyBackward0", x=lambda g: g)

@@ -1,0 +1,76 @@
+"""Storage: what all windows on one buffer have in common.
+
+A Tensor is a window (shape, stride, offset) on a flat buffer. NumPy's strided arrays carry the
+window; the Storage carries the *version*, a count of the writes made through any window. It is
+created when somebody takes a view or writes: until then its version could only be 0, and the
+common operation does not pay for it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Storage", "UntypedStorage"]
+
+
+class Storage:
+    """The version that a buffer's windows share."""
+
+    __slots__ = ("version",)
+    version: int
+
+    def __init__(self) -> None:
+        self.version = 0
+
+
+def buffer_of(array):
+    """The array that owns ``array``'s memory: the end of its chain of bases."""
+    while True:
+        base = array.base
+        if base is None or not hasattr(base, "dtype"):
+            return array
+        array = base
+
+
+class UntypedStorage:
+    """``tensor.untyped_storage()``: the bytes under a tensor, shared by all its views."""
+
+    __slots__ = ("_array", "_buffer")
+
+    def __init__(self, array):
+        self._array = array
+        self._buffer = buffer_of(array)
+
+    def data_ptr(self) -> int:
+        """Address of the first byte."""
+        return data_ptr(self._buffer)
+
+    def nbytes(self) -> int:
+        """Bytes held, which may be more than any one view shows."""
+        return self._buffer.nbytes
+
+    size = __len__ = nbytes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and self._buffer is other._buffer
+
+    def __hash__(self) -> int:
+        return id(self._buffer)
+
+    def __repr__(self) -> str:
+        return f"torch.UntypedStorage of size {self.nbytes()}"
+
+
+def data_ptr(array) -> int:
+    """Address of ``array``'s first element (NumPy's or CuPy's)."""
+    interface = getattr(array, "__array_interface__", None) or array.__cuda_array_interface__
+    return interface["data"][0]
+
+
+def offset_of(array) -> int:
+    """``array``'s offset into its buffer, in elements."""
+    return (data_ptr(array) - data_ptr(buffer_of(array))) // array.itemsize
+
+
+def strides_of(array) -> tuple[int, ...]:
+    """``array``'s strides in elements; where a size is 0 or 1, what PyTorch would have put."""
+    item = array.itemsize
+    return tuple(s // item for s in array.strides)
