@@ -364,8 +364,8 @@ class Layer(Module):
     def __init__(self, nin: int, nout: int, nonlin: str | bool | None = "relu") -> None:
         self.neurons = [Neuron(nin, nonlin) for _ in range(nout)]
 
-    def __call__(self, x: Iterable[Value | float]) -> Value | list[Value]:
-        """The neurons' outputs; of a single neuron the Value itself."""
+    def __call__(self, x: Iterable[Value | float]) -> Any:
+        """The neurons' outputs, a list of Values; of a single neuron the Value itself."""
         x = [xi if isinstance(xi, Value) else Value(xi) for xi in x]
         out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
@@ -398,8 +398,8 @@ class MLP(Module):
         nonlins = [nonlin] * (len(nouts) - 1) + [nonlin_out]
         self.layers = [Layer(*shape) for shape in zip(widths, nouts, nonlins)]
 
-    def __call__(self, x: Iterable[Value | float]) -> Value | list[Value]:
-        """x of length `nin` to `nouts[-1]` Values; to a single Value where that is 1."""
+    def __call__(self, x: Iterable[Value | float]) -> Any:
+        """`nin` numbers to a list of `nouts[-1]` Values; to the Value itself where that is 1."""
         out: Any = x
         for layer in self.layers:
             out = layer([out] if isinstance(out, Value) else out)
@@ -484,12 +484,12 @@ class Dot:
                 bend = x1 - gap / 2  # from the input straight on, then over to this row
                 curve = f"{x1 - gap:.1f} {y0:.1f}C{bend:.1f} {y0:.1f} {bend:.1f} {y:.1f}"
                 arrows.append(_tag("path", d=f"M{x0:.1f} {y0:.1f}L{curve} {x1:.1f} {y:.1f}"))
-        canvas = f"0 0 {left[0] + width + gap:.0f} {max(middle) + 3 * line:.0f}"
+        right, bottom = left[0] + width + gap, max(middle) + 3 * line
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{canvas}" font-size="12" '
-            f'width="{canvas.split()[2]}" height="{canvas.split()[3]}" font-family="monospace">\n'
-            '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-            '<path d="M0 0L8 4L0 8z"/></marker>\n'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right:.0f} {bottom:.0f}" '
+            f'width="{right:.0f}" height="{bottom:.0f}" font-family="monospace" font-size="12">\n'
+            '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
+            'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>\n'
             + _group(arrows, 'fill="none" stroke="#555" marker-end="url(#tip)"')
             + _group(boxes, 'fill="#fff" stroke="#333"')
             + _group(words, 'text-anchor="middle"')
