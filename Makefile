@@ -1,0 +1,75 @@
+# Every target makes the virtual environment it needs (tools/venv.py); nothing has to be installed by hand.
+#   make gpt       train a character GPT and print what it writes
+#   make test      run the tests
+# Settings: VENV (the environment's folder), PYTHON (3.11 or newer), PYTEST_ARGS, GPT_TRAIN, GPT_SAMPLE, RUN.
+
+VENV ?= .venv
+
+# The first Python that is new enough; a pyenv shim or an old `python3` does not stop the search.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+endif
+
+ifeq ($(OS),Windows_NT)
+PY = "$(VENV)/Scripts/python"
+else
+PY = "$(VENV)/bin/python"
+endif
+
+# $(call venv,extras): an environment with these extras is there when the next line runs.
+venv = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+  echo "Python 3.11 or newer is needed, and $(or $(PYTHON),what python3 and python name) is not one." >&2; exit 1; }; \
+  "$(PYTHON)" tools/venv.py "$(VENV)" $(1)
+
+RUN ?= runs/gpt
+GPT_TRAIN ?= --preset tiny
+GPT_SAMPLE ?=
+PYTEST_ARGS ?=
+EXTRAS ?= test dev cli plot safetensors
+
+.PHONY: help venv gpt test lint format bench docs-test coverage clean
+
+help:
+	@sed -n '2,4p' Makefile
+	@echo '# Targets: gpt test lint format bench docs-test coverage venv clean'
+
+venv:
+	$(call venv,$(EXTRAS))
+
+gpt:
+	$(call venv,cli)
+	$(PY) -m models.gpt train $(GPT_TRAIN) --out "$(RUN)"
+	$(PY) -m models.gpt sample --out "$(RUN)" $(GPT_SAMPLE)
+
+# Both cores where pytest-xdist is there.
+test:
+	$(call venv,test)
+	@parallel=$$($(PY) -c 'from importlib.util import find_spec as f; print("-n auto" if f("xdist") else "")'); \
+	set -x; $(PY) -m pytest $$parallel $(PYTEST_ARGS)
+
+lint:
+	$(call venv,dev)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format:
+	$(call venv,dev)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench:
+	$(call venv,cli)
+	$(PY) -m benchmarks
+
+docs-test:
+	$(call venv,test)
+	$(PY) -m pytest tests/test_docs.py $(PYTEST_ARGS)
+
+coverage:
+	$(call venv,test)
+	$(PY) -m pytest --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+
+clean:
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
