@@ -63,7 +63,8 @@ def keep_freed_memory() -> bool:
         (_M_TRIM_THRESHOLD, _TRIM_THRESHOLD),
         (_M_TOP_PAD, _TOP_PAD),
     )
-    return all([libc.mallopt(what, value) == 1 for what, value in settings])
+    # Each is tried, whatever became of the one before.
+    return [libc.mallopt(what, value) for what, value in settings] == [1, 1, 1]
 
 
 def release_freed_memory() -> bool:

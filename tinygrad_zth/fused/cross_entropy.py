@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_zth.backends.parallel import run_blocks
-from tinygrad_zth.fused.rows import widened
-from tinygrad_zth.fused.softmax import exp_rows, log_normaliser
+from ..backends.parallel import run_blocks
+from .rows import widened
+from .softmax import exp_rows, log_normaliser
 
 __all__ = [
     "SavedIndices",
@@ -168,9 +168,9 @@ def cross_entropy_probabilities_forward(
 ) -> tuple[np.ndarray, SavedProbabilities]:
     """Loss of logits against class probabilities, and what the backward needs.
 
-    x and target: `(C,)`, `(N, C)` or `(N, C, d1, …)`, both floating and of one shape. weight: `(C,)`
-    or None. The loss has the dtype of `x`; shape of `x` without the class axis for "none", else 0-d.
-    "mean" divides by the number of rows. Raises RuntimeError for shapes that do not match.
+    x and target: `(C,)`, `(N, C)` or `(N, C, d1, …)`, both floating and of one shape. weight:
+    `(C,)` or None. The loss has the dtype of `x`; shape of `x` without the class axis for "none",
+    else 0-d. "mean" divides by the number of rows. Raises RuntimeError for shapes that do not match.
     """
     _check(x, weight, label_smoothing, reduction)
     if target.shape != x.shape:
@@ -239,9 +239,7 @@ def _check(
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if x.ndim < 1:
         raise RuntimeError(f"cross_entropy: expected logits (C,) or (N, C, …), got shape {x.shape}")
     classes = x.shape[1 if x.ndim > 1 else 0]

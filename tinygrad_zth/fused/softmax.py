@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_zth.backends.parallel import run_blocks
-from tinygrad_zth.fused.rows import LARGEST_PLAIN_EXPONENT, as_slabs, row_sums, widened, within
+from ..backends.parallel import run_blocks
+from .rows import LARGEST_PLAIN_EXPONENT, as_slabs, row_sums, widened, within
 
 __all__ = [
     "exp_rows",
