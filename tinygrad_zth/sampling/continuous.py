@@ -81,7 +81,7 @@ def uniform_(
 def normal_(
     out: np.ndarray, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
 ) -> np.ndarray:
-    """Normal with the given mean and standard deviation. See :mod:`tinygrad_zth.gaussian`.
+    """Normal with the given mean and standard deviation. See :mod:`.gaussian`.
 
     Raises:
         RuntimeError: if std is negative or nan.
@@ -158,6 +158,6 @@ def cauchy_(
 
     def values(source: Generator, n: int) -> np.ndarray:
         angles = math.pi * (source.uniform53(n) - 0.5)
-        return median + sigma * gaussian.libm(math.tan, angles)
+        return gaussian.multiply_add(gaussian.libm(math.tan, angles), sigma, median)
 
     return draw(out, generator, values)

@@ -138,7 +138,7 @@ def randperm(
     """A random permutation of 0 .. n - 1 (Fisher & Yates 1938), one word an exchange.
 
     Raises:
-        RuntimeError: if n is negative, or ``dtype`` cannot hold n.
+        RuntimeError: if n is negative, or ``dtype`` cannot hold n - 1.
         NotImplementedError: for bool, and for n of 2**32 / 20 and more, where PyTorch has another
             algorithm.
     """
@@ -151,7 +151,7 @@ def randperm(
     if digits and n > (1 << digits) + 1:
         limit = "2049" if digits == 11 else f"2^{digits}+1"
         raise RuntimeError(f"n cannot be greater than {limit} for {dtypes.of(dtype).legacy} type.")
-    if not digits and n > np.iinfo(dtype).max:
+    if not digits and n - 1 > np.iinfo(dtype).max:
         raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
     if n >= 0xFFFFFFFF // 20:
         raise NotImplementedError(f"randperm: n = {n} is not supported, only n < 2**32 / 20")
