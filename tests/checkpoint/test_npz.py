@@ -271,6 +271,7 @@ def _with_manifest(manifest) -> io.BytesIO:
         [["list", [-1]], ["int", 1]],
         [["list", []], ["int", 1]],
         [["int", 1], ["list", [0]]],
+        [["list", [2]], ["int", 1], ["list", [1]]],
         [["eval", "1"]],
         [["int", "x"]],
         [["float", []]],
@@ -303,6 +304,15 @@ def test_a_manifest_that_is_no_tree_of_known_nodes_is_refused(nodes):
 def test_other_manifests_are_refused(manifest):
     with pytest.raises(RuntimeError, match="cannot read a BytesIO"):
         load_npz(_with_manifest(manifest))
+
+
+def test_an_entry_longer_than_its_array_is_refused():
+    entry, stream = io.BytesIO(), io.BytesIO()
+    np.save(entry, np.arange(3))
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("w.npy", entry.getvalue() + b"x")
+    with pytest.raises(RuntimeError, match=r"'w\.npy': more bytes than the array has"):
+        load_npz(stream)
 
 
 def test_pickled_objects_in_a_file_are_not_loaded(tmp_path):
