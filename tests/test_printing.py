@@ -8,16 +8,16 @@ import math
 import numpy as np
 import pytest
 
+from tinygrad_zth.device import device
+from tinygrad_zth.dtypes import bfloat16
 from tinygrad_zth.printing import (
-    device_repr,
     get_printoptions,
-    named_tuple_repr,
     parameter_repr,
     printoptions,
     set_printoptions,
-    size_repr,
     tensor_repr,
 )
+from tinygrad_zth.tensor import Size
 
 nan, inf = math.nan, math.inf
 
@@ -243,17 +243,9 @@ def test_parameters():
 
 
 def test_the_values_beside_tensors():
-    assert size_repr(()) == "torch.Size([])"
-    assert size_repr((2, 3)) == "torch.Size([2, 3])"
-    assert device_repr("cpu") == "device(type='cpu')"
-    assert device_repr("cuda", 1) == "device(type='cuda', index=1)"
-
-    class Shown:
-        def __repr__(self):
-            return "tensor([1])"
-
-    assert named_tuple_repr("max", ("values", "indices"), (Shown(), 2)) == (
-        "torch.return_types.max(\nvalues=tensor([1]),\nindices=2)"
-    )
-    with pytest.raises(ValueError, match="shorter"):
-        named_tuple_repr("max", ("values", "indices"), (1,))
+    assert repr(Size(())) == "torch.Size([])"
+    assert repr(Size((2, 3))) == "torch.Size([2, 3])"
+    assert repr(device("cpu")) == "device(type='cpu')"
+    assert repr(device("cuda", 1)) == "device(type='cuda', index=1)"
+    assert str(device("cuda", 1)) == "cuda:1"
+    assert repr(bfloat16) == "torch.bfloat16"

@@ -1,4 +1,4 @@
-"""How a tensor, and the small values beside it, print: PyTorch's text, to the character.
+"""How a tensor prints: PyTorch's text, to the character.
 
 Everything here takes arrays and strings, so that the Tensor class needs one call and
 this file needs no Tensor. A printed tensor is made in three steps:
@@ -26,13 +26,10 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "device_repr",
     "get_printoptions",
-    "named_tuple_repr",
     "parameter_repr",
     "printoptions",
     "set_printoptions",
-    "size_repr",
     "tensor_repr",
 ]
 
@@ -291,7 +288,7 @@ def _with_ellipsis(items: list[str], gap: bool, ellipsis: str) -> list[str]:
     return [*items[:middle], ellipsis, *items[middle:]]
 
 
-# -- the values beside tensors -------------------------------------------------------
+# -- Parameters ----------------------------------------------------------------------
 
 
 def parameter_repr(text: str, subclass: bool = False) -> str:
@@ -301,25 +298,3 @@ def parameter_repr(text: str, subclass: bool = False) -> str:
         class, and PyTorch wraps it once more.
     """
     return "Parameter containing:\n" + (f"Parameter({text})" if subclass else text)
-
-
-def size_repr(shape: Sequence[int]) -> str:
-    """The ``repr`` of a ``torch.Size``: ``torch.Size([2, 3])``."""
-    return f"torch.Size([{', '.join(map(str, shape))}])"
-
-
-def device_repr(kind: str, index: int | None = None) -> str:
-    """The ``repr`` of a ``torch.device``: ``device(type='cuda', index=0)``."""
-    where = "" if index is None else f", index={index}"
-    return f"device(type='{kind}'{where})"
-
-
-def named_tuple_repr(name: str, fields: Sequence[str], values: Sequence[object]) -> str:
-    """The ``repr`` of a named result such as that of ``max(dim)``.
-
-    ``torch.return_types.max(\\nvalues=tensor([...]),\\nindices=tensor([...]))``; ``name``
-    is the part behind ``return_types``. Raises ValueError if there are not as many
-    ``fields`` as ``values``.
-    """
-    lines = [f"{field}={value!r}" for field, value in zip(fields, values, strict=True)]
-    return f"torch.return_types.{name}(\n" + ",\n".join(lines) + ")"

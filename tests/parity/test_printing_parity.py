@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_zth import printing
+from tinygrad_zth import dtypes, printing
+from tinygrad_zth.device import device
+from tinygrad_zth.tensor import Size
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
@@ -123,12 +125,22 @@ def test_text_is_that_of_torch(array, options, default, grad):
 
 
 def test_the_values_beside_tensors():
-    tensor = torch.arange(6.0).reshape(2, 3)
-    values, indices = found = tensor.max(0)
-    expected = printing.named_tuple_repr("max", ("values", "indices"), (values, indices))
-    assert expected == repr(found)
-    assert printing.size_repr(tensor.shape) == repr(tensor.shape)
-    for device in (torch.device("cpu"), torch.device("cuda", 1)):
-        assert printing.device_repr(device.type, device.index) == repr(device)
-    text = printing.tensor_repr(tensor.numpy(), requires_grad=True)
-    assert printing.parameter_repr(text) == repr(torch.nn.Parameter(tensor))
+    for shape in ((), (0,), (2, 3)):
+        assert repr(Size(shape)) == repr(torch.Size(shape))
+    for arguments in (("cpu",), ("cuda",), ("cuda", 1), ("cuda:2",)):
+        assert repr(device(*arguments)) == repr(torch.device(*arguments))
+        assert str(device(*arguments)) == str(torch.device(*arguments))
+    for dtype in dtypes.ALL:
+        assert repr(dtype) == repr(getattr(torch, dtype.name))
+
+
+def test_parameters():
+    values = torch.arange(6.0).reshape(2, 3)
+    text = printing.tensor_repr(values.numpy(), requires_grad=True)
+    assert printing.parameter_repr(text) == repr(torch.nn.Parameter(values))
+
+    class Mine(torch.nn.Parameter):
+        pass
+
+    text = printing.tensor_repr(values.numpy(), requires_grad=True, class_name="Mine")
+    assert printing.parameter_repr(text, subclass=True) == repr(Mine(values))
