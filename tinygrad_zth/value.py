@@ -19,7 +19,9 @@ generalised from numbers to arrays. Its ideas, which come back under the same na
 (-2.0, 1.0, 2.0)
 
 Arithmetic is IEEE's, as in PyTorch: nothing raises where the mathematics is undefined or out of
-range. `log(0)` is -inf, `log(-1)` is nan, `1/0` is inf, `0/0` is nan, `exp(1000)` is inf.
+range. `log(0)` is -inf, `log(-1)` is nan, `1/0` is inf, `0/0` is nan, `exp(1000)` is inf. The
+chain rule keeps to it too: a gradient of inf times a local derivative of 0 is nan, also at a relu
+that is shut, where PyTorch has a mask and gives 0.
 
 After A. Karpathy, "The spelled-out intro to neural networks and backpropagation" (micrograd);
 the method is reverse-mode differentiation, S. Linnainmaa, 1970.
