@@ -42,7 +42,7 @@ from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
-__all__ = ["OPERATIONS", "Operation", "as_tensor", "op", "promoted"]
+__all__ = ["OPERATIONS", "Operation", "as_tensor", "op", "promoted", "refused", "together"]
 
 OPERATIONS: dict[str, Operation] = {}  # every entry, by name; the property suite walks it
 
@@ -83,8 +83,8 @@ class Operation:
     """
 
     __slots__ = (
-        "apply", "backward", "checked", "forward", "fresh", "grad_name", "inputs", "kernels", "name",
-        "parameters", "plain", "rules", "saves", "saves_out", "view", "wanted",
+        "apply", "backward", "checked", "forward", "fresh", "grad_name", "infix", "inputs", "kernels",
+        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted",
     )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -97,6 +97,8 @@ def op(
     name: str | None = None,
     grad_name: str | None = None,
     promote: str | None = None,
+    infix: bool = False,
+    refuses_bool: str | None = None,
     view: bool = False,
     extras: tuple[str, ...] = (),
     tensors: tuple[str, ...] = (),
@@ -115,6 +117,9 @@ def op(
         promote: None; "same": operands are brought to one dtype by PyTorch's rules, numbers stay
             weak; "float": also, integers become the default floating type. Such operations take
             ``(input[, other], *, out=None)``.
+        infix: an operator of Python's: for an operand that is no number, ``NotImplemented`` is
+            returned, so that Python asks the operand.
+        refuses_bool: the error message if an operand is of dtype bool.
         view: the result shares the first input's memory.
         extras: names of what the kernel returns after the result.
         tensors: inputs that may be Tensors but have no gradient (indices, masks).
@@ -125,6 +130,7 @@ def op(
     self.name = name or forward.__name__.strip("_")
     self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
     self.forward, self.backward, self.plain, self.view = forward, backward, plain, view
+    self.infix, self.refuses_bool = infix, refuses_bool
     self.fresh = True
     self.kernels = Kernels(forward, kernels)
     self.parameters = _parameters(forward)
@@ -158,6 +164,22 @@ def op(
     return self.apply
 
 
+def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str | None = None) -> Operation:
+    """An operation whose function is written by hand (it takes or gives a list of tensors).
+
+    ``backward(g, needs, *saved)`` returns one gradient per edge; ``g`` is a list, one per output, for
+    an operation with :class:`Output` nodes. It is polymorphic, like a formula.
+    """
+    self = Operation()
+    self.name = name
+    self.grad_name = grad_name or name.capitalize() + "Backward0"
+    self.forward = self.plain = self.apply = None
+    self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
+    self.view = self.saves_out = self.fresh = False
+    self.checked = self.inputs = self.parameters = ()
+    return self
+
+
 def _parameters(forward) -> tuple[str, ...]:
     if isinstance(forward, np.ufunc):
         return ("x", "y", "z")[: forward.nin]
@@ -179,7 +201,10 @@ _INPUT = """\
 _TEMPLATE = """\
 def {name}({signature}):
 {unwrap}\
-    {results} = kernels[{first}.__class__]({arrays})
+    try:
+        {results} = kernels[{first}.__class__]({arrays})
+    except (TypeError, ValueError) as error:
+        raise refused(op, error, {able}) from None
 {raw}\
     if r.__class__ not in array_types:
         r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
@@ -270,13 +295,14 @@ def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Cal
         raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
         window=window,
         record=record,
+        able=", ".join(f"{p}_array" for p in able),
     )
     namespace = {
         "__name__": __name__, "Node": Node, "Tensor": Tensor, "array_types": array_types, "asarray": np.asarray,
         "current_node": current_node, "float32": np.dtype("float32"), "float64": np.dtype("float64"),
         "int64": np.dtype("int64"),
         "graph": graph, "kernels": self.kernels, "mode": mode, "new": object.__new__, "op": self,
-        "promoted": promoted, "raw_call": _raw_call, "remember_place": remember_place,
+        "promoted": promoted, "raw_call": _raw_call, "refused": refused, "remember_place": remember_place,
         "storage_of": storage_of, "tick": tick, "write_out": _write_to,
     }  # fmt: skip
     filename = f"<operation {self.name}>"
@@ -353,10 +379,30 @@ def _promotion(promote: str, able: list[str]) -> str:
 def promoted(operation: Operation, promote: str, input, other, out):
     """Apply ``operation`` to operands brought to one dtype by PyTorch's rules (a cast is recorded)."""
     operands = (input,) if len(operation.parameters) == 1 else (input, other)
-    first = next(t for t in operands if isinstance(t, Tensor))
+    if operation.refuses_bool and any(_is_bool(t) for t in operands):
+        raise RuntimeError(operation.refuses_bool)
+    try:
+        same = together(operation.name, operands, floating=promote == "float")
+    except NotANumber as error:
+        if operation.infix:
+            return NotImplemented
+        raise TypeError(*error.args) from None
+    return operation.apply(*same, out=out)
+
+
+class NotANumber(TypeError):
+    """An operand is neither a Tensor nor a number."""
+
+
+def together(name: str, operands, floating: bool = False, names=("input", "other")) -> list[Tensor]:
+    """The operands (Tensors, arrays and numbers) as Tensors of one dtype, PyTorch's choice.
+
+    With ``floating``, integers become the default floating type. Raises TypeError, for the
+    operation ``name``, for an operand that is no number.
+    """
     kinds: tuple[list, list, list] = ([], [], [])
     tensors = []
-    for t in operands:
+    for position, t in enumerate(operands):
         if not isinstance(t, Tensor) and t.__class__ in array_types:
             t = from_array(t)
         if isinstance(t, Tensor):
@@ -365,23 +411,59 @@ def promoted(operation: Operation, promote: str, input, other, out):
             try:
                 kinds[2].append(of_number(t))
             except TypeError:
-                position = len(tensors) + 1
-                raise TypeError(
-                    f"{operation.name}(): argument {'input' if position == 1 else 'other'!r} (position {position}) "
-                    f"must be Tensor or number, not {type(t).__name__}"
+                raise NotANumber(
+                    f"{name}(): argument {names[position]!r} (position {position + 1}) must be "
+                    f"Tensor or number, not {type(t).__name__}"
                 ) from None
         tensors.append(t)
     kind = result_of(*kinds)
-    if promote == "float" and not kind.is_floating_point:
+    if floating and not kind.is_floating_point:
         kind = get_default_dtype()
-    xp = backend_of(first._array).xp
-    same = [
+    xp = next((backend_of(t._array).xp for t in tensors if isinstance(t, Tensor)), np)
+    return [
         _cast_to(t, kind.numpy)
         if isinstance(t, Tensor)
         else new_tensor(xp.asarray(t, None if abs(t) < 2**63 else object).astype(kind.numpy))
         for t in tensors
     ]
-    return operation.apply(*same, out=out)
+
+
+def _is_bool(t) -> bool:
+    return (t._array.dtype.kind == "b") if isinstance(t, Tensor) else isinstance(t, bool | np.bool_)
+
+
+def refused(operation: Operation, error: Exception, *arrays) -> Exception:
+    """What to raise, in PyTorch's words, when a kernel raised ``error`` for these operands."""
+    arrays = [x for x in arrays if x.__class__ in array_types]
+    if isinstance(error, ValueError) and len(arrays) > 1:
+        try:
+            np.broadcast_shapes(*[x.shape for x in arrays])
+        except ValueError:
+            return RuntimeError(_mismatch([x.shape for x in arrays]))
+    if isinstance(error, TypeError) and ("ufunc" in str(error) or "boolean" in str(error)):
+        kinds = dict.fromkeys(of(x.dtype).legacy for x in arrays)
+        return RuntimeError(
+            operation.refuses_bool or f'"{operation.name}" not implemented for {", ".join(map(repr, kinds))}'
+        )
+    return error
+
+
+def _mismatch(shapes) -> str:
+    result = shapes[0]
+    for shape in shapes[1:]:
+        try:
+            result = np.broadcast_shapes(result, shape)
+        except ValueError:
+            break
+    for i in range(1, max(len(result), len(shape)) + 1):
+        a, b = ((s[-i] if i <= len(s) else 1) for s in (result, shape))
+        if a != b and a != 1 and b != 1:
+            dim = max(len(result), len(shape)) - i
+            return (
+                f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton "
+                f"dimension {dim}"
+            )
+    return f"shapes {', '.join(map(str, map(list, shapes)))} cannot be broadcast together"
 
 
 def _raw_call(operation: Operation, *operands):
