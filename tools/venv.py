@@ -1,9 +1,9 @@
 """Makes the virtual environment that the Makefile's targets run in. Standard library only.
 
-``python tools/venv.py .venv test cli`` leaves an environment in ``.venv`` that has the project and the extras
-``test`` and ``cli``. Run again it does nothing, until the metadata, the Python or the place changes. Where pip
-cannot install (no network), the environment is opened to the packages this Python already has instead, provided
-that what the extras cannot do without is among them.
+``python tools/venv.py .venv test cli`` leaves an environment in ``.venv`` that has the project and
+the extras ``test`` and ``cli``. Run again it does nothing, until the metadata, the Python or the
+place changes. Where pip cannot install (no network), the environment is opened to the packages this
+Python already has instead, provided that what the extras cannot do without is among them.
 """
 
 from __future__ import annotations
@@ -123,8 +123,9 @@ def install(env: Path, extras: set[str]) -> bool:
         text=True,
     )
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "No module" in line]
-        say(f"pip could not install: {lines[0].strip() if lines else 'it gave no reason'}")
+        errors = done.stderr.splitlines()
+        reasons = [line.strip() for line in errors if "ERROR" in line or "No module" in line]
+        say(f"pip could not install: {reasons[0] if reasons else 'it gave no reason'}")
     return done.returncode == 0
 
 
@@ -176,8 +177,6 @@ def main() -> None:
         "--no-fallback", action="store_true", help="fail when pip cannot install, as CI wants"
     )
     args = parser.parse_args()
-    if sys.version_info < (3, 11):
-        sys.exit(f"venv: Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
     env, wanted = args.env.absolute(), set(args.extras)
     with alone(env):
         stamp = read_stamp(env)
