@@ -1,0 +1,178 @@
+"""Products of vectors, matrices and batches of them.
+
+The primitives are the three that BLAS has (dot, mv, mm) and the batched product; everything else
+brings its operands into their form.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dtypes import of
+from ..operation import op
+from ..tensor import Tensor
+from .calling import torch_call
+from .view import reshape
+
+__all__ = ["FUNCTIONS", "METHODS", "matmul"]
+
+FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
+_matmul = np.matmul
+
+
+def _product(x, y):
+    if x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does, and much faster
+        return _matmul(x.astype(FLOAT32), y.astype(FLOAT32)).astype(FLOAT16)
+    return _matmul(x, y)
+
+
+def _rows_product(x, y):
+    """(..., n) times (n, m) as one product of matrices, where the rows lie in memory as a matrix."""
+    if not x.flags.c_contiguous or x.size == 0:
+        return _product(x, y)
+    r = _product(x.reshape(-1, x.shape[-1]), y)
+    return r.reshape(*x.shape[:-1], y.shape[1])
+
+
+def _flat(x):
+    return reshape(x, (-1, x.shape[-1]))
+
+
+def _rows_gradient(g, x):
+    """The gradient of the matrix: the sum over all rows of the outer products, one product again."""
+    if 0 in x.shape or 0 in g.shape:
+        return bmm_of(x.swapaxes(-1, -2), g)
+    return mm_of(_flat(x).swapaxes(0, 1), _flat(g))
+
+
+mm_of = op(
+    _product, name="mm",
+    x=lambda g, y: mm_of(g, y.swapaxes(0, 1)),
+    y=lambda g, x: mm_of(x.swapaxes(0, 1), g),
+)  # fmt: skip
+rows_of = op(
+    _rows_product, name="rows_mm", grad_name="UnsafeViewBackward0",
+    x=lambda g, y: rows_of(g, y.swapaxes(0, 1)),
+    y=_rows_gradient,
+)  # fmt: skip
+bmm_of = op(
+    _product, name="bmm",
+    x=lambda g, y: bmm_of(g, y.swapaxes(-1, -2)),
+    y=lambda g, x: bmm_of(x.swapaxes(-1, -2), g),
+)  # fmt: skip
+dot_of = op(_product, name="dot", x=lambda g, y: g * y, y=lambda g, x: g * x)
+mv_of = op(
+    _product, name="mv",
+    x=lambda g, y: outer_of(g, y),
+    y=lambda g, x: mv_of(x.swapaxes(0, 1), g),
+)  # fmt: skip
+outer_of = op(
+    lambda x, y: x.reshape(-1, 1) * y, name="outer", grad_name="MulBackward0",
+    x=lambda g, y: mv_of(g, y),
+    y=lambda g, x: mv_of(g.swapaxes(0, 1), x),
+)  # fmt: skip
+
+
+def _refuse(name: str, a: Tensor, b: Tensor):
+    """Say in PyTorch's words what is wrong with two operands of a product."""
+    for i, t in enumerate((a, b)):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"{name}(): argument {('input', 'other')[i]!r} (position {i + 1}) must be Tensor, "
+                f"not {type(t).__name__}"
+            )
+    x, y = a._array, b._array
+    if x.dtype != y.dtype:
+        one, two = of(x.dtype), of(y.dtype)
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}"
+        )
+    if x.ndim == 0 or y.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
+        )
+
+
+def _c_name(kind) -> str:
+    return {
+        "float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long",
+        "int32": "int", "int16": "short", "int8": "signed char", "uint8": "unsigned char",
+    }.get(kind.name, kind.name)  # fmt: skip
+
+
+def _mat_sizes(a, b) -> str:
+    return f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {b[0]}x{b[1]})"
+
+
+@torch_call
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product; a vector stands for a row on the left, for a column on the right.
+
+    Dimensions before the last two are a batch and broadcast. Raises RuntimeError for shapes that do
+    not fit and for operands of two dtypes.
+    """
+    return _matmul_tensors(input, other)
+
+
+def _matmul_tensors(input, other):
+    try:
+        x, y = input._array, other._array
+    except AttributeError:
+        _refuse("matmul", input, other)
+        raise
+    n, m = x.ndim, y.ndim
+    if x.dtype is not y.dtype or n == 0 or m == 0:
+        _refuse("matmul", input, other)
+    a, b = x.shape, y.shape
+    if n == 2 and m == 2:
+        if a[1] != b[0]:
+            raise RuntimeError(_mat_sizes(a, b))
+        return mm_of(input, other)
+    if m == 1:
+        if a[-1] != b[0]:
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number "
+                f"of elements, but got {a[0]} and {b[0]} elements respectively"
+                if n == 1
+                else f"size mismatch, got input ({_rows(a)}), mat ({_rows(a)}x{a[-1]}), vec ({b[0]})"
+            )
+        if n == 1:
+            return dot_of(input, other)
+        if n == 2:
+            return mv_of(input, other)
+        return reshape(rows_of(input, reshape(other, (b[0], 1))), a[:-1])
+    if n == 1:
+        if a[0] != b[-2]:
+            raise RuntimeError(_mat_sizes((1, a[0]), b[-2:]))
+        return _matmul_tensors(reshape(input, (1, a[0])), other).squeeze(-2)
+    if a[-1] != b[-2]:
+        if m == 2:
+            raise RuntimeError(_mat_sizes((_rows(a), a[-1]), b))
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{_rows(a[:-1])}, {a[-1]}] but got: "
+            f"[{_rows(b[:-1])}, {b[-2]}]."
+        )
+    if m == 2:
+        return rows_of(input, other)
+    for d in range(-3, -min(n, m) - 1, -1):
+        if a[d] != b[d] and a[d] != 1 and b[d] != 1:
+            raise RuntimeError(
+                f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton "
+                f"dimension {max(n, m) + d}"
+            )
+    return bmm_of(input, other)
+
+
+def _rows(shape) -> int:
+    n = 1
+    for s in shape[:-1]:
+        n *= s
+    return n
+
+
+def _operator(self, other):
+    return _matmul_tensors(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+FUNCTIONS = {"matmul": matmul}
+METHODS = {"matmul": matmul, "__matmul__": _operator}

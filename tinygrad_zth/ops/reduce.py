@@ -1,0 +1,322 @@
+"""Sums, means, extremes: what takes dimensions away.
+
+All take ``dim`` (an int, a tuple of ints, or None for all dimensions) and ``keepdim``; a reduction's
+gradient is its incoming gradient spread over what was reduced (:data:`spread`), times something.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from ..dtypes import get_default_dtype, of, to_numpy
+from ..operation import cast, op
+from ..tensor import Tensor
+from .calling import torch_call
+from .view import dim_of
+
+__all__ = ["FUNCTIONS", "METHODS", "count_of", "dims_of", "spread"]
+
+FLOAT16, FLOAT32, INT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("int64")
+_add = np.add.reduce
+
+
+def dims_of(dim, ndim: int):
+    """``dim`` checked: an int, a tuple of ints, or None for all dimensions.
+
+    Raises IndexError for a dimension there is not, RuntimeError for one named twice.
+    """
+    if dim is None:
+        return None
+    if dim.__class__ is int or not hasattr(dim, "__iter__"):
+        dim = dim_of(dim.__index__(), ndim)
+        return dim if ndim else None
+    dims = tuple(sorted(dim_of(d, ndim) for d in dim))
+    if not dims or ndim == 0:
+        return None
+    for a, b in zip(dims, dims[1:], strict=False):
+        if a == b:
+            raise RuntimeError(f"dim {a} appears multiple times in the list of dims")
+    return dims[0] if len(dims) == 1 else dims
+
+
+def count_of(shape, dim) -> int:
+    """How many elements of ``shape`` make one element of the result."""
+    if dim is None:
+        return math.prod(shape)
+    if dim.__class__ is int:
+        return shape[dim]
+    return math.prod([shape[d] for d in dim])
+
+
+def kept(shape, dim) -> tuple:
+    """``shape`` with ones for the reduced dimensions: the result's under ``keepdim``."""
+    if dim is None:
+        return (1,) * len(shape)
+    if dim.__class__ is int:
+        dim %= len(shape)
+        return (*shape[:dim], 1, *shape[dim + 1 :])
+    return tuple([1 if i in dim else n for i, n in enumerate(shape)])
+
+
+# ---------------------------------------------------------------------------- spread, sum, mean
+
+
+def _spread_any(xp, x, shape, dim, keepdim):
+    return xp.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
+
+
+def _spread(x, shape, dim, keepdim):
+    x = np.asarray(x)
+    if dim is None:
+        strides = (0,) * len(shape)
+    else:
+        if not keepdim:
+            x = x.reshape(kept(shape, dim))
+        strides = tuple([s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)])
+    if not x.flags.c_contiguous or 0 in shape:
+        return np.broadcast_to(x, shape)
+    window = np.ndarray(shape, x.dtype, x, 0, strides)  # np.broadcast_to takes five times as long
+    window.flags.writeable = False
+    return window
+
+
+def _sum(x, dim, keepdim):
+    if x.itemsize == 2 and x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does
+        return _add(x, dim, FLOAT32, None, keepdim).astype(FLOAT16)
+    return _add(x, dim, None, None, keepdim)
+
+
+def _sum_any(x, dim, keepdim):
+    return x.sum(dim, keepdims=keepdim)
+
+
+def _mean(x, dim, keepdim):
+    n = count_of(x.shape, dim)
+    if x.itemsize == 2 and x.dtype is FLOAT16:
+        return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
+    return _add(x, dim, None, None, keepdim) / n
+
+
+def _mean_any(x, dim, keepdim):
+    return x.sum(dim, keepdims=keepdim) / count_of(x.shape, dim)
+
+
+spread = op(
+    _spread, name="spread", grad_name="ExpandBackward0", kernels={"cupy": _spread_any},
+    x=lambda g, dim, keepdim: sum_of(g, dim, keepdim),
+)  # fmt: skip
+sum_of = op(
+    _sum, name="sum", kernels={"cupy": _sum_any},
+    x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
+)  # fmt: skip
+mean_of = op(
+    _mean, name="mean", kernels={"cupy": _mean_any},
+    x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
+)  # fmt: skip
+
+
+def accumulable(input: Tensor, dtype) -> Tensor:
+    """``input`` in the type it is summed in: ``dtype`` if given, else int64 for bool and integers."""
+    if dtype is not None:
+        wanted = to_numpy(dtype)
+    elif input._array.dtype.kind == "f":
+        return input
+    else:
+        wanted = INT64
+    return input if input._array.dtype is wanted else cast(input, wanted)
+
+
+@torch_call
+def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+    """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
+    array = input._array
+    if dim is not None:
+        dim = dims_of(dim, array.ndim)
+    if dtype is not None or array.dtype.kind != "f":
+        input = accumulable(input, dtype)
+    return sum_of(input, dim, keepdim)
+
+
+def require_float(name: str, input: Tensor, dtype=None) -> Tensor:
+    """``input`` cast to ``dtype`` if given. Raises RuntimeError if that is no floating type."""
+    if dtype is not None:
+        input = accumulable(input, dtype)
+    if input._array.dtype.kind != "f":
+        which = "Input" if dtype is None else "Optional"
+        got = of(input._array.dtype).legacy
+        raise RuntimeError(
+            f"{name}(): could not infer output dtype. {which} dtype must be either a floating point "
+            f"or complex dtype. Got: {got}"
+        )
+    return input
+
+
+@torch_call
+def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+    """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
+    array = input._array
+    if dim is not None:
+        dim = dims_of(dim, array.ndim)
+    if dtype is not None or array.dtype.kind != "f":
+        input = require_float("mean", input, dtype)
+    return mean_of(input, dim, keepdim)
+
+
+# ---------------------------------------------------------------------------- variance
+
+
+def _variance(x, dim, correction, keepdim):
+    """Two passes: the squares are taken of what is left when the mean is gone."""
+    wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
+    n = count_of(x.shape, dim)
+    d = wide - _mean_any(wide, dim, True)
+    d *= d
+    freedom = max(0, n - correction)
+    r = d.sum(dim, keepdims=keepdim) / (int(freedom) if freedom == int(freedom) else freedom)
+    return r.astype(x.dtype) if wide is not x else r
+
+
+def _freedom(shape, dim, correction):
+    n = count_of(shape, dim) - correction
+    return 2.0 / n if n > 0 else math.nan if n == 0 else 2.0 / n
+
+
+def _var_gradient(g, x, x_shape, dim, correction, keepdim):
+    return spread(g * _freedom(x_shape, dim, correction), x_shape, dim, keepdim) * (
+        x - mean_of(x, dim, True)
+    )
+
+
+def _std(xp, x, dim, correction, keepdim):
+    return xp.sqrt(_variance(x, dim, correction, keepdim))
+
+
+def _inverse_or_zero(x):
+    """1 / x, and 0 where x is 0: a slope that is taken to be 0 where there is none."""
+    zero = x == 0
+    return (x.dtype.type(1) - zero) / (x + zero)
+
+
+inverse_or_zero = op(_inverse_or_zero, x=lambda g, out: -g * out * out)
+var_of = op(_variance, name="var", x=_var_gradient)
+std_of = op(
+    _std, name="std",
+    x=lambda g, x, x_shape, out, dim, correction, keepdim: _var_gradient(
+        g * inverse_or_zero(out) * 0.5, x, x_shape, dim, correction, keepdim
+    ),
+)  # fmt: skip
+
+
+def _spread_arguments(name, input, dim, unbiased, correction):
+    """The arguments of var and std, in both of PyTorch's forms (``unbiased`` may come first)."""
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError(f"{name}() got both unbiased and correction")
+        correction = 1 if unbiased else 0
+    elif correction is None:
+        correction = 1
+    array = input._array
+    if array.dtype.kind != "f":
+        raise RuntimeError("std and var only support floating point and complex dtypes")
+    dim = dims_of(dim, array.ndim)
+    if count_of(array.shape, dim) <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            UserWarning,
+            stacklevel=4,
+        )
+    return dim, correction
+
+
+@torch_call
+def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
+    """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
+
+    ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
+    Raises RuntimeError for integers; warns where nothing is left to divide by.
+    """
+    dim, correction = _spread_arguments("var", input, dim, unbiased, correction)
+    return var_of(input, dim, correction, keepdim)
+
+
+@torch_call
+def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
+    """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to be 0."""
+    dim, correction = _spread_arguments("std", input, dim, unbiased, correction)
+    return std_of(input, dim, correction, keepdim)
+
+
+def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None, axis=None):
+    """The pair (variance, mean)."""
+    dim = axis if axis is not None else dim
+    return (
+        var(input, dim, unbiased, keepdim, correction=correction),
+        mean(input, None if isinstance(dim, bool) else dim, keepdim),
+    )
+
+
+def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None, axis=None):
+    """The pair (standard deviation, mean)."""
+    dim = axis if axis is not None else dim
+    return (
+        std(input, dim, unbiased, keepdim, correction=correction),
+        mean(input, None if isinstance(dim, bool) else dim, keepdim),
+    )
+
+
+# ---------------------------------------------------------------------------- logsumexp
+
+
+def _logsumexp(xp, x, dim, keepdim):
+    top = x.max(dim, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, top.dtype.type(0))  # -inf and inf carry themselves
+    total = xp.log(xp.exp(x - top).sum(dim, keepdims=True)) + top
+    return total if keepdim else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
+
+
+def _flags(ndim, dim):
+    """Per dimension, whether it is reduced."""
+    dims = range(ndim) if dim is None else (dim,) if dim.__class__ is int else dim
+    return [i in dims for i in range(ndim)]
+
+
+def _exp_difference(xp, x, y):
+    return xp.exp(x - y)
+
+
+_softmax_like = op(
+    _exp_difference, name="exp_difference", x=lambda g, out: g * out, y=lambda g, out: -g * out
+)
+logsumexp_of = op(
+    _logsumexp, name="logsumexp",
+    x=lambda g, x, x_shape, out, dim, keepdim: spread(g, x_shape, dim, keepdim)
+    * _softmax_like(x, spread(out, x_shape, dim, keepdim)),
+)  # fmt: skip
+
+
+@torch_call
+def logsumexp(input: Tensor, dim, keepdim: bool = False) -> Tensor:
+    """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
+
+    Integers become the default floating type.
+    """
+    array = input._array
+    dim = dims_of(dim, array.ndim)
+    if array.dtype.kind != "f":
+        input = cast(input, get_default_dtype().numpy)
+    if count_of(array.shape, dim) == 0:
+        return sum(input, dim, keepdim) - math.inf
+    return logsumexp_of(input, dim, keepdim)
+
+
+FUNCTIONS = {
+    "logsumexp": logsumexp, "mean": mean, "std": std, "std_mean": std_mean, "sum": sum, "var": var,
+    "var_mean": var_mean,
+}  # fmt: skip
+METHODS = {name: FUNCTIONS[name] for name in ("logsumexp", "mean", "std", "sum", "var")}

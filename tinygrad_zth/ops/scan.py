@@ -1,0 +1,236 @@
+"""Running reductions along one dimension, and products, whose gradients are made of them.
+
+Where a product holds a zero, dividing the result by an element no longer says what the others make.
+The gradients then come from running products from both sides, and from the linear recurrence
+s_i = b_i + a_i s_{i-1} (:data:`recurrence`): they are exact, linear in time, and have gradients
+themselves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dtypes import get_default_dtype
+from ..operation import cast, op
+from ..tensor import Tensor, from_array
+from . import return_types
+from .calling import torch_call
+from .extremes import one_dim
+from .index import gather
+from .reduce import accumulable, spread
+from .view import reshape
+
+__all__ = ["FUNCTIONS", "METHODS"]
+
+FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
+_multiply = np.multiply.reduce
+
+
+def _key(dim: int, part) -> tuple:
+    return (slice(None),) * dim + (part,)
+
+
+def _backwards(x, dim: int):
+    return x[_key(dim, slice(None, None, -1))]
+
+
+def _running(name: str):
+    """cumsum or cumprod, accumulated in float64 as PyTorch does."""
+
+    def kernel(xp, x, dim, reverse):
+        wide = FLOAT64 if x.dtype.kind == "f" else x.dtype
+        r = getattr(xp, name)(_backwards(x, dim) if reverse else x, dim, wide)
+        r = r if r.dtype == x.dtype else r.astype(x.dtype)
+        return _backwards(r, dim) if reverse else r
+
+    return kernel
+
+
+def _shift(xp, x, dim, step, fill):
+    """Every element moved by ``step`` along ``dim``; ``fill`` moves in."""
+    r = xp.full_like(x, fill)
+    n = x.shape[dim]
+    if abs(step) < n:
+        to = slice(step, None) if step > 0 else slice(None, step)
+        source = slice(None, -step) if step > 0 else slice(-step, None)
+        r[_key(dim, to)] = x[_key(dim, source)]
+    return r
+
+
+def _recurrence(xp, a, b, dim, reverse):
+    s = xp.array(b)
+    steps = range(s.shape[dim])[::-1] if reverse else range(s.shape[dim])
+    last = None
+    for i in steps:
+        here = s[_key(dim, slice(i, i + 1))]
+        if last is not None:
+            here += a[_key(dim, slice(i, i + 1))] * last
+        last = here
+    return s
+
+
+shift = op(_shift, x=lambda g, dim, step: shift(g, dim, -step, 0))
+recurrence = op(
+    _recurrence, name="linear_recurrence",
+    a=lambda g, a, out, dim, reverse: (
+        recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse)
+        * shift(out, dim, -1 if reverse else 1, 0)
+    ),
+    b=lambda g, a, dim, reverse: recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse),
+)  # fmt: skip
+
+
+def _cumprod_gradient(g, x, out, dim, reverse):
+    if not bool((x == 0).any()):
+        return cumsum_of(g * out, dim, not reverse) / x
+    ahead = 1 if reverse else -1  # the way back: from the end of the running product to its start
+    rest = recurrence(shift(x, dim, ahead, 0), g, dim, not reverse)
+    return shift(out, dim, -ahead, 1) * rest
+
+
+cumsum_of = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
+cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
+
+
+def _prod(x, dim, keepdim):
+    return _multiply(x, dim, None, None, keepdim)
+
+
+def _prod_any(x, dim, keepdim):
+    return x.prod(dim, keepdims=keepdim)
+
+
+def _prod_gradient(g, x, x_shape, out, dim, keepdim):
+    if not bool((x == 0).any()):
+        return spread(g * out, x_shape, dim, keepdim) / x
+    before = shift(cumprod_of(x, dim, False), dim, 1, 1)
+    after = shift(cumprod_of(x, dim, True), dim, -1, 1)
+    return spread(g, x_shape, dim, keepdim) * before * after
+
+
+prod_of = op(_prod, name="prod", kernels={"cupy": _prod_any}, x=_prod_gradient)
+
+
+@torch_call
+def prod(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+    """The product over one dimension or all; of bools and integers, an int64."""
+    input = accumulable(input, dtype)
+    array = input._array
+    if dim is not None:
+        dim = one_dim("prod", dim, array.ndim)
+    if dim is None or array.ndim == 0:
+        shape = (1,) * array.ndim
+        result = prod_of(reshape(input, (array.size,)), 0, False)
+        return reshape(result, shape) if keepdim else result
+    return prod_of(input, dim, keepdim)
+
+
+def _running_call(name: str, apply, input: Tensor, dim, dtype) -> Tensor:
+    input = accumulable(input, dtype)
+    dim = one_dim(name, dim, input._array.ndim)
+    if input._array.ndim == 0:
+        return input.clone()
+    return apply(input, dim, False)
+
+
+@torch_call
+def cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+    """The running sum along ``dim``; of bools and integers, an int64."""
+    return _running_call("cumsum", cumsum_of, input, dim, dtype)
+
+
+@torch_call
+def cumprod(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+    """The running product along ``dim``; of bools and integers, an int64."""
+    return _running_call("cumprod", cumprod_of, input, dim, dtype)
+
+
+# ---------------------------------------------------------------------------- by another operation
+
+
+def _accumulate(ufunc):
+    """``ufunc.accumulate``, and the same step by step for backends that have no such method."""
+
+    def by_steps(xp, x, dim):
+        r = xp.array(x)
+        one = getattr(xp, ufunc.__name__)
+        for i in range(1, r.shape[dim]):
+            here = _key(dim, i)
+            r[here] = one(r[_key(dim, i - 1)], r[here])
+        return r
+
+    return op(
+        lambda x, dim: ufunc.accumulate(x, dim),
+        name=f"{ufunc.__name__}_accumulate", kernels={"cupy": by_steps},
+    )  # fmt: skip
+
+
+_running_max, _running_min = _accumulate(np.maximum), _accumulate(np.minimum)
+
+
+def _positions(xp, x, best, dim):
+    """For each running extreme, the last index so far that holds it (or the last nan)."""
+    n = x.shape[dim]
+    place = xp.arange(n).reshape((n,) + (1,) * (x.ndim - 1 - dim))
+    return _running_max(xp.where((x == best) | (x != x), place, 0), dim)
+
+
+_positions_of = op(_positions, name="running_positions")
+
+
+def _running_extreme(name: str, apply, input: Tensor, dim, pair: type):
+    array = input._array
+    dim = one_dim(name, dim, array.ndim)
+    if array.ndim == 0:
+        return pair(input.clone(), from_array(np.zeros((), np.int64)))
+    indices = from_array(_positions_of(array, apply(array, dim), dim))
+    return pair(gather(input, dim, indices), indices)
+
+
+@torch_call
+def cummax(input: Tensor, dim: int):
+    """The named tuple (values, indices) of the running maximum along ``dim``; the last among equals."""
+    return _running_extreme("cummax", _running_max, input, dim, return_types.cummax)
+
+
+@torch_call
+def cummin(input: Tensor, dim: int):
+    """The named tuple (values, indices) of the running minimum along ``dim``; the last among equals."""
+    return _running_extreme("cummin", _running_min, input, dim, return_types.cummin)
+
+
+_log_running_sum = _accumulate(np.logaddexp)
+
+
+def _falling(xp, x, y):
+    """exp(x - y) for x <= y; 0 where both are -inf."""
+    return xp.exp(x - xp.maximum(y, xp.finfo(x.dtype).min))
+
+
+falling = op(_falling, x=lambda g, out: g * out, y=lambda g, out: -g * out)
+
+
+def _logcumsumexp_gradient(g, x, out, dim):
+    following = shift(out, dim, -1, 0)
+    rest = recurrence(falling(out, following), g, dim, True)
+    return rest * falling(x, out)
+
+
+logcumsumexp_of = op(lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient)
+
+
+@torch_call
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
+    array = input._array
+    if array.dtype.kind != "f":
+        input = cast(input, get_default_dtype().numpy)
+    dim = one_dim("logcumsumexp", dim, array.ndim)
+    return logcumsumexp_of(input, dim) if array.ndim else input.clone()
+
+
+FUNCTIONS = {
+    "cummax": cummax, "cummin": cummin, "cumprod": cumprod, "cumsum": cumsum,
+    "logcumsumexp": logcumsumexp, "prod": prod,
+}  # fmt: skip
+METHODS = dict(FUNCTIONS)

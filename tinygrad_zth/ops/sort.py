@@ -1,0 +1,82 @@
+"""Order: sorting, the k largest, and what is found by order.
+
+The indices come first; the values are then what is picked at them, which is how they have gradients.
+Every sort here is stable, in both directions; nan is larger than everything.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..operation import op
+from ..tensor import Tensor, from_array
+from . import return_types
+from .calling import torch_call
+from .extremes import one_dim, pick
+
+__all__ = ["FUNCTIONS", "METHODS"]
+
+
+def _order(xp, x, dim, descending):
+    """The indices that sort ``x`` along ``dim``, equal elements in their order."""
+    if not descending:
+        return xp.argsort(x, dim, kind="stable")
+    back = (slice(None),) * dim + (slice(None, None, -1),)
+    return x.shape[dim] - 1 - xp.argsort(x[back], dim, kind="stable")[back]
+
+
+def _top(xp, x, k, dim, largest):
+    """The indices of the k largest (smallest), the first of them first."""
+    return _order(xp, x, dim, largest)[(slice(None),) * dim + (slice(k),)]
+
+
+order, top = op(_order, name="order"), op(_top, name="top")
+
+
+def _ordered(input: Tensor, dim: int, descending: bool):
+    array = input._array
+    indices = from_array(order(array, dim, descending) if array.ndim else np.zeros((), np.int64))
+    return (pick(input, indices, dim, True) if array.ndim else input.clone()), indices
+
+
+@torch_call
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False):
+    """The named tuple (values, indices) of the elements in order along ``dim``."""
+    dim = one_dim("sort", dim, input._array.ndim)
+    return return_types.sort(*_ordered(input, dim, bool(descending)))
+
+
+@torch_call
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The indices that put ``input`` in order along ``dim``."""
+    array = input._array
+    dim = one_dim("argsort", dim, array.ndim)
+    return from_array(order(array, dim, bool(descending)) if array.ndim else np.zeros((), np.int64))
+
+
+@torch_call
+def msort(input: Tensor) -> Tensor:
+    """``input`` in order along its first dimension."""
+    return sort(input, 0).values
+
+
+@torch_call
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
+    """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best first.
+
+    Raises RuntimeError if there are fewer than ``k``.
+    """
+    array = input._array
+    dim = one_dim("topk", dim, array.ndim)
+    k = k.__index__()
+    if not 0 <= k <= (array.shape[dim] if array.ndim else 1):
+        raise RuntimeError("selected index k out of range")
+    if array.ndim == 0:
+        values, indices = _ordered(input, dim, False)
+        return return_types.topk(values, indices)
+    indices = from_array(top(array, k, dim, bool(largest)))
+    return return_types.topk(pick(input, indices, dim, True), indices)
+
+
+FUNCTIONS = {"argsort": argsort, "msort": msort, "sort": sort, "topk": topk}
+METHODS = dict(FUNCTIONS)
