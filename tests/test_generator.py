@@ -65,6 +65,11 @@ def test_the_state_says_all_there_is_to_say(seed, before, after):
     copies[-1].manual_seed(7).words(100)
     copies[-1].set_state_bytes(state)
     expected = play(after, g)
+    # One that is busy within a block, its buffered reals made, must forget them.
+    busy = Generator().manual_seed(9)
+    busy.uniform53(3)
+    busy.set_state_bytes(state)
+    copies.append(busy)
     for other in copies:
         assert other.initial_seed() == seed % 2**64
         np.testing.assert_array_equal(other.state_bytes(), state)
@@ -171,17 +176,20 @@ def test_states_that_are_none_are_refused():
     np.testing.assert_array_equal(g.state_bytes(), before)
 
 
-def test_threads_get_whole_results_and_nothing_is_drawn_twice():
-    g, n, got = Generator().manual_seed(0), 70_001, []
+def test_threads_get_whole_results_and_nothing_is_drawn_twice(monkeypatch):
+    monkeypatch.setattr(fill, "_CHUNK", 64)  # many draws a call, so that threads may meet
+    g, n, got = Generator().manual_seed(0), 5001, []
+    start = threading.Barrier(6)
+
+    def work():
+        start.wait()
+        for _ in range(5):
+            got.append(draw.uniform_(np.empty(n, np.float32), generator=g))
+
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        threads = [
-            threading.Thread(
-                target=lambda: got.append(draw.uniform_(np.empty(n, np.float32), generator=g))
-            )
-            for _ in range(6)
-        ]
+        threads = [threading.Thread(target=work) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -207,6 +215,15 @@ def test_a_transposed_array_is_filled_in_the_order_of_memory(seed, axes, dtype):
     draw.uniform_(sliced[::2, :, ::-2], generator=Generator().manual_seed(seed))
     np.testing.assert_array_equal(sliced[::2, :, ::-2], plain)
     assert not sliced[1::2].any() and not sliced[:, :, ::2].any()
+
+
+def test_memory_order_of_ties():
+    assert fill.memory_order((2, 3, 4), (12, 4, 1)) == [0, 1, 2]
+    assert fill.memory_order((4, 3, 2), (1, 4, 12)) == [2, 1, 0]
+    # Equal strides: the shorter axis is the faster; stride 0 compares with none.
+    assert fill.memory_order((1, 5), (8, 8)) == [1, 0]
+    assert fill.memory_order((5, 1), (8, 8)) == [0, 1]
+    assert fill.memory_order((5, 5), (0, 8)) == [0, 1]
 
 
 def test_empty_like_keeps_the_order_of_the_axes():
@@ -257,6 +274,22 @@ def test_fma32_sees_what_is_beyond_a_tie_in_float64(half_c, k, sign, negate):
     naive = (np.float64(x) * np.float64(y) + np.float64(c)).astype(np.float32)
     assert gaussian.fma32(np.array([x]), y, c)[0] == c
     assert naive != c
+
+
+@given(st.integers(2**51, 2**52 - 1), st.integers(27, 52), st.sampled_from([-1, 1]), st.booleans())
+def test_fma64_sees_what_is_far_beyond_a_tie(half_c, k, sign, negate):
+    """The same in float64: half an ulp less 2**-2k of it; c is odd, and the nearest."""
+    c = float(2 * half_c + 1)
+    x, y = 0.5 * (1 + 2.0**-k), sign * (1 - 2.0**-k)
+    if negate:
+        c, y = -c, -y
+    assert gaussian.fma64(np.array([x]), y, c)[0] == c
+
+
+def test_a_negative_zero_mean_is_kept():
+    for size in (3, 16):
+        z = draw.normal_(np.empty(size, np.float32), -0.0, 0.0, generator=Generator())
+        assert not z.any() and np.signbit(z).any() and not np.signbit(z).all()
 
 
 # -- distributions -------------------------------------------------------------------------------
@@ -335,6 +368,15 @@ def test_multinomial_without_replacement_orders_ties_by_index():
     weights[[5, 3000]] = 1
     first = draw.multinomial(weights, 7, generator=g)
     assert set(first[:2]) == {5, 3000} and first[2:].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_multinomial_by_the_inverse_never_runs_past_the_end():
+    weights = np.full(3, 0.1, np.float32)  # sums that rounding leaves below one
+    for n in range(3, 200):
+        g = Generator()
+        g._block[:] = 0xFFFFFFFF
+        g._at = 0
+        assert (draw.multinomial(np.resize(weights, n), 5, True, generator=g) == n - 1).all()
 
 
 @given(seeds, st.integers(0, 300))

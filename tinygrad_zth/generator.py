@@ -127,7 +127,7 @@ class Generator:
         self._block = np.empty(_BLOCK, np.uint32)
         self._at = _BLOCK  # used up: the first draw brings in a block
         self._fresh = True
-        self._reals = [None, None]
+        self._reals: list[np.ndarray | None] = [None, None]
         self.cached_normal: float | None = None
 
     def state_bytes(self) -> np.ndarray:
@@ -167,7 +167,7 @@ class Generator:
         key = np.frombuffer(data, "<u8", _BLOCK, _HEAD.size).astype(np.uint32)
         with self.lock:
             # Position 0 makes the engine temper the key's own block without stepping past it.
-            self._legacy.set_state(("MT19937", key, 0))
+            self._legacy.set_state(("MT19937", key, 0, 0, 0.0))
             self._block = self._bits.random_raw(_BLOCK).astype(np.uint32)
             self._seed, self._at = seed, _BLOCK if used_up else after
             self._fresh = used_up and after == 0

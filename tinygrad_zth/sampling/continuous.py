@@ -12,7 +12,9 @@ from .fill import (
     C_NAMES,
     DIGITS,
     FLOAT16,
+    FLOAT32,
     FLOAT64,
+    LIMITS,
     draw,
     in_memory_order,
     legacy_name,
@@ -49,7 +51,7 @@ def uniform_(
         RuntimeError: if a > b, or a, b or b - a is beyond the type's range.
     """
     require_floating(out, "check_uniform_bounds")
-    largest = float(np.finfo(out.dtype).max)
+    largest = LIMITS[out.dtype][1]
     for name, bound in (("from", a), ("to", b)):
         if not -largest <= bound <= largest:
             raise RuntimeError(f"{name} is out of bounds for {C_NAMES[out.dtype.name]}")
@@ -66,8 +68,8 @@ def uniform_(
     reals = Generator.uniform53 if wide else Generator.uniform24
     if a == 0 and b == 1 and out.dtype != FLOAT16:
         return draw(out, generator, reals)
-    kind = np.float64 if wide else np.float32
-    low, span = kind(a), kind(b) - kind(a)
+    kind = FLOAT64.type if wide else FLOAT32.type
+    low, span = float(kind(a)), float(kind(b) - kind(a))
     first, end = out.dtype.type(a), out.dtype.type(b)
 
     def values(source: Generator, n: int) -> np.ndarray:

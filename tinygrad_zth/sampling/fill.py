@@ -9,11 +9,27 @@ import numpy as np
 from .. import dtypes
 from ..generator import Generator, default_generator
 
-__all__ = ["C_NAMES", "DIGITS", "draw", "empty_like", "in_memory_order", "memory_order", "store"]
+__all__ = [
+    "C_NAMES",
+    "DIGITS",
+    "LIMITS",
+    "draw",
+    "empty_like",
+    "in_memory_order",
+    "memory_order",
+    "store",
+]
 
 _CHUNK = 1 << 15  # elements a pass: its temporaries stay in a core's cache
-DIGITS = {np.dtype(np.float16): 11, np.dtype(np.float32): 24, np.dtype(np.float64): 53}
-FLOAT16, FLOAT32, FLOAT64 = DIGITS
+FLOAT16, FLOAT32, FLOAT64 = (np.dtype(name) for name in ("float16", "float32", "float64"))
+DIGITS: dict[np.dtype, int] = {FLOAT16: 11, FLOAT32: 24, FLOAT64: 53}
+# The least and the largest finite number of each type.
+LIMITS: dict[np.dtype, tuple] = {np.dtype(np.bool_): (0, 1)}
+LIMITS |= {t: (float(np.finfo(t).min), float(np.finfo(t).max)) for t in DIGITS}
+LIMITS |= {
+    np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max))
+    for t in ("uint8", "int8", "int16", "int32", "int64")
+}
 C_NAMES = {
     "bool": "bool",
     "uint8": "unsigned char",

@@ -71,7 +71,7 @@ def _to_odd(s, e):
 def fma64(x: np.ndarray, y: float, c: float) -> np.ndarray:
     """x * y + c in float64, rounded once. ``x`` is a float64 vector."""
     if c == 0:
-        return x * y + 0.0
+        return x * y + c
     plain = x * y + c
     high, low = _two_product(x, np.float64(y))
     t, t_error = _two_sum(np.float64(c), low)
@@ -82,15 +82,15 @@ def fma64(x: np.ndarray, y: float, c: float) -> np.ndarray:
 
 def fma32(x: np.ndarray, y: float, c: float) -> np.ndarray:
     """x * y + c in float32, rounded once; ``x`` a float32 vector, y and c cast to it."""
-    y, c = _f32(y), _f32(c)
-    if c == 0:
-        return x * y + c
-    product = x * np.float64(y)
-    total = product + np.float64(c)
+    factor, term = _f32(y), _f32(c)
+    if term == 0:
+        return x * factor + term
+    product = x * np.float64(factor)
+    total = product + np.float64(term)
     # Halfway between two float32: the 29 bits that will go are a one and zeros.
     halfway = (total.view(np.int64) & 0x1FFFFFFF) == 0x10000000
     if halfway.any():
-        total[halfway] = _to_odd(*_two_sum(product[halfway], np.float64(c)))
+        total[halfway] = _to_odd(*_two_sum(product[halfway], np.float64(term)))
     return total.astype(np.float32)
 
 
@@ -155,17 +155,23 @@ def blocks(generator: Generator, out: np.ndarray, mean: float, std: float) -> No
     Elements j and j + 8 of a block are a pair. A rest that is no whole block is drawn (float16: is
     not), and then the last 16 elements are filled anew. The caller holds the lock.
     """
-    n = out.size
+    n, rest = out.size, out.size % 16
     kernel = _block_f64 if out.dtype == np.float64 else _block_f32
     per_real = 2 if kernel is _block_f64 else 1
-    whole = n - n % 16
+    whole = n - rest
     for start in range(0, whole, 2 * _PAIRS):
         part = out[start : min(start + 2 * _PAIRS, whole)]
-        kernel(generator.words(part.size * per_real), part, mean, std)
-    if whole < n:
+        words = generator.words(part.size * per_real)
+        if not rest or start + part.size < whole:
+            kernel(words, part, mean, std)
+            continue
+        # The last pass takes the sixteen that overlap it along: a pass is dear when it is short.
         if out.dtype != np.float16:
-            generator.words((n - whole) * per_real)
-        kernel(generator.words(16 * per_real), out[n - 16 :], mean, std)
+            generator.words(rest * per_real)
+        both = np.empty(part.size + 16, out.dtype)
+        kernel(np.concatenate((words, generator.words(16 * per_real))), both, mean, std)
+        part[...] = both[:-16]
+        out[n - 16 :] = both[-16:]
 
 
 def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,13 +195,13 @@ def _block_f32(words: np.ndarray, out: np.ndarray, mean: float, std: float) -> N
     radius_of, cos_sin_of = (_radius_f64, _cos_sin_f64) if _scalar.get() else (_radius, _cos_sin)
     radius = radius_of(first)
     into = out if out.dtype == np.float32 else np.empty(out.size, np.float32)
-    mean, std = _f32(mean), _f32(std)
+    standard = _f32(mean) == 0 and _f32(std) == 1
     for half, part in zip(_halves(into), cos_sin_of(second)):
         part *= radius
-        if mean != 0 or std != 1:
-            part = fma32(part, std, mean)
+        if standard:
+            part += _f32(mean)  # x * 1 + 0: a negative zero turns positive
         else:
-            part += _f32(0)  # x * 1 + 0: a negative zero turns positive
+            part = fma32(part, std, mean)
         half[...] = part.view(half.dtype)
     if into is not out:
         out[...] = into
@@ -284,10 +290,14 @@ def _fma(a, b, c, t, rounded, again) -> None:
 # Cephes, sinf: pi/4 in three parts, and the two series on [-pi/4, pi/4].
 _PI4_1, _PI4_2 = _f32(-0.78515625), _f32(-2.4187564849853515625e-4)
 _PI4_3 = np.float64(_f32(-3.77489497744594108e-8))
-_COS = [
-    np.float64(_f32(c)) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_SERIES = [
+    np.array(column, np.float32).astype(np.float64)[:, None]
+    for column in (
+        (2.443315711809948e-5, -1.9515295891e-4),
+        (-1.388731625493765e-3, 8.3321608736e-3),
+        (4.166664568298827e-2, -1.6666654611e-1),
+    )
 ]
-_SIN = [np.float64(_f32(c)) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)]
 
 
 def _cos_sin(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -302,33 +312,27 @@ def _cos_sin(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     q = j.astype(np.float32)
     x += q * _PI4_1  # these two products are exact
     x += q * _PI4_2
-    x64, t = x.astype(np.float64), np.empty(n)
-    np.multiply(q, _PI4_3, out=t)
-    t += x64
-    x[...] = t
-    x64[...] = x
+    x64 = x.astype(np.float64)
+    x64 += q * _PI4_3
+    x[...] = x64
     z = x * x
-    z64, y64 = z.astype(np.float64), np.empty(n)
 
-    c, s = np.empty(n, np.float32), np.empty(n, np.float32)
-    y64.fill(_COS[0])
-    _fma(y64, z64, _COS[1], t, c, y64)
-    _fma(y64, z64, _COS[2], t, c, y64)
-    c *= z
-    y64[...] = c
-    np.multiply(y64, z64, out=t)
-    t -= np.float64(0.5) * z64
-    c[...] = t
+    # Both series at once, cos in row 0 and sin in row 1: the same steps, but for the last.
+    shape = (2, n)
+    y64, t, y = np.empty(shape), np.empty(shape), np.empty(shape, np.float32)
+    last = np.empty(shape)
+    last[0], last[1] = z, x
+    y64[...] = _SERIES[0]
+    for coefficients in _SERIES[1:]:
+        _fma(y64, last[0], coefficients, t, y, y64)
+    y *= z
+    y64[...] = y
+    np.multiply(y64, last, out=t)
+    last[0] *= -0.5
+    t += last  # cos: y z - z/2; sin: y x + x
+    y[...] = t
+    c, s = y[0], y[1]
     c += _f32(1)
-
-    y64.fill(_SIN[0])
-    _fma(y64, z64, _SIN[1], t, s, y64)
-    _fma(y64, z64, _SIN[2], t, s, y64)
-    s *= z
-    y64[...] = s
-    np.multiply(y64, x64, out=t)
-    t += x64
-    s[...] = t
 
     # The quadrant: j & 2 exchanges the two, j & 4 negates sin, (j - 2) & 4 == 0 negates cos.
     exchange = j << 30

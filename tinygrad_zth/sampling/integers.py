@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..generator import Generator, default_generator
-from .fill import C_NAMES, DIGITS, FLOAT32, FLOAT64, draw, legacy_name
+from .fill import C_NAMES, DIGITS, FLOAT32, FLOAT64, LIMITS, draw, legacy_name
 
 __all__ = ["random_", "randperm"]
 
@@ -34,10 +34,7 @@ def random_(
     """
     dtype = out.dtype
     digits = DIGITS.get(dtype)
-    if digits:
-        most = 1 << digits
-    else:
-        most = 1 if dtype == np.bool_ else int(np.iinfo(dtype).max)
+    most = 1 << digits if digits else LIMITS[dtype][1]
     if low is None and high is None:
         return draw(out, generator, _integers(0, most + 1, wide=dtype.itemsize == 8))
     low = 0 if low is None else low
@@ -109,14 +106,8 @@ def _next_representable(bound: int, dtype: np.dtype, step: int) -> int:
 
 
 def _check_holds(dtype: np.dtype, low: int, last: int) -> None:
-    digits = DIGITS.get(dtype)
-    name = C_NAMES[dtype.name]
-    if digits:
-        least, most = (int(limit) for limit in (np.finfo(dtype).min, np.finfo(dtype).max))
-    elif dtype == np.bool_:
-        least, most = 0, 1
-    else:
-        least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    digits, name = DIGITS.get(dtype), C_NAMES[dtype.name]
+    least, most = LIMITS[dtype]
     for label, bound in (("from", low), ("to - 1", last)):
         if not least <= bound <= most:
             raise RuntimeError(f"{label} is out of bounds for {name}")
@@ -151,7 +142,7 @@ def randperm(
     if digits and n > (1 << digits) + 1:
         limit = "2049" if digits == 11 else f"2^{digits}+1"
         raise RuntimeError(f"n cannot be greater than {limit} for {dtypes.of(dtype).legacy} type.")
-    if not digits and n - 1 > np.iinfo(dtype).max:
+    if not digits and n - 1 > LIMITS[dtype][1]:
         raise RuntimeError(f"value cannot be converted to type {dtype.name}_t without overflow")
     if n >= 0xFFFFFFFF // 20:
         raise NotImplementedError(f"randperm: n = {n} is not supported, only n < 2**32 / 20")

@@ -148,7 +148,7 @@ def _by_inverse(weights: np.ndarray, num_samples: int, source: Generator) -> np.
     with source.lock:
         for row, into in zip(rows, drawn):
             cumulative = np.cumsum(row, dtype=working)
-            cumulative /= cumulative[-1]
+            cumulative = cumulative / cumulative[-1]
             cumulative[-1] = 1
             uniforms = source.uniform53(num_samples)
             into[...] = cumulative.astype(np.float64).searchsorted(uniforms)
