@@ -42,7 +42,7 @@ from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
-__all__ = ["OPERATIONS", "Operation", "as_tensor", "op", "promoted", "refused", "together"]
+__all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
 
 OPERATIONS: dict[str, Operation] = {}  # every entry, by name; the property suite walks it
 
@@ -478,6 +478,15 @@ def _raw_call(operation: Operation, *operands):
 
 def _cast_to(t: Tensor, numpy_dtype) -> Tensor:
     return t if t._array.dtype is numpy_dtype else cast(t, numpy_dtype)
+
+
+def as_function(function: Callable, operation: Operation, doc: str | None = None) -> Callable:
+    """``function``, written around ``operation``, as its public face: its name, and its ``op``."""
+    function.__name__ = function.__qualname__ = operation.name
+    function.op = operation
+    if doc is not None:
+        function.__doc__ = doc
+    return function
 
 
 def as_tensor(x) -> Tensor:

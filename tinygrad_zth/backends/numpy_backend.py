@@ -25,6 +25,11 @@ class NumpyBackend:
         return np.asarray(values, dtype)
 
     @staticmethod
+    def receive(array, where):
+        """An array of any backend, copied to the device ``where`` of this one."""
+        return array if isinstance(array, np.ndarray) else array.get()
+
+    @staticmethod
     def to_numpy(array):
         """The array on the host; for this backend, itself."""
         return array

@@ -1,1 +1,23 @@
-"""The primitives: one entry each, forward and gradient side by side. See ``operation.py`` for how to read them."""
+"""The primitives: one entry each, forward and gradient side by side. ``operation.py`` says how to read them.
+
+Each room ends with what it offers: ``FUNCTIONS`` become ``torch.<name>``, ``METHODS`` become
+``Tensor.<name>``. This file collects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..tensor import Tensor
+from . import copy, create, extremes, index, join, matmul, reduce, scan, sort, view
+
+ROOMS = (create, copy, view, index, join, reduce, extremes, scan, sort, matmul)
+
+FUNCTIONS: dict[str, Callable] = {}
+METHODS: dict[str, Callable] = {}
+for room in ROOMS:
+    FUNCTIONS.update(room.FUNCTIONS)
+    METHODS.update(room.METHODS)
+
+for _name, _method in METHODS.items():
+    setattr(Tensor, _name, _method)

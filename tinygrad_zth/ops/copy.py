@@ -1,0 +1,161 @@
+"""Copies: to another dtype, device or memory order; and writing whole tensors in place."""
+
+from __future__ import annotations
+
+from .. import dtypes
+from ..backends import backend_for, backend_of
+from ..device import device as device_type
+from ..inplace import check_writeable, write
+from ..operation import cast, op
+from ..tensor import Tensor, current_node, storage_of
+
+__all__ = ["FUNCTIONS", "METHODS", "clone", "contiguous", "to"]
+
+
+def _clone(x):
+    return x.copy("K")
+
+
+def _contiguous(xp, x):
+    return xp.ascontiguousarray(x)
+
+
+_clone_op = op(_clone, name="clone", x=lambda g: g)
+_contiguous_op = op(_contiguous, name="contiguous", grad_name="CloneBackward0", x=lambda g: g)
+
+
+def clone(input: Tensor, *, memory_format=None) -> Tensor:
+    """A copy that passes gradients on; its memory order is the input's where that is dense."""
+    return _clone_op(input)
+
+
+def contiguous(input: Tensor, memory_format=None) -> Tensor:
+    """The tensor itself if its elements lie in C order, else a copy in C order."""
+    return input if input._array.flags.c_contiguous else _contiguous_op(input)
+
+
+def _transfer(x, target, source):
+    return backend_for(target).receive(x, target)
+
+
+_transfer_op = op(
+    _transfer, name="to_device", grad_name="ToCopyBackward0",
+    x=lambda g, target, source: _transfer_op(g, source, target),
+)  # fmt: skip
+
+
+def to(self: Tensor, *args, dtype=None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None) -> Tensor:
+    """The tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(other)``.
+
+    Returns the tensor itself where nothing changes, unless ``copy`` is set.
+    """
+    for a in args:
+        if isinstance(a, dtypes.dtype) or a in (float, int, bool):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, (str, device_type)) or (isinstance(a, int) and not isinstance(a, bool)):
+            device = a
+        elif isinstance(a, bool):
+            non_blocking = a
+        elif a is not None:
+            raise TypeError(f"to() received an invalid combination of arguments - got {type(a).__name__}")
+    result = self
+    if device is not None:
+        where = device_type(device)
+        here = self.device
+        if where.type != here.type or (where.index is not None and where.index != here.index):
+            result = _transfer_op(result, where, here)
+    if dtype is not None:
+        kind = dtypes.to_numpy(dtype)
+        if kind is not result._array.dtype:
+            result = cast(result, kind)
+    return clone(result) if copy and result is self else result
+
+
+def _as(dtype: dtypes.dtype):
+    def method(self: Tensor, memory_format=None) -> Tensor:
+        return self if self._array.dtype is dtype.numpy else cast(self, dtypes.to_numpy(dtype))
+
+    method.__doc__ = f"The tensor as {dtype} (itself, if it is that already)."
+    return method
+
+
+def type_(self: Tensor, dtype=None, non_blocking: bool = False):
+    """The name of the tensor's type, or the tensor as ``dtype``."""
+    if dtype is None:
+        place = "cuda." if self.device.type == "cuda" else ""
+        return f"torch.{place}{self.dtype.legacy}Tensor"
+    if isinstance(dtype, str):
+        dtype = next((t for t in dtypes.ALL if dtype == f"torch.{t.legacy}Tensor"), dtype)
+    return to(self, dtype=dtype)
+
+
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write ``src`` (broadcast, cast) into this tensor. Raises RuntimeError if it does not fit."""
+    if not isinstance(src, Tensor):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}")
+    try:
+        return write(self, src, (), "copy_")
+    except ValueError:
+        raise RuntimeError(
+            f"The size of tensor a ({list(self.shape)}) must match the size of tensor b ({list(src.shape)}): "
+            "copy_() cannot broadcast it"
+        ) from None
+
+
+def fill_(self: Tensor, value) -> Tensor:
+    """Write one value (a number or a 0-d tensor) everywhere."""
+    if isinstance(value, Tensor) and value._array.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+        )
+    return write(self, value, (), "fill_")
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Write zeros everywhere."""
+    return write(self, 0, (), "zero_")
+
+
+def fill(input: Tensor, value) -> Tensor:
+    """A copy filled with one value."""
+    return fill_(clone(input), value)
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Take this tensor out of the graph, in place; it becomes a leaf."""
+    if self._view is not None and current_node(self) is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    self._node = None
+    return self
+
+
+def _relabel(name: str):
+    """In-place changes of the window alone: ``squeeze_``, ``unsqueeze_``, ``transpose_``, ``t_``."""
+
+    def method(self: Tensor, *args, **kwargs) -> Tensor:
+        check_writeable(self, name)
+        viewed = getattr(self, name[:-1])(*args, **kwargs)
+        self._array, self._node, self._view = viewed._array, viewed._node, viewed._view
+        self._storage = storage_of(viewed)
+        if self._view is not None and self._view[0] is self:
+            self._view = None  # it is its own base: nothing but the window changed
+        return self
+
+    method.__name__ = name
+    method.__doc__ = f"``{name[:-1]}``, in place: the same memory through another window."
+    return method
+
+
+FUNCTIONS = {"clone": clone, "fill": fill}
+METHODS = {
+    "clone": clone, "contiguous": contiguous, "copy_": copy_, "detach_": detach_, "fill": fill, "fill_": fill_,
+    "to": to, "type": type_, "type_as": lambda self, other: to(self, other.dtype), "zero_": zero_,
+    "bool": _as(dtypes.bool), "byte": _as(dtypes.uint8), "char": _as(dtypes.int8), "double": _as(dtypes.float64),
+    "float": _as(dtypes.float32), "half": _as(dtypes.float16), "bfloat16": _as(dtypes.bfloat16), "int": _as(dtypes.int32), "long": _as(dtypes.int64),
+    "short": _as(dtypes.int16), "cpu": lambda self, memory_format=None: to(self, "cpu"),
+    "cuda": lambda self, device=None, non_blocking=False, memory_format=None: to(self, device=device if device is not None else "cuda"),
+    "pin_memory": lambda self, device=None: self, "is_pinned": lambda self, device=None: False,
+    **{n: _relabel(n) for n in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_")},
+}  # fmt: skip

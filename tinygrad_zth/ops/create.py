@@ -1,0 +1,391 @@
+"""Making tensors from data, from a rule, or in the likeness of another."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import dtypes
+from ..backends import array_types, backend_for, backend_of
+from ..device import device as device_type
+from ..operation import op
+from ..tensor import Tensor, from_array, new_tensor
+from .view import sizes_of
+
+__all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
+
+
+def _made(array, device, requires_grad: bool) -> Tensor:
+    if device is not None:
+        where = device_type(device)
+        if where.type != "cpu":
+            array = backend_for(where).asarray(array)
+    t = new_tensor(array)
+    return t.requires_grad_() if requires_grad else t
+
+
+def _kind(dtype, default=None):
+    return dtypes.to_numpy(dtype if dtype is not None else default or dtypes.get_default_dtype())
+
+
+# ---------------------------------------------------------------------------- from data
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new tensor holding a copy of ``data``: a number, nested sequences, an array or a tensor.
+
+    Python floats become the default dtype (float32), ints int64, bools bool; arrays keep theirs.
+
+    Raises:
+        ValueError: for sequences of unequal lengths. TypeError: for data that are no numbers.
+        RuntimeError: if ``requires_grad`` is asked of integers.
+    """
+    array = _array_of(data, None if dtype is None else dtypes.to_numpy(dtype))
+    return _made(array, device, requires_grad)
+
+
+def _array_of(data, kind):
+    """A fresh array with the elements of ``data``."""
+    if isinstance(data, Tensor):
+        data = backend_of(data._array).to_numpy(data._array)
+    if data.__class__ in array_types or isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+        return array.astype(kind) if kind is not None else dtypes.canonical(array.copy())
+    if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
+        data = [x.tolist() if isinstance(x, Tensor) and x._array.ndim else x.item() if isinstance(x, Tensor) else x for x in data]
+    elif isinstance(data, range):
+        data = list(data)
+    try:
+        array = np.array(data)
+    except OverflowError as error:
+        raise RuntimeError(f"tensor(): {error}") from None
+    except ValueError:
+        raise ValueError(_ragged(data)) from None
+    if array.dtype.kind not in "biuf":
+        raise _unfit(data, array)
+    if kind is None:
+        if array.size == 0 or array.dtype.kind == "f" and not _holds_arrays(data):
+            kind = _kind(None)
+        elif array.dtype.kind == "u" and not _holds_arrays(data):
+            raise RuntimeError("Overflow when unpacking long long")
+        else:
+            return dtypes.canonical(array)
+    if array.dtype.kind == "f" and kind.kind in "iu" and not np.isfinite(array).all():
+        raise RuntimeError(f"cannot convert float {array[~np.isfinite(array)].flat[0]} to integer")
+    return array.astype(kind)
+
+
+def _holds_arrays(data) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, float)
+
+
+def _ragged(data, dim: int = 0) -> str:
+    lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
+    for n in lengths[1:]:
+        if n != lengths[0]:
+            if n is None or lengths[0] is None:
+                return f"expected sequence at dim {dim + 1} throughout, got a mix of sequences and numbers"
+            return f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})"
+    for x in data:
+        if isinstance(x, (list, tuple)) and (message := _ragged(x, dim + 1)):
+            return message
+    return "expected nested sequences of equal lengths"
+
+
+def _unfit(data, array) -> Exception:
+    while isinstance(data, (list, tuple)) and data:
+        data = next((x for x in data if not isinstance(x, (int, float))), data[0])
+    if isinstance(data, int):
+        return RuntimeError("Overflow when unpacking long long")
+    if isinstance(data, (str, bytes)):
+        return TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if isinstance(data, complex) or array.dtype.kind == "c":
+        return NotImplementedError("complex numbers are not supported by tinygrad_zth")
+    return RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def as_tensor(data, dtype=None, device=None) -> Tensor:
+    """``data`` as a tensor, sharing memory where dtype and device allow it."""
+    if isinstance(data, Tensor):
+        return data.to(device=device, dtype=dtype) if dtype is not None or device is not None else data
+    if isinstance(data, np.ndarray):
+        t = from_numpy(data) if data.flags.writeable and min(data.strides, default=0) >= 0 else tensor(data)
+        return t.to(device=device, dtype=dtype)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def asarray(obj, *, dtype=None, device=None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+    """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
+    t = as_tensor(obj, dtype, device)
+    shared = isinstance(obj, (np.ndarray, Tensor)) and np.shares_memory(t._array, obj._array if isinstance(obj, Tensor) else obj)
+    if copy is False and not shared:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    if copy and shared:
+        t = t.clone()
+    return t.requires_grad_() if requires_grad else t
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A tensor on the array's own memory. Raises TypeError for other objects and unsupported dtypes."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    dtypes.of(ndarray.dtype)
+    if min(ndarray.strides, default=0) < 0:
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().)"
+        )
+    return from_array(ndarray)
+
+
+def scalar_tensor(s, *, dtype=None, device=None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of the default dtype holding the number ``s``."""
+    return _made(np.asarray(s, _kind(dtype)), device, requires_grad)
+
+
+def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A 1-D tensor on the memory of an object with the buffer protocol."""
+    return _made(np.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
+
+
+# ---------------------------------------------------------------------------- filled
+
+
+def _shape(name: str, size) -> tuple[int, ...]:
+    shape = tuple([n if n.__class__ is int else n.__index__() for n in sizes_of(size)])
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    return shape
+
+
+def _filler(name: str, function: str, doc: str):
+    def make(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **named) -> Tensor:
+        if "size" in named:
+            size = (named.pop("size"),)
+        if named:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
+        try:
+            array = getattr(np, function)(_shape(name, size), _kind(dtype))
+        except AttributeError:
+            raise TypeError(f"{name}(): argument 'size' must be tuple of ints, but found {size!r}") from None
+        return _finish(name, _made(array, device, requires_grad), out)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{doc} ``{name}(2, 3)`` or ``{name}((2, 3))``; dtype defaults to the default dtype."
+    return make
+
+
+def _finish(name: str, t: Tensor, out: Tensor | None) -> Tensor:
+    if out is None:
+        return t
+    from ..inplace import write_out
+
+    return write_out(out, t, name)
+
+
+zeros = _filler("zeros", "zeros", "A tensor of zeros.")
+ones = _filler("ones", "ones", "A tensor of ones.")
+empty = _filler("empty", "empty", "A tensor of whatever the memory holds.")
+
+
+def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+    """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    kind = dtypes.to_numpy(dtype) if dtype is not None else dtypes.of_number(value).numpy
+    size = (size,) if isinstance(size, int) else size
+    return _finish("full", _made(np.full(_shape("full", (size,)), value, kind), device, requires_grad), out)
+
+
+def _like(name: str, function: str, doc: str):
+    def make(input: Tensor, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+        kind = None if dtype is None else dtypes.to_numpy(dtype)
+        array = input._array
+        xp = backend_of(array).xp if device is None else backend_for(device_type(device)).xp
+        made = getattr(xp, function)(array, dtype=kind) if 0 not in array.strides else getattr(xp, function[:-5])(array.shape, kind or array.dtype)
+        t = new_tensor(made)
+        return t.requires_grad_() if requires_grad else t
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"{doc} with the shape, dtype and device of ``input``."
+    return make
+
+
+zeros_like = _like("zeros_like", "zeros_like", "Zeros")
+ones_like = _like("ones_like", "ones_like", "Ones")
+empty_like = _like("empty_like", "empty_like", "Uninitialised memory")
+
+
+def full_like(input: Tensor, fill_value, *, dtype=None, layout=None, device=None, requires_grad: bool = False, memory_format=None) -> Tensor:
+    """One value with the shape, dtype and device of ``input``."""
+    t = empty_like(input, dtype=dtype, device=device)
+    t._array[...] = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    return t.requires_grad_() if requires_grad else t
+
+
+def _new(make):
+    def method(self: Tensor, *size, dtype=None, device=None, requires_grad: bool = False, **named) -> Tensor:
+        return make(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, **named)
+
+    method.__name__ = method.__qualname__ = f"new_{make.__name__}"
+    method.__doc__ = f"``torch.{make.__name__}`` with this tensor's dtype and device unless others are given."
+    return method
+
+
+def new_tensor_like(self: Tensor, data, *, dtype=None, device=None, requires_grad: bool = False) -> Tensor:
+    """``torch.tensor`` with this tensor's dtype and device unless others are given."""
+    return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
+
+
+# ---------------------------------------------------------------------------- sequences
+
+
+def _numbers(*values) -> list:
+    return [v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values]
+
+
+def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False, **named) -> Tensor:
+    """``arange([start,] end[, step])``: from start (0) up to, not including, end. int64 for ints.
+
+    Raises RuntimeError for a step of zero or bounds that contradict its sign.
+    """
+    if named:
+        given = {**dict(zip(("end",) if len(args) == 1 and "end" not in named else ("start", "end", "step"), args, strict=False)), **named}
+        args = (given.get("start", 0), given["end"], given.get("step", 1))
+    start, end, step = _numbers(*{1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)])
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype is None and all(isinstance(v, int) for v in (start, end, step)):
+        dtype = dtypes.int64
+    kind = _kind(dtype)
+    if kind.kind == "f":
+        n = math.ceil((end - start) / step)
+        array = (start + np.arange(n) * step).astype(kind)  # each element from the start: no drift
+    else:
+        array = np.arange(int(start), int(end), int(step), kind) if isinstance(start, int) and isinstance(step, int) and isinstance(end, int) else np.arange(start, end, step).astype(kind)
+    return _finish("arange", _made(array, device, requires_grad), out)
+
+
+def linspace(start, end, steps: int, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+    """``steps`` values from start to end, both included."""
+    start, end = _numbers(start, end)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    kind = _kind(dtype)
+    return _finish("linspace", _made(_spaced(start, end, steps, kind), device, requires_grad), out)
+
+
+def _spaced(start, end, steps, kind):
+    """PyTorch's values: the step in the tensor's own precision, the second half counted from the end."""
+    if kind.kind != "f":
+        step = np.float64(end - start) / max(steps - 1, 1) if kind.kind == "f" else (end - start) / max(steps - 1, 1)
+        i = np.arange(steps)
+        return np.where(i < steps / 2, start + step * i, end - step * (steps - 1 - i)).astype(kind)
+    work = kind if kind.itemsize >= 4 else np.dtype(np.float32)
+    start, end = work.type(start), work.type(end)
+    step = (end - start) / work.type(max(steps - 1, 1))
+    i = np.arange(steps)
+    # One rounding for the multiplication and the addition together, as PyTorch's vector code has it.
+    up, down = (np.longdouble(a) + np.longdouble(step) * k for a, k in ((start, i), (end, -(steps - 1 - i))))
+    return np.where(i < steps // 2 if steps > 1 else i < 1, up, down).astype(kind)
+
+
+def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+    """``base`` to the power of ``steps`` exponents from start to end."""
+    start, end = _numbers(start, end)
+    kind = _kind(dtype)
+    exponents = _spaced(start, end, steps, np.dtype(np.float64))
+    return _finish("logspace", _made(np.power(float(base), exponents).astype(kind), device, requires_grad), out)
+
+
+def eye(n: int, m: int | None = None, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
+    return _finish("eye", _made(np.eye(n, m, dtype=_kind(dtype)), device, requires_grad), out)
+
+
+def _triangle_indices(name: str, find):
+    def make(row: int, col: int, offset: int = 0, *, dtype=None, device=None, layout=None) -> Tensor:
+        places = np.stack(np.nonzero(find(np.ones((row, col), bool), offset)))
+        return _made(places.astype(_kind(dtype, dtypes.int64)), device, False)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"The row and column indices of a matrix's {name[:4]} part, as a 2 x count tensor."
+    return make
+
+
+# ---------------------------------------------------------------------------- triangles, diagonals
+
+
+def _tril(xp, x, diagonal):
+    return xp.tril(x, diagonal)
+
+
+def _triu(xp, x, diagonal):
+    return xp.triu(x, diagonal)
+
+
+_tril_op = op(_tril, x=lambda g, diagonal: _tril_op(g, diagonal))
+_triu_op = op(_triu, x=lambda g, diagonal: _triu_op(g, diagonal))
+
+
+def _matrix(name: str, apply):
+    def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
+        if input._array.ndim < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        return _finish(name, apply(input, diagonal), out)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The {'lower' if name == 'tril' else 'upper'} triangle of the last two dimensions, zeros elsewhere."
+    return function
+
+
+tril, triu = _matrix("tril", _tril_op), _matrix("triu", _triu_op)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Zeros with the last dimension of ``input`` on the diagonal of two new dimensions."""
+    from .view import _diagonal_op, dim_of, embed_in
+
+    ndim = input._array.ndim + 1
+    a, b = dim_of(dim1, ndim), dim_of(dim2, ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    n = input._array.shape[-1] + abs(offset)
+    rest = iter(input._array.shape[:-1])
+    shape = tuple(n if d in (a, b) else next(rest) for d in range(ndim))
+    return embed_in(shape, input, ((_diagonal_op, (offset, a, b)),))
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The diagonal of a matrix (a copy), or a matrix with a vector on its diagonal."""
+    if input._array.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input._array.ndim == 2:
+        return input.diagonal(diagonal).clone()
+    raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input._array.ndim}D")
+
+
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix with all elements of ``input`` on its diagonal."""
+    return diag_embed(input.reshape(-1), offset)
+
+
+FUNCTIONS = {
+    "arange": arange, "as_tensor": as_tensor, "asarray": asarray, "diag": diag, "diag_embed": diag_embed,
+    "diagflat": diagflat, "empty": empty, "empty_like": empty_like, "eye": eye, "from_numpy": from_numpy,
+    "frombuffer": frombuffer, "full": full, "full_like": full_like, "linspace": linspace, "logspace": logspace,
+    "ones": ones, "ones_like": ones_like, "scalar_tensor": scalar_tensor, "tensor": tensor, "tril": tril,
+    "triu": triu, "zeros": zeros, "zeros_like": zeros_like,
+    "tril_indices": _triangle_indices("tril_indices", np.tril), "triu_indices": _triangle_indices("triu_indices", np.triu),
+}  # fmt: skip
+METHODS = {
+    "diag": diag, "diag_embed": diag_embed, "diagflat": diagflat, "tril": tril, "triu": triu,
+    "new_empty": _new(empty), "new_full": _new(full), "new_ones": _new(ones), "new_tensor": new_tensor_like,
+    "new_zeros": _new(zeros),
+}  # fmt: skip

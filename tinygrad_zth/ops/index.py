@@ -1,0 +1,708 @@
+"""Reading and writing by index, PyTorch's way.
+
+``x[key]`` goes in two steps. First the integers, slices, ``None`` and ``...``: a view. Then, if the key
+holds index tensors or masks, those: a copy. (NumPy lets an integer beside an index array act as an
+array; PyTorch selects with it first, which can give the result's dimensions another order.)
+
+The gradient of a view of x is zeros with g in that window; the gradient of a gather is a scatter that
+accumulates, since one place may have been read many times.
+"""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from ..autograd import alias
+from ..backends import array_types, backend_of
+from ..dtypes import of
+from ..inplace import write
+from ..operation import op
+from ..tensor import Tensor, new_tensor
+from .view import dim_of, embed_in
+
+__all__ = ["FUNCTIONS", "METHODS", "gather", "index", "index_select", "narrow", "select", "slice_of", "take_along_dim"]
+
+# ---------------------------------------------------------------------------- the two primitives
+
+
+def _window(name: str, grad_name: str):
+    """Basic indexing; one entry per name that PyTorch prints for it."""
+    apply = op(
+        lambda x, key: x[(*key, ...)],  # with `...`, even a single element is a view and not a scalar
+        name=name,
+        grad_name=grad_name,
+        view=True,
+        x=lambda g, x_shape, key: embed_in(x_shape, g, ((apply, (key,)),)),
+    )
+    return apply
+
+
+slice_of = _window("slice", "SliceBackward0")
+_select = _window("select", "SelectBackward0")
+
+
+def _index(x, key):
+    return x[key]
+
+
+def _index_scatter(xp, x, key, shape):
+    whole = xp.zeros(shape, x.dtype)
+    backend_of(x).index_add(whole, key, x)
+    return whole
+
+
+index = op(_index, name="index", x=lambda g, x_shape, key: _index_put(g, key, x_shape))
+_index_put = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
+
+
+# ---------------------------------------------------------------------------- the key
+
+
+def split_key(x: Tensor, key) -> tuple[tuple | None, tuple | None]:
+    """``key`` as (basic, advanced); either is None where there is nothing of its kind.
+
+    Raises:
+        IndexError: for too many indices, an integer out of range, a mask or an index of the wrong
+            shape or dtype. ValueError for a slice with a step that is not positive.
+    """
+    shape = x._array.shape
+    if key.__class__ is int:
+        _check_integer(key, 0, shape)
+        return (key,), None
+    if not isinstance(key, tuple):
+        key = tuple(key) if isinstance(key, list) and any(isinstance(k, (slice, Tensor)) for k in key) else (key,)
+    key = [_item(k) for k in key]
+    used = sum(k.ndim if _is_mask(k) else 0 if k is None or k is Ellipsis else 1 for k in key)
+    if used > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    dots = [i for i, k in enumerate(key) if k is Ellipsis]
+    fill = [slice(None)] * (len(shape) - used)
+    if dots:
+        key[dots[0] : dots[0] + 1] = fill
+        key = [slice(None) if k is Ellipsis else k for k in key]
+    else:
+        key += fill
+
+    basic, advanced, trivial, d = [], [], True, 0
+    for k in key:
+        if k is None:
+            basic.append(None)
+            advanced.append(slice(None))
+            trivial = False
+        elif isinstance(k, slice):
+            if k.step is not None and k.step <= 0:
+                raise ValueError("step must be greater than zero")
+            basic.append(k)
+            advanced.append(slice(None))
+            trivial = trivial and k == slice(None)
+            d += 1
+        elif isinstance(k, int):
+            _check_integer(k, d, shape)
+            basic.append(k)
+            trivial = False
+            d += 1
+        elif _is_mask(k):
+            _check_mask(k, d, shape)
+            basic.extend([slice(None)] * k.ndim if k.ndim else [None])
+            advanced.append(k if k.ndim else k.reshape(1))
+            trivial = trivial and k.ndim > 0
+            d += k.ndim
+        else:
+            basic.append(slice(None))
+            advanced.append(k)
+            d += 1
+    if all(isinstance(k, slice) for k in advanced):
+        return tuple(basic), None
+    while advanced and isinstance(advanced[-1], slice):
+        advanced.pop()
+    if sum(not isinstance(k, slice) for k in advanced) > 1:
+        advanced = [part for k in advanced for part in (k.nonzero() if _is_mask(k) else (k,))]
+    return (None if trivial else tuple(basic)), tuple(advanced)
+
+
+def _item(k):
+    """One item of a key as an int, a slice of ints, None, ``...`` or an array."""
+    if k is None or k is Ellipsis or k.__class__ is int:
+        return k
+    if isinstance(k, slice):
+        if k.start.__class__ in _PLAIN and k.stop.__class__ in _PLAIN and k.step.__class__ in _PLAIN:
+            return k
+        return slice(*(None if s is None else s.__index__() for s in (k.start, k.stop, k.step)))
+    if isinstance(k, (bool, np.bool_)):
+        return np.asarray(k)
+    if isinstance(k, numbers.Integral):
+        return int(k)
+    array = k._array if isinstance(k, Tensor) else k if k.__class__ in array_types else None
+    if array is None:
+        if isinstance(k, (str, bytes)) or not hasattr(k, "__iter__"):
+            raise TypeError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long, int, byte or bool Variables are "
+                f"valid indices (got {type(k).__name__})"
+            )
+        array = np.asarray([i.item() if isinstance(i, Tensor) and i.ndim == 0 else i for i in k])
+        if array.size == 0:
+            array = array.astype(np.int64)
+        return _checked_dtype(array)
+    array = _checked_dtype(array)
+    if array.ndim == 0 and array.dtype.kind != "b":
+        return int(array)
+    return array.copy() if isinstance(k, Tensor) else array  # a later write to k must not reach the graph
+
+
+_PLAIN = (int, type(None))
+
+
+def _checked_dtype(array):
+    kind = array.dtype.kind
+    if kind == "u":
+        return array.astype(bool)  # PyTorch reads uint8 as a mask
+    if kind not in "ib":
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return array
+
+
+def _is_mask(k) -> bool:
+    return k.__class__ in array_types and k.dtype.kind == "b"
+
+
+def _check_integer(k: int, d: int, shape) -> None:
+    if not shape:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+            "convert a 0-dim tensor to a number"
+        )
+    if not -shape[d] <= k < shape[d]:
+        raise IndexError(f"index {k} is out of bounds for dimension {d} with size {shape[d]}")
+
+
+def _check_mask(k, d: int, shape) -> None:
+    for i, n in enumerate(k.shape):
+        if n != shape[d + i]:
+            raise IndexError(
+                f"The shape of the mask {list(k.shape)} at index {i} does not match the shape of the indexed "
+                f"tensor {list(shape)} at index {d + i}"
+            )
+
+
+def _windows_of(basic: tuple | None) -> tuple:
+    """The path of views that a basic key stands for, under the name PyTorch gives it."""
+    if basic is None:
+        return ()
+    return ((_select if basic[-1].__class__ is int or len(basic) == 1 and basic[0].__class__ is int else slice_of, (basic,)),)
+
+
+def _read_advanced(x: Tensor, advanced: tuple) -> Tensor:
+    try:
+        return index(x, advanced)
+    except IndexError as error:
+        message = str(error)
+        if "could not be broadcast" in message:
+            shapes = ", ".join(str(list(k.shape)) for k in advanced if not isinstance(k, slice))
+            message = f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        raise IndexError(message.replace("axis", "dimension")) from None
+
+
+def getitem(self: Tensor, key) -> Tensor:
+    """``x[key]``: a view for integers, slices, None and ``...``; a copy for index tensors and masks."""
+    basic, advanced = split_key(self, key)
+    for window, arguments in _windows_of(basic):
+        self = window(self, *arguments)
+    if advanced is not None:
+        return _read_advanced(self, advanced)
+    return alias(self) if basic is None else self
+
+
+def setitem(self: Tensor, key, value) -> None:
+    """``x[key] = value``, in place, differentiable in both. ``value`` is broadcast and cast.
+
+    Raises:
+        TypeError: if ``value`` is neither a Tensor nor a number. RuntimeError: if it does not fit.
+    """
+    if not isinstance(value, (Tensor, numbers.Number, np.generic)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{of(self._array.dtype).legacy}Tensor")
+    basic, advanced = split_key(self, key)
+    path = _windows_of(basic)
+    if advanced is not None:
+        path += ((index, (advanced,)),)
+    try:
+        write(self, value, path, "setitem")
+    except ValueError:
+        shape = list(getitem(self.detach(), key).shape)
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result "
+            f"of shape {shape}"
+        ) from None
+    except IndexError as error:
+        raise IndexError(str(error).replace("axis", "dimension")) from None
+
+
+def iterate(self: Tensor):
+    """Iterate over the first dimension."""
+    if self._array.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter([slice_of(self, (i,)) for i in range(self._array.shape[0])])
+
+
+def contains(self: Tensor, element) -> bool:
+    """Whether some element equals ``element`` (a number or a Tensor that broadcasts)."""
+    if not isinstance(element, (Tensor, numbers.Number)):
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
+    return bool((self._array == (element._array if isinstance(element, Tensor) else element)).any())
+
+
+# ---------------------------------------------------------------------------- one dimension
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The view at one place of a dimension, which disappears."""
+    if not input._array.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    d = dim_of(dim, input._array.ndim)
+    n = input._array.shape[d]
+    if not -n <= index < n:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}")
+    return _select(input, (slice(None),) * d + (int(index),))
+
+
+def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
+    """The view of ``length`` places of a dimension from ``start`` on."""
+    if not input._array.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    d = dim_of(dim, input._array.ndim)
+    n, start = input._array.shape[d], int(start)
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start += n if start < 0 else 0
+    if start + length > n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return slice_of(input, (slice(None),) * d + (slice(start, start + length),))
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The places ``index`` (1-D) of a dimension, as a copy."""
+    array = _long_index("index_select", index)
+    if array.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    d = dim_of(dim, input._array.ndim)
+    shape = input._array.shape
+    if not shape:
+        return input.reshape(1)[array.reshape(-1)].reshape(())
+    try:
+        return _read_advanced(input, (slice(None),) * d + (array.reshape(-1).copy(),))
+    except IndexError:
+        raise IndexError("index out of range in self") from None
+
+
+def _long_index(name: str, index: Tensor):
+    array = index._array
+    if array.dtype.kind != "i" or array.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    return array
+
+
+# ---------------------------------------------------------------------------- along a dimension
+
+
+def _grid(xp, array, dim):
+    """Open index arrays that pair ``array`` (indices along ``dim``) with its own places elsewhere."""
+    grid = []
+    for d, n in enumerate(array.shape):
+        grid.append(array if d == dim else xp.arange(n).reshape([-1 if i == d else 1 for i in range(array.ndim)]))
+    return tuple(grid)
+
+
+def _gather(xp, x, dim, index):
+    if x.ndim == 0:
+        return x.reshape(1)[index]
+    return x[_grid(xp, index, dim)] if index.ndim else x[index]
+
+
+def _scatter_add(xp, x, dim, index, src):
+    whole = x.copy()
+    src = src[tuple(slice(0, n) for n in index.shape)]
+    if whole.ndim == 0:
+        backend_of(x).index_add(whole.reshape(1), (index.reshape(-1),), src.reshape(-1))
+    else:
+        backend_of(x).index_add(whole, _grid(xp, index, dim), src)
+    return whole
+
+
+def _scatter(xp, x, dim, index, src):
+    whole = x.copy()
+    if hasattr(src, "shape") and src.ndim:
+        src = src[tuple(slice(0, n) for n in index.shape)]
+    if whole.ndim == 0:
+        whole.reshape(1)[index.reshape(-1)] = src
+    else:
+        whole[_grid(xp, index, dim)] = src
+    return whole
+
+
+_gather_op = op(
+    _gather, name="gather", tensors=("index",),
+    x=lambda g, x_shape, dim, index: _scatter_add_op(_zeros(g, x_shape), dim, index, g),
+)  # fmt: skip
+_scatter_add_op = op(
+    _scatter_add, name="scatter_add", tensors=("index",),
+    x=lambda g: g,
+    src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
+)  # fmt: skip
+_scatter_op = op(
+    _scatter, name="scatter", tensors=("index",),
+    x=lambda g, dim, index: _scatter_op(g, dim, index, 0),
+    src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
+)  # fmt: skip
+
+
+def _zeros(g, shape):
+    array = g._array if isinstance(g, Tensor) else g
+    zeros = backend_of(array).xp.zeros(shape, array.dtype)
+    return new_tensor(zeros) if isinstance(g, Tensor) else zeros
+
+
+def _from_corner(g, shape):
+    """The gradient of a source of which only the leading corner was used."""
+    if tuple(g.shape) == tuple(shape):
+        return g
+    return embed_in(shape, g, ((slice_of, (tuple(slice(0, n) for n in g.shape),)),))
+
+
+def _check_along(name: str, x, dim: int, index: Tensor, src=None) -> int:
+    array = _along_index(name, index)
+    ndim = x.ndim
+    d = dim_of(dim, ndim)
+    if max(array.ndim, 1) != max(ndim, 1) and array.size:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for i, n in enumerate(array.shape if ndim else ()):
+        if (i != d and n > x.shape[i]) or (src is not None and n > src.shape[i]):
+            what = f"input {list(x.shape)}" + (f" and to be smaller than src {list(src.shape)}" if src is not None else "")
+            raise RuntimeError(f"Size does not match at dimension {i} expected index {list(array.shape)} to be no larger than {what} apart from dimension {d}")
+    if array.size:
+        n = x.shape[d] if ndim else 1
+        low, high = array.min(), array.max()
+        if low < 0 or high >= n:
+            raise RuntimeError(f"index {int(low if low < 0 else high)} is out of bounds for dimension {d} with size {n}")
+    return d
+
+
+def _along_index(name: str, index: Tensor):
+    if not isinstance(index, Tensor) or index._array.dtype.kind != "i" or index._array.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    return index._array
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
+
+    Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
+    """
+    return _gather_op(input, _check_along("gather", input._array, dim, index), index)
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
+    """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names."""
+    src = value if src is None else src
+    if reduce is not None:
+        how = {"add": "sum", "multiply": "prod"}.get(reduce)
+        if how is None:
+            raise RuntimeError("reduce argument must be either add or multiply.")
+        full = src if isinstance(src, Tensor) else new_tensor(np.full(index._array.shape, src, input._array.dtype))
+        return scatter_reduce(input, dim, index, full, how)
+    tensor = isinstance(src, Tensor)
+    if tensor and src._array.dtype is not input._array.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    d = _check_along("scatter", input._array, dim, index, src._array if tensor and src.ndim else None)
+    return _scatter_op(input, d, index, src)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy with ``src`` added at the places that ``index`` names, however often it names them."""
+    if src._array.dtype is not input._array.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    return _scatter_add_op(input, _check_along("scatter_add", input._array, dim, index, src._array), index, src)
+
+
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+    """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin."""
+    from .elementwise import div, exp, log  # noqa: F401  (the composition below is built of them)
+
+    d = _check_along("scatter_reduce", input._array, dim, index, src._array)
+    base = input
+    if not include_self:
+        neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": -np.inf, "amin": np.inf}[reduce]
+        if reduce in ("amax", "amin") and input._array.dtype.kind != "f":
+            info = np.iinfo(input._array.dtype)
+            neutral = info.min if reduce == "amax" else info.max
+        base = _scatter_op(input, d, index, neutral)
+    if reduce == "sum":
+        return _scatter_add_op(base, d, index, src)
+    if reduce == "mean":
+        ones = new_tensor(np.ones_like(src._array))
+        start = new_tensor(np.ones_like(input._array))
+        if not include_self:
+            start = _scatter_op(start, d, index, 0)
+        count = _scatter_add_op(start, d, index, ones)
+        count._array[count._array == 0] = 1
+        total = _scatter_add_op(base, d, index, src)
+        return total / count if input._array.dtype.kind == "f" else total // count
+    if reduce not in _REDUCERS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
+    return _REDUCERS[reduce](base, d, index, src)
+
+
+def _scatter_ufunc(name):
+    def kernel(xp, x, dim, index, src):
+        whole = x.copy()
+        getattr(xp, name).at(whole, _grid(xp, index, dim), src[tuple(slice(0, n) for n in index.shape)])
+        return whole
+
+    return kernel
+
+
+def _prod_gradient(g, x, out, places):
+    return g * out / x
+
+
+_REDUCERS = {}
+for _name, _ufunc in (("amax", "maximum"), ("amin", "minimum")):
+
+    def _ties(x, dim, index, src, out):
+        """How many candidates reached the result, per place of x: they share the gradient."""
+        hit = (src == _gather_op(out, dim, index)).astype(out.dtype)
+        return _scatter_add_op((x == out).astype(out.dtype), dim, index, hit)
+
+    _REDUCERS[_name] = op(
+        _scatter_ufunc(_ufunc), name=f"scatter_{_name}", tensors=("index",),
+        x=lambda g, x, dim, index, src, out: g * ((x == out) / _ties(*map(_raw, (x, dim, index, src, out)))),
+        src=lambda g, x, dim, index, src, out: _gather_op(g / _ties(*map(_raw, (x, dim, index, src, out))), dim, index)
+        * (src == _gather_op(out, dim, index)),
+    )  # fmt: skip
+_REDUCERS["prod"] = op(
+    _scatter_ufunc("multiply"), name="scatter_prod", tensors=("index",),
+    x=lambda g, x, out: g * out / x,
+    src=lambda g, dim, index, src, out: _gather_op(g * out, dim, index) / src,
+)  # fmt: skip
+
+
+def _raw(x):
+    return x._array if isinstance(x, Tensor) else x
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None."""
+    if dim is None:
+        return gather(input.reshape(-1), 0, indices.reshape(-1))
+    d = dim_of(dim, input._array.ndim)
+    shape = list(np.broadcast_shapes(*(_but(t._array.shape, d) for t in (input, indices))))
+    shape[d] = input._array.shape[d]
+    input = input.expand(shape)
+    shape[d] = indices._array.shape[d]
+    return gather(input, d, indices.expand(shape))
+
+
+def _but(shape, d):
+    return (*shape[:d], 1, *shape[d + 1 :])
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Elements by their place in the flattened input; the shape of ``index``."""
+    flat = input.reshape(-1)
+    places = _along_index("take", index)
+    n = flat._array.size
+    if places.size and (places.min() < -n or places.max() >= n):
+        raise IndexError("out of range: tried to access an index of a tensor of {n} elements".format(n=n))
+    return index_flat(flat, places)
+
+
+def index_flat(flat: Tensor, places) -> Tensor:
+    return index(flat, (places.copy(),))
+
+
+# ---------------------------------------------------------------------------- masks
+
+
+def _masked_fill(xp, x, mask, value):
+    return xp.where(mask, value if getattr(value, "dtype", x.dtype) == x.dtype and hasattr(value, "dtype") else xp.asarray(value, x.dtype), x)
+
+
+_masked_fill_op = op(
+    _masked_fill, name="masked_fill", tensors=("mask",),
+    x=lambda g, mask: _masked_fill_op(g, mask, 0),
+    value=lambda g, mask: _masked_fill_op(g, ~mask, 0),
+)  # fmt: skip
+
+
+def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
+    """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
+    if not isinstance(mask, Tensor) or mask._array.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask))}")
+    if isinstance(value, Tensor) and value._array.ndim:
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    return _masked_fill_op(input, mask, value)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where ``mask`` is True, as a 1-D copy (both are broadcast)."""
+    if mask._array.dtype.kind != "b":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    return getitem(input.expand(shape), mask.expand(shape))
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """A copy with the elements of ``source``, in order, where ``mask`` is True."""
+    if mask._array.dtype.kind != "b":
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}")
+    if source._array.dtype is not input._array.dtype:
+        raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
+    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    out, mask = input.expand(shape).clone(), mask.expand(shape)
+    n = int(np.count_nonzero(mask._array))
+    if n > source._array.size:
+        raise RuntimeError(f"masked_scatter: expected source to have at least {n} elements, got {source._array.size}")
+    setitem(out, mask, source.reshape(-1)[:n])
+    return out
+
+
+def _nonzero(x: Tensor):
+    return [new_tensor(i.astype(np.int64, copy=False)) for i in x._array.nonzero()] if x._array.ndim else [
+        new_tensor(i) for i in x._array.reshape(1).nonzero()
+    ]  # fmt: skip
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False):
+    """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
+    places = _nonzero(input)
+    if as_tuple:
+        return tuple(places)
+    if input._array.ndim == 0:
+        return new_tensor(np.zeros((places[0]._array.size, 0), np.int64))
+    return new_tensor(np.stack([p._array for p in places], 1))
+
+
+# ---------------------------------------------------------------------------- index_* along a dimension
+
+
+def _places(name: str, input: Tensor, dim: int, index: Tensor, values=None) -> tuple:
+    array = _long_index(name, index)
+    d = dim_of(dim, input._array.ndim)
+    if array.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {array.ndim} with type: {index.dtype.legacy} and size: {list(array.shape)}")
+    n = input._array.shape[d] if input._array.ndim else 1
+    array = array.reshape(-1)
+    if array.size and (array.min() < -n or array.max() >= n):
+        raise IndexError(f"{name}(): index out of range in self")
+    if values is not None and values._array.ndim and values._array.shape[d] != array.size:
+        raise RuntimeError(f"{name}(): Number of indices ({array.size}) should be equal to source.size(dim): ({values._array.shape[d]}), for dim: {d}")
+    return (slice(None),) * d + (array.copy(),)
+
+
+def _index_add(x, source, key):
+    whole = x.copy()
+    backend_of(x).index_add(whole, key, source)
+    return whole
+
+
+_index_add_op = op(_index_add, name="index_add", x=lambda g: g, source=lambda g, key: index(g, key))
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1) -> Tensor:
+    """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
+    if source._array.dtype is not input._array.dtype:
+        raise RuntimeError(f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type")
+    key = _places("index_add", input, dim, index, source)
+    return _index_add_op(input, source if alpha == 1 else source * alpha, key)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy with ``source`` at the places ``index`` of a dimension."""
+    if source._array.dtype is not input._array.dtype:
+        raise RuntimeError(f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} and (source) {source.dtype.legacy}")
+    out = input.clone()
+    write(out, source, ((globals()["index"], (_places("index_copy", input, dim, index, source),)),), "index_copy")
+    return out
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
+    """A copy with ``value`` at the places ``index`` of a dimension."""
+    out = input.clone()
+    write(out, value, ((globals()["index"], (_places("index_fill", input, dim, index),)),), "index_fill")
+    return out
+
+
+def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
+    key = tuple(slice(None) if i is None else i for i in indices)
+    basic, advanced = split_key(input, key)
+    if accumulate:
+        shape = _read_advanced(input.detach(), advanced)._array.shape
+        return _index_add_op(input, values.expand(shape) if values._array.shape != shape else values, advanced)
+    out = input.clone()
+    setitem(out, key, values)
+    return out
+
+
+def _functional_write(name: str, window):
+    """``select_scatter`` and its kin: a copy of the input with ``src`` in one window."""
+
+    def function(input: Tensor, src: Tensor, *args, **kwargs) -> Tensor:
+        out = input.clone()
+        target = window(out, *args, **kwargs)
+        if target._array.shape != src._array.shape:
+            raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(target.shape)}")
+        target.copy_(src)
+        return out
+
+    function.__name__ = name
+    function.__doc__ = f"A copy of ``input`` with ``src`` written to the window that ``{name.rpartition('_')[0]}`` shows."
+    return function
+
+
+def _slice_window(input: Tensor, dim: int = 0, start=None, end=None, step: int = 1) -> Tensor:
+    return getitem(input, (slice(None),) * dim_of(dim, input._array.ndim) + (slice(start, end, step),))
+
+
+def _diagonal_window(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    return input.diagonal(offset, dim1, dim2)
+
+
+def _write_back(name, function):
+    """The in-place twin of a function that returns a changed copy."""
+
+    def method(self: Tensor, *args, **kwargs) -> Tensor:
+        from ..inplace import check_writeable, write_result
+
+        check_writeable(self, name)
+        return write_result(self, function(self, *args, **kwargs), name)
+
+    method.__name__ = name
+    method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
+    return method
+
+
+FUNCTIONS = {
+    "argwhere": lambda input: nonzero(input), "gather": gather, "index_add": index_add, "index_copy": index_copy,
+    "index_fill": index_fill, "index_put": index_put, "index_select": index_select,
+    "masked_fill": masked_fill, "masked_scatter": masked_scatter, "masked_select": masked_select,
+    "narrow": narrow, "narrow_copy": lambda input, dim, start, length: narrow(input, dim, start, length).clone(),
+    "nonzero": nonzero, "scatter": scatter, "scatter_add": scatter_add, "scatter_reduce": scatter_reduce,
+    "select": select, "take": take, "take_along_dim": take_along_dim,
+    "select_scatter": _functional_write("select_scatter", select),
+    "slice_scatter": _functional_write("slice_scatter", _slice_window),
+    "diagonal_scatter": _functional_write("diagonal_scatter", _diagonal_window),
+}  # fmt: skip
+METHODS = {
+    **FUNCTIONS,
+    **{f"{n}_": _write_back(f"{n}_", f) for n, f in (
+        ("index_add", index_add), ("index_copy", index_copy), ("index_fill", index_fill), ("index_put", index_put),
+        ("masked_fill", masked_fill), ("masked_scatter", masked_scatter), ("scatter", scatter),
+        ("scatter_add", scatter_add), ("scatter_reduce", scatter_reduce),
+    )},
+    "__getitem__": getitem, "__setitem__": setitem, "__iter__": iterate, "__contains__": contains,
+}  # fmt: skip

@@ -1,0 +1,481 @@
+"""Views: other windows on the same memory. Each gradient is the opposite window.
+
+``view`` refuses what would need a copy; ``reshape`` copies then. Results share the input's storage
+and version, so that writes through any of them are seen by all (``inplace.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..autograd import alias, expand_to
+from ..backends import backend_of
+from ..operation import op
+from ..storage import buffer_of
+from ..tensor import Size, Tensor, replay
+
+__all__ = ["FUNCTIONS", "METHODS", "dim_of", "permute", "reshape", "sizes_of"]
+
+
+def dim_of(dim: int, ndim: int) -> int:
+    """``dim`` counted from the front. Raises IndexError as PyTorch does."""
+    if -ndim <= dim < ndim:
+        return dim + ndim if dim < 0 else dim
+    n = ndim or 1
+    if -n <= dim < n:
+        return 0
+    raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+
+
+def sizes_of(sizes: tuple) -> tuple:
+    """``(2, 3)`` from either ``f(2, 3)`` or ``f((2, 3))``."""
+    if len(sizes) == 1 and not isinstance(sizes[0], int) and isinstance(sizes[0], Sequence):
+        return tuple(sizes[0])
+    return sizes
+
+
+# ---------------------------------------------------------------------------- shape
+
+
+def _reshape(x, shape):
+    return x.reshape(shape)
+
+
+_view = op(_reshape, name="view", view=True, x=lambda g, x_shape: reshape(g, x_shape))
+_copy = op(_reshape, name="reshape", grad_name="UnsafeViewBackward0", x=lambda g, x_shape: reshape(g, x_shape))
+
+
+def _shape(x, sizes) -> tuple:
+    """``sizes`` as ints with -1 worked out. Raises RuntimeError if they do not hold x's elements."""
+    shape = tuple([s if s.__class__ is int else s.__index__() for s in sizes])
+    n, known, unknown = x._array.size, 1, None
+    for i, s in enumerate(shape):
+        if s >= 0:
+            known *= s
+        elif s == -1 and unknown is None:
+            unknown = i
+        elif s == -1:
+            raise RuntimeError("only one dimension can be inferred")
+        else:
+            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(shape)}")
+    if unknown is not None:
+        if known == 0 and n == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
+                "dimension size -1 can be any value and is ambiguous"
+            )
+        if known and n % known == 0:
+            return (*shape[:unknown], n // known, *shape[unknown + 1 :])
+    elif known == n:
+        return shape
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
+
+
+def _is_window(array, shape) -> bool:
+    return array.flags.c_contiguous or buffer_of(array.reshape(shape)) is buffer_of(array)
+
+
+def view(input: Tensor, *shape) -> Tensor:
+    """The same memory under another shape (one size may be -1), or, given a dtype, other elements.
+
+    Raises:
+        RuntimeError: if the shape does not hold the elements, or would need a copy.
+    """
+    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)) and not hasattr(shape[0], "__index__"):
+        return _view_dtype(input, shape[0])
+    shape = _shape(input, sizes_of(shape))
+    if not _is_window(input._array, shape):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans "
+            "across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return _view(input, shape)
+
+
+def _view_dtype(input: Tensor, dtype) -> Tensor:
+    from ..dtypes import to_numpy
+    from ..tensor import new_tensor, storage_of
+
+    t = new_tensor(input._array.view(to_numpy(dtype)))
+    t._storage = storage_of(input)
+    return t
+
+
+def reshape(input, *shape):
+    """The same elements under another shape: a view where possible, else a copy."""
+    if not isinstance(input, Tensor):
+        return input.reshape(*shape)
+    shape = _shape(input, sizes_of(shape))
+    return (_view if _is_window(input._array, shape) else _copy)(input, shape)
+
+
+def _reshape_function(input: Tensor, shape) -> Tensor:
+    return reshape(input, tuple(shape))
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions ``start_dim`` to ``end_dim`` as one."""
+    ndim = input._array.ndim
+    if ndim == 0:
+        return reshape(input, (1,))
+    a, b = dim_of(start_dim, ndim), dim_of(end_dim, ndim)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if a == b:
+        return input
+    s = input._array.shape
+    return reshape(input, (*s[:a], Size(s[a : b + 1]).numel(), *s[b + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
+    """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
+    d, s = dim_of(dim, input._array.ndim), input._array.shape
+    sizes = tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    known = Size(n for n in sizes if n != -1).numel()
+    if sizes.count(-1) == 1 and known:
+        filled = tuple(s[d] // known if n == -1 else n for n in sizes)
+    else:
+        filled = sizes
+    if Size(filled).numel() != s[d]:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({s[d]}) in the input tensor"
+        )
+    return reshape(input, (*s[:d], *filled, *s[d + 1 :]))
+
+
+# ---------------------------------------------------------------------------- order of dimensions
+
+
+def _permute(x, dims):
+    return x.transpose(dims)
+
+
+def _inverse(dims):
+    return tuple(sorted(range(len(dims)), key=dims.__getitem__))
+
+
+_permute_op = op(_permute, name="permute", view=True, x=lambda g, dims: _permute_op(g, _inverse(dims)))
+
+
+def _swap(x, dim0, dim1):
+    return x.swapaxes(dim0, dim1)
+
+
+_transpose = op(_swap, name="transpose", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
+_t = op(_swap, name="t", grad_name="TBackward0", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
+
+
+def permute(input: Tensor, *dims) -> Tensor:
+    """The dimensions in another order."""
+    dims = sizes_of(dims)
+    ndim = input._array.ndim
+    if len(dims) != ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
+            f"desired ordering of dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    dims = tuple(dim_of(d, ndim) for d in dims)
+    if len(set(dims)) != ndim:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return _permute_op(input, dims)
+
+
+def _permute_function(input: Tensor, dims) -> Tensor:
+    return permute(input, *dims)
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Dimensions ``dim0`` and ``dim1`` exchanged."""
+    ndim = input._array.ndim
+    return _transpose(input, dim_of(dim0, ndim), dim_of(dim1, ndim)) if ndim else alias(input)
+
+
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed; fewer dimensions stay as they are. Raises RuntimeError for more than two."""
+    if input._array.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D")
+    return _t(input, 0, 1) if input._array.ndim == 2 else alias(input)
+
+
+def reversed_dims(input: Tensor) -> Tensor:
+    """``x.T``: all dimensions in reverse order."""
+    ndim = input._array.ndim
+    return _t(input, 0, 1) if ndim == 2 else _permute_op(input, tuple(range(ndim))[::-1])
+
+
+def matrix_transpose(input: Tensor) -> Tensor:
+    """``x.mT``: the last two dimensions exchanged."""
+    ndim = input._array.ndim
+    if ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
+    return _transpose(input, ndim - 2, ndim - 1)
+
+
+def movedim(input: Tensor, source, destination) -> Tensor:
+    """Dimensions moved to new places; the others keep their order."""
+    ndim = input._array.ndim
+    source = (source,) if isinstance(source, int) else tuple(source)
+    destination = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same "
+            f"number of dims as destination ({list(destination)} dims)"
+        )
+    source, destination = [dim_of(d, ndim) for d in source], [dim_of(d, ndim) for d in destination]
+    for name, dims in (("source", source), ("destination", destination)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
+    places = dict(zip(destination, source, strict=True))
+    rest = iter(d for d in range(ndim) if d not in source)
+    return _permute_op(input, tuple(places[d] if d in places else next(rest) for d in range(ndim)))
+
+
+# ---------------------------------------------------------------------------- dimensions of size one
+
+
+def _squeeze(x, dims):
+    return x.squeeze(dims)
+
+
+_squeeze_op = op(_squeeze, name="squeeze", grad_name="SqueezeBackward1", view=True, x=lambda g, x_shape: reshape(g, x_shape))
+
+
+def squeeze(input: Tensor, dim=None) -> Tensor:
+    """Without the dimensions of size 1 (or those of ``dim`` that are)."""
+    shape = input._array.shape
+    if dim is None:
+        dims = tuple(i for i, n in enumerate(shape) if n == 1)
+    else:
+        wanted = (dim,) if isinstance(dim, int) else dim
+        dims = tuple(dict.fromkeys(d for d in (dim_of(d, len(shape)) for d in wanted) if shape and shape[d] == 1))
+    return _squeeze_op(input, dims)
+
+
+def _unsqueeze(xp, x, dim):
+    return xp.expand_dims(x, dim)
+
+
+_unsqueeze_op = op(_unsqueeze, name="unsqueeze", view=True, x=lambda g, x_shape: reshape(g, x_shape))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With a new dimension of size 1 at ``dim``."""
+    return _unsqueeze_op(input, dim_of(dim, input._array.ndim + 1))
+
+
+# ---------------------------------------------------------------------------- expanding
+
+
+def expand(input: Tensor, *sizes, implicit: bool = False) -> Tensor:
+    """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
+
+    Raises RuntimeError where a size other than 1 would have to change.
+    """
+    sizes, shape = sizes_of(sizes), input._array.shape
+    lead = len(sizes) - len(shape)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand({input.dtype.legacy}Tensor{list(shape)}, size={list(sizes)}): the number of sizes provided "
+            f"({len(sizes)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
+        )
+    target = []
+    for i, n in enumerate(sizes):
+        have = shape[i - lead] if i >= lead else 1
+        if n == -1 and i < lead:
+            raise RuntimeError(
+                f"expand: The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
+            )
+        if n != -1 and have not in (1, n):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape)}"
+            )
+        target.append(have if n == -1 else n)
+    target = tuple(target)
+    return alias(input) if target == shape else expand_to(input, target)
+
+
+def broadcast_to(input: Tensor, size) -> Tensor:
+    """``input`` expanded to ``size``."""
+    return expand(input, *size)
+
+
+# ---------------------------------------------------------------------------- windows by stride
+
+
+def embed_in(shape, value, path):
+    """Zeros of ``shape`` with ``value`` in the window ``path``: the opposite of looking through it."""
+    return _embed(value, tuple(shape), path)
+
+
+def _embed_kernel(xp, x, shape, path):
+    from ..inplace import _set_window
+
+    whole = xp.zeros(shape, x.dtype)
+    _set_window(whole, path, x)
+    return whole
+
+
+_embed = op(_embed_kernel, name="embed", x=lambda g, path: replay(g, path))
+
+
+def _diagonal(x, offset, dim1, dim2):
+    n1, n2 = x.shape[dim1], x.shape[dim2]
+    length = max(0, min(n1, n2 - offset) if offset >= 0 else min(n1 + offset, n2))
+    keep = [d for d in range(x.ndim) if d not in (dim1, dim2)]
+    if length == 0:
+        return x.transpose((*keep, dim1, dim2))[..., :0, 0] if n2 else x.transpose((*keep, dim1, dim2))[..., :0, :].sum(-1)
+    corner = [slice(None)] * x.ndim
+    corner[dim1 if offset < 0 else dim2] = slice(abs(offset), None)
+    corner = x[tuple(corner)]
+    return backend_of(x).as_strided(
+        corner,
+        (*(x.shape[d] for d in keep), length),
+        (*(x.strides[d] for d in keep), x.strides[dim1] + x.strides[dim2]),
+    )
+
+
+_diagonal_op = op(
+    _diagonal,
+    name="diagonal",
+    view=True,
+    x=lambda g, x_shape, offset, dim1, dim2: embed_in(x_shape, g, ((_diagonal_op, (offset, dim1, dim2)),)),
+)
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of the plane of two dimensions, as the last dimension of a view."""
+    ndim = input._array.ndim
+    a, b = dim_of(dim1, ndim), dim_of(dim2, ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    return _diagonal_op(input, offset, a, b)
+
+
+def _unfold(x, dim, size, step):
+    count = (x.shape[dim] - size) // step + 1
+    shape = (*x.shape[:dim], count, *x.shape[dim + 1 :], size)
+    strides = (*x.strides[:dim], x.strides[dim] * step, *x.strides[dim + 1 :], x.strides[dim])
+    return backend_of(x).as_strided(x, shape, strides)
+
+
+def _fold(xp, x, shape, dim, size, step):
+    whole = xp.zeros(shape, x.dtype)
+    key = [slice(None)] * len(shape)
+    for i in range(size):  # windows overlap; the places with one offset do not
+        key[dim] = slice(i, i + (x.shape[dim] - 1) * step + 1, step)
+        whole[tuple(key)] += x[..., i]
+    return whole
+
+
+_unfold_op = op(
+    _unfold, name="unfold", view=True,
+    x=lambda g, x_shape, dim, size, step: _fold_op(g, x_shape, dim, size, step),
+)  # fmt: skip
+_fold_op = op(
+    _fold, name="unfold_backward", x=lambda g, dim, size, step: _unfold_op(g, dim, size, step)
+)
+
+
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""
+    d = dim_of(dimension, input._array.ndim)
+    if size > input._array.shape[d]:
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {d} is {input._array.shape[d]} but size is {size}"
+        )
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    return _unfold_op(input, d, size, step)
+
+
+def _as_strided(x, size, stride, offset):
+    base, item = buffer_of(x), x.itemsize
+    flat = base.reshape(-1, order="A") if base.flags.c_contiguous or base.flags.f_contiguous else base.ravel()
+    return backend_of(x).as_strided(flat[offset:], size, tuple(s * item for s in stride))
+
+
+def _place(x, size, stride, offset, x_shape, x_stride, x_offset):
+    """Where each element of the strided window lies in the window ``x``; -1 for those outside."""
+    import numpy as np
+
+    def places(shape, strides, start):
+        where = np.full(shape, start)
+        for d, (n, s) in enumerate(zip(shape, strides, strict=True)):
+            where += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(shape))])
+        return where
+
+    mine, theirs = places(size, stride, offset), places(x_shape, x_stride, x_offset)
+    lookup = np.full(max(mine.max(initial=-1), theirs.max(initial=-1)) + 1, -1)
+    lookup[theirs.reshape(-1)] = np.arange(theirs.size)
+    return lookup[mine]
+
+
+def _strided_sum(xp, x, places, shape):
+    n = 1
+    for s in shape:
+        n *= s
+    flat = xp.zeros(n + 1, x.dtype)  # what is outside (-1) goes to the last place
+    backend_of(x).index_add(flat, (xp.asarray(places).reshape(-1),), x.reshape(-1))
+    return flat[:n].reshape(shape)
+
+
+def _strided_take(xp, x, places, shape):
+    flat = xp.concatenate([x.reshape(-1), xp.zeros(1, x.dtype)])
+    return flat[xp.asarray(places)]
+
+
+_strided_sum_op = op(_strided_sum, name="as_strided_scatter", x=lambda g, places, shape: _strided_take_op(g, places, shape))
+_strided_take_op = op(_strided_take, name="as_strided_gather", x=lambda g, places, shape: _strided_sum_op(g, places, shape))
+
+
+def _as_strided_kernel(x, size, stride, offset, places):
+    return _as_strided(x, size, stride, offset)
+
+
+_as_strided_op = op(
+    _as_strided_kernel, name="as_strided", view=True,
+    x=lambda g, x_shape, places: _strided_sum_op(g, places, x_shape),
+)  # fmt: skip
+
+
+def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
+    """The storage under ``input`` seen with any sizes, strides and offset (in elements).
+
+    Raises RuntimeError if the window does not lie within the storage or a stride is negative.
+    """
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in stride):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    held = buffer_of(input._array).size
+    if 0 not in size and last >= held:
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize "
+            f"{input.itemsize} requiring a storage size of {(last + 1) * input.itemsize} are out of bounds for "
+            f"storage of size {held * input.itemsize}"
+        )
+    places = None
+    if input.requires_grad:
+        places = _place(input._array, size, stride, offset, input._array.shape, input.stride(), input.storage_offset())
+    return _as_strided_op(input, size, stride, offset, places)
+
+
+FUNCTIONS = {
+    "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
+    "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": lambda input: reshape(input, (-1,)),
+    "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": transpose, "swapdims": transpose,
+    "t": t, "transpose": transpose, "unflatten": unflatten, "unsqueeze": unsqueeze,
+}  # fmt: skip
+METHODS = {
+    **FUNCTIONS, "expand": expand, "expand_as": lambda self, other: expand(self, *other.shape),
+    "permute": permute, "reshape": reshape, "reshape_as": lambda self, other: reshape(self, other._array.shape),
+    "unfold": unfold, "view": view, "view_as": lambda self, other: view(self, other._array.shape),
+    "adjoint": matrix_transpose, "T": property(reversed_dims), "mT": property(matrix_transpose),
+    "H": property(t), "mH": property(matrix_transpose),
+}  # fmt: skip
