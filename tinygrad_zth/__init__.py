@@ -3,6 +3,40 @@
 from __future__ import annotations
 
 from . import autograd, dtypes, ops
+from .device import device
+from .dtypes import (
+    bfloat16,
+    bool,
+    can_cast,
+    double,
+    dtype,
+    float,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+)
+from .function import Function as _Function
+from .graph import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .tensor import Size, Tensor
 
+autograd.Function = _Function
 globals().update(ops.FUNCTIONS)

@@ -20,13 +20,31 @@ from typing import Any
 
 from . import dtypes, graph
 from .backends import array_types, backend_of
-from .graph import Node, mode
+from .graph import (
+    Node,
+    detect_anomaly,
+    enable_grad,
+    inference_mode,
+    mode,
+    no_grad,
+    set_detect_anomaly,
+    set_grad_enabled,
+)
 from .operation import Output, cast, op
 from .tensor import Tensor, current_node, new_tensor, storage_of
 
-__all__ = ["backward", "grad"]
+__all__ = [
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "inference_mode",
+    "no_grad",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]
 
-_FREED = (
+FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they "
     "have already been freed). Saved intermediate values of the graph are freed when you call "
     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
@@ -60,6 +78,11 @@ alias = op(_alias, name="alias", view=True, x=lambda g: g)
 
 
 # ---------------------------------------------------------------------------- the pass
+
+
+def recording_gradients() -> bool:
+    """Inside a backward pass: whether it is being recorded (``create_graph``)."""
+    return mode.recording
 
 
 def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None = None) -> list:
@@ -152,14 +175,15 @@ def _collect(pending: dict, queue: list, node: Node, g) -> None:
     if entry is None:
         entry = pending[producer.seq] = [producer, [None] * count, False]
         heappush(queue, -producer.seq)
-    entry[1][position] = g
+    before = entry[1][position]
+    entry[1][position] = g if before is None else before + g
 
 
 def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
     """What ``node`` saved, as arrays (as Tensors under ``create_graph``), unless it was written over."""
     saved = node.saved
     if saved is None:
-        raise RuntimeError(_FREED)
+        raise RuntimeError(FREED)
     for i, stamp in zip(operation.checked, node.stamps):  # noqa: B905 (hot)
         t = saved[i]
         if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:

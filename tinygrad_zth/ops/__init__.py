@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..tensor import Tensor
-from . import copy, create, extremes, index, join, matmul, reduce, scan, sort, view
+from . import copy, create, extremes, index, interchange, join, matmul, reduce, scan, sort, view
 
-ROOMS = (create, copy, view, index, join, reduce, extremes, scan, sort, matmul)
+ROOMS = (create, copy, interchange, view, index, join, reduce, extremes, scan, sort, matmul)
 
 FUNCTIONS: dict[str, Callable] = {}
 METHODS: dict[str, Callable] = {}

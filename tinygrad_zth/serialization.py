@@ -1,0 +1,68 @@
+"""``torch.save`` and ``torch.load``: nothing in a file is ever executed.
+
+``save`` writes ``.npz`` (or ``.safetensors``, if the name ends so), atomically. ``load`` reads both,
+and the zip files that PyTorch's own ``save`` writes of state_dicts. See ``checkpoint``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import checkpoint, dtypes
+from .backends import backend_for, backend_of
+from .checkpoint import TensorLeaf
+from .device import device as device_type
+from .nn.parameter import Parameter
+from .tensor import Tensor, new_tensor
+
+__all__ = ["load", "save"]
+
+
+def save(obj: Any, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization: bool = True) -> None:
+    """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
+
+    ``f`` is a path or a binary stream. A path is written under a temporary name and renamed: at any
+    moment it holds the old content or the new. Tensors on a device are written as host arrays.
+
+    Raises:
+        TypeError: for an object of another kind, naming where in ``obj`` it stands (a Module: save
+            its ``state_dict()``). RuntimeError: if the file cannot be written.
+    """
+    checkpoint.save(obj, f, unwrap=_unwrap)
+
+
+def load(f, map_location=None, pickle_module=None, *, weights_only: bool | None = None, mmap: bool | None = None) -> Any:
+    """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
+
+    ``map_location``: a device (or its name) for all tensors; by default each returns to the device
+    it was saved from. ``weights_only`` and ``mmap`` are accepted; no code is ever run from a file.
+
+    Raises:
+        FileNotFoundError; RuntimeError for a damaged file; pickle.UnpicklingError for one that
+        would need code to be run.
+    """
+    where = None if map_location is None else device_type(map_location)
+    return checkpoint.load(f, wrap=lambda leaf: _wrap(leaf, where))
+
+
+def _unwrap(obj: Any) -> TensorLeaf | None:
+    if not isinstance(obj, Tensor):
+        return None
+    return TensorLeaf(
+        backend_of(obj._array).to_numpy(obj._array),
+        obj.dtype.name,
+        obj.requires_grad and obj.is_leaf,
+        isinstance(obj, Parameter),
+        str(obj.device),
+    )
+
+
+def _wrap(leaf: TensorLeaf, where: device_type | None) -> Tensor:
+    array = dtypes.canonical(leaf.array)
+    where = device_type(leaf.device) if where is None else where
+    if where.type != "cpu":
+        array = backend_for(where).receive(array, where)
+    if leaf.parameter:
+        return Parameter(new_tensor(array), leaf.requires_grad)
+    t = new_tensor(array)
+    return t.requires_grad_() if leaf.requires_grad else t
