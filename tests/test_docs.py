@@ -1,7 +1,7 @@
 """Every Python block of the README and the docs runs, each page in one namespace, in order.
 
-A block whose preceding line is ``<!-- skip: why -->`` is left out; one that begins with ``>>>`` is run
-as a session, and its output is compared.
+A block whose preceding line is ``<!-- skip: why -->`` is left out; one that begins with ``>>>`` is
+run as a session, and its output is compared.
 """
 
 from __future__ import annotations

@@ -1,0 +1,17 @@
+"""The data of the lectures: find, download and verify, encode, split, batch."""
+
+from .fetch import ChecksumError, DownloadError, NoNetworkError
+from .split import split_text, split_words
+from .texts import names, tiny_shakespeare
+from .tokenizer import CharTokenizer
+
+__all__ = [
+    "CharTokenizer",
+    "ChecksumError",
+    "DownloadError",
+    "NoNetworkError",
+    "names",
+    "split_text",
+    "split_words",
+    "tiny_shakespeare",
+]
