@@ -53,18 +53,19 @@ place = op(
 
 
 def _shares(xp, x, out, dim, keepdim):
-    """1 / k for the k elements that are the extreme (all that are nan, where it is nan), else 0."""
-    out = xp.asarray(out)
-    if not keepdim:
-        out = out.reshape(kept(x.shape, dim))
-    same = x == out
-    missing = out != out
-    if missing.any():
-        same = same | ((x != x) & missing)
+    """1 / k for the k elements that are the extreme, else 0; nan (0 / 0) where the extreme is nan."""
+    same = x == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))
     return same / same.sum(dim, keepdims=True, dtype=x.dtype)
 
 
+def _shares_of_all(x, out):
+    """1 / k for the k elements that are the extreme of all (or nan, if it is nan), else 0."""
+    same = x == out if bool(out == out) else x != x
+    return same / same.sum(dtype=x.dtype)
+
+
 shares = op(_shares, name="shares", tensors=("x", "out"))
+shares_of_all = op(_shares_of_all, name="shares_of_all", tensors=("x", "out"))
 
 
 def _extreme(name: str, reduce, method: str):
@@ -74,6 +75,15 @@ def _extreme(name: str, reduce, method: str):
         kernels={"cupy": lambda x, dim, keepdim: getattr(x, method)(dim, keepdims=keepdim)},
         x=lambda g, x, x_shape, out, dim, keepdim: spread(g, x_shape, dim, keepdim)
         * shares(x, out, dim, keepdim),
+    )  # fmt: skip
+
+
+def _extreme_of_all(name: str, reduce, method: str):
+    """max or min of everything."""
+    return op(
+        lambda x: reduce(x, None), name=name, grad_name=f"{name.capitalize()}Backward1",
+        kernels={"cupy": lambda x: getattr(x, method)()},
+        x=lambda g, x, out: g * shares_of_all(x, out),
     )  # fmt: skip
 
 
@@ -88,8 +98,7 @@ def _extreme_along(name: str, reduce, method: str):
 
 
 amax_of, amin_of = _extreme("amax", _maximum, "max"), _extreme("amin", _minimum, "min")
-max_of, min_of = _extreme("max", _maximum, "max"), _extreme("min", _minimum, "min")
-max_of.op.grad_name, min_of.op.grad_name = "MaxBackward1", "MinBackward1"
+max_of, min_of = _extreme_of_all("max", _maximum, "max"), _extreme_of_all("min", _minimum, "min")
 max_along, min_along = _extreme_along("max", _maximum, "max"), _extreme_along("min", _minimum, "min")
 
 
@@ -129,7 +138,7 @@ def _full_or_along(name, input, dim, keepdim, full, find, apply, pair):
     if dim is None:
         if input._array.size == 0:
             refuse_empty(name, input._array.shape, None)
-        return full(input, None, False)
+        return full(input)
     return _along(name, input, dim, keepdim, find, apply, pair)
 
 
@@ -192,6 +201,8 @@ def _arg(name: str, input: Tensor, dim, keepdim: bool) -> Tensor:
         dim = one_dim(name, dim, array.ndim) if array.ndim else dims_of(dim, 0)
     if array.size == 0:
         refuse_empty(name, array.shape, dim, IndexError)
+    if array.dtype.kind == "b":
+        raise RuntimeError(f"{name}(): does not support bool input")
     return from_array(getattr(array, name)(dim, keepdims=keepdim))
 
 
@@ -209,10 +220,10 @@ def argmin(input: Tensor, dim=None, keepdim: bool = False) -> Tensor:
 
 def _truth(input: Tensor, dim, keepdim: bool, method: str) -> Tensor:
     array = input._array
-    if dim is None or dim.__class__ is int:
+    if dim is None or dim.__class__ is int or len(dim):
         dim = dims_of(dim, array.ndim)
     else:  # here alone, no dimensions means none
-        dim = tuple(dim_of(d, array.ndim) for d in dim)
+        dim = ()
     found = from_array(getattr(array, method)(dim, keepdims=keepdim))
     if array.dtype == np.uint8:
         found = from_array(found._array.astype(np.uint8))

@@ -14,13 +14,13 @@ from ..tensor import Tensor
 from .calling import torch_call
 from .view import reshape
 
-__all__ = ["FUNCTIONS", "METHODS", "matmul"]
+__all__ = ["FUNCTIONS", "METHODS", "matmul", "product", "refuse_operands"]
 
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
 _matmul = np.matmul
 
 
-def _product(x, y):
+def product(x, y):
     if x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does, and much faster
         return _matmul(x.astype(FLOAT32), y.astype(FLOAT32)).astype(FLOAT16)
     return _matmul(x, y)
@@ -29,8 +29,8 @@ def _product(x, y):
 def _rows_product(x, y):
     """(..., n) times (n, m) as one product of matrices, where the rows lie in memory as a matrix."""
     if not x.flags.c_contiguous or x.size == 0:
-        return _product(x, y)
-    r = _product(x.reshape(-1, x.shape[-1]), y)
+        return product(x, y)
+    r = product(x.reshape(-1, x.shape[-1]), y)
     return r.reshape(*x.shape[:-1], y.shape[1])
 
 
@@ -46,7 +46,7 @@ def _rows_gradient(g, x):
 
 
 mm_of = op(
-    _product, name="mm",
+    product, name="mm",
     x=lambda g, y: mm_of(g, y.swapaxes(0, 1)),
     y=lambda g, x: mm_of(x.swapaxes(0, 1), g),
 )  # fmt: skip
@@ -56,13 +56,13 @@ rows_of = op(
     y=_rows_gradient,
 )  # fmt: skip
 bmm_of = op(
-    _product, name="bmm",
+    product, name="bmm",
     x=lambda g, y: bmm_of(g, y.swapaxes(-1, -2)),
     y=lambda g, x: bmm_of(x.swapaxes(-1, -2), g),
 )  # fmt: skip
-dot_of = op(_product, name="dot", x=lambda g, y: g * y, y=lambda g, x: g * x)
+dot_of = op(product, name="dot", x=lambda g, y: g * y, y=lambda g, x: g * x)
 mv_of = op(
-    _product, name="mv",
+    product, name="mv",
     x=lambda g, y: outer_of(g, y),
     y=lambda g, x: mv_of(x.swapaxes(0, 1), g),
 )  # fmt: skip
@@ -73,8 +73,8 @@ outer_of = op(
 )  # fmt: skip
 
 
-def _refuse(name: str, a: Tensor, b: Tensor):
-    """Say in PyTorch's words what is wrong with two operands of a product."""
+def refuse_operands(name: str, a: Tensor, b: Tensor) -> None:
+    """Raise as PyTorch does if two operands cannot be multiplied, whatever their sizes."""
     for i, t in enumerate((a, b)):
         if not isinstance(t, Tensor):
             raise TypeError(
@@ -87,7 +87,7 @@ def _refuse(name: str, a: Tensor, b: Tensor):
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}"
         )
-    if x.ndim == 0 or y.ndim == 0:
+    if name == "matmul" and (x.ndim == 0 or y.ndim == 0):
         raise RuntimeError(
             f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
         )
@@ -118,11 +118,11 @@ def _matmul_tensors(input, other):
     try:
         x, y = input._array, other._array
     except AttributeError:
-        _refuse("matmul", input, other)
+        refuse_operands("matmul", input, other)
         raise
     n, m = x.ndim, y.ndim
     if x.dtype is not y.dtype or n == 0 or m == 0:
-        _refuse("matmul", input, other)
+        refuse_operands("matmul", input, other)
     a, b = x.shape, y.shape
     if n == 2 and m == 2:
         if a[1] != b[0]:
@@ -174,5 +174,92 @@ def _operator(self, other):
     return _matmul_tensors(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-FUNCTIONS = {"matmul": matmul}
-METHODS = {"matmul": matmul, "__matmul__": _operator}
+# ---------------------------------------------------------------------------- by their own names
+
+
+def _ranked(name: str, ranks, *tensors) -> None:
+    """Raise RuntimeError unless each tensor has the number of dimensions asked for."""
+    for t, (argument, rank, kind) in zip(tensors, ranks, strict=True):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}(): argument {argument!r} must be Tensor, not {type(t).__name__}")
+        if t._array.ndim != rank:
+            raise RuntimeError(f"{argument} must be a {kind}")
+
+
+@torch_call
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices. Raises RuntimeError for other ranks, or sizes that do not fit."""
+    _ranked("mm", (("self", 2, "matrix"), ("mat2", 2, "matrix")), input, mat2)
+    return _matmul_tensors(input, mat2)
+
+
+@torch_call
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
+    _ranked("bmm", (("batch1", 3, "3D tensor"), ("batch2", 3, "3D tensor")), input, mat2)
+    a, b = input._array.shape, mat2._array.shape
+    if a[0] != b[0] or a[2] != b[1]:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but got: "
+            f"[{b[0]}, {b[1]}]."
+        )
+    refuse_operands("bmm", input, mat2)
+    return bmm_of(input, mat2)
+
+
+@torch_call
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """The product of a matrix and a vector."""
+    a, b = input._array.shape, vec._array.shape
+    if len(a) != 2 or len(b) != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {len(a)}, {len(b)}")
+    refuse_operands("mv", input, vec)
+    if a[1] != b[0]:
+        raise RuntimeError(f"size mismatch, got input ({a[0]}), mat ({a[0]}x{a[1]}), vec ({b[0]})")
+    return mv_of(input, vec)
+
+
+@torch_call
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of the products of two vectors' elements."""
+    a, b = input._array, tensor._array
+    if a.ndim != 1 or b.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            "dot : expected both vectors to have same dtype, but found "
+            f"{of(a.dtype).legacy} and {of(b.dtype).legacy}"
+        )
+    return _matmul_tensors(input, tensor)
+
+
+@torch_call
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """All products of an element of one vector with one of the other: a matrix."""
+    for argument, t in (("self", input), ("vec2", vec2)):
+        if t._array.ndim != 1:
+            raise RuntimeError(
+                f"outer: Expected 1-D argument {argument}, but got {t._array.ndim}-D"
+            )
+    if input._array.dtype is not vec2._array.dtype:
+        return reshape(input, (-1, 1)) * vec2
+    return outer_of(input, vec2)
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of several matrices, in the order that takes the fewest multiplications."""
+    from .linalg import multi_dot
+
+    if len(matrices) == 1 and isinstance(matrices[0], (list, tuple)):
+        matrices = tuple(matrices[0])
+    if len(matrices) == 1:
+        return matrices[0]
+    return multi_dot(matrices)
+
+
+FUNCTIONS = {
+    "bmm": bmm, "chain_matmul": chain_matmul, "dot": dot, "ger": outer, "matmul": matmul, "mm": mm,
+    "mv": mv, "outer": outer, "vdot": dot,
+}  # fmt: skip
+METHODS = {**FUNCTIONS, "__matmul__": _operator}
+del METHODS["chain_matmul"]

@@ -34,11 +34,11 @@ def dims_of(dim, ndim: int):
         dim = dim_of(dim.__index__(), ndim)
         return dim if ndim else None
     dims = tuple(sorted(dim_of(d, ndim) for d in dim))
-    if not dims or ndim == 0:
-        return None
     for a, b in zip(dims, dims[1:], strict=False):
         if a == b:
             raise RuntimeError(f"dim {a} appears multiple times in the list of dims")
+    if not dims or ndim == 0:
+        return None
     return dims[0] if len(dims) == 1 else dims
 
 
@@ -179,13 +179,14 @@ def _variance(x, dim, correction, keepdim):
     return r.astype(x.dtype) if wide is not x else r
 
 
-def _freedom(shape, dim, correction):
-    n = count_of(shape, dim) - correction
-    return 2.0 / n if n > 0 else math.nan if n == 0 else 2.0 / n
+def _slope(shape, dim, correction):
+    """2 / (n - correction), and PyTorch's answers where nothing is left to divide by."""
+    freedom = count_of(shape, dim) - correction
+    return math.inf if freedom == 0 or (dim is None and freedom < 0) else 2.0 / freedom
 
 
 def _var_gradient(g, x, x_shape, dim, correction, keepdim):
-    return spread(g * _freedom(x_shape, dim, correction), x_shape, dim, keepdim) * (
+    return spread(g * _slope(x_shape, dim, correction), x_shape, dim, keepdim) * (
         x - mean_of(x, dim, True)
     )
 
@@ -222,7 +223,8 @@ def _spread_arguments(name, input, dim, unbiased, correction):
         correction = 1
     array = input._array
     if array.dtype.kind != "f":
-        raise RuntimeError("std and var only support floating point and complex dtypes")
+        what = "std and var" if name in ("std", "var") else name
+        raise RuntimeError(f"{what} only support floating point and complex dtypes")
     dim = dims_of(dim, array.ndim)
     if count_of(array.shape, dim) <= correction:
         warnings.warn(
@@ -252,22 +254,21 @@ def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correc
     return std_of(input, dim, correction, keepdim)
 
 
-def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None, axis=None):
-    """The pair (variance, mean)."""
-    dim = axis if axis is not None else dim
-    return (
-        var(input, dim, unbiased, keepdim, correction=correction),
-        mean(input, None if isinstance(dim, bool) else dim, keepdim),
-    )
+def _with_mean(name, apply, input, dim, unbiased, keepdim, correction):
+    dim, correction = _spread_arguments(name, input, dim, unbiased, correction)
+    return apply(input, dim, correction, keepdim), mean_of(input, dim, keepdim)
 
 
-def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None, axis=None):
-    """The pair (standard deviation, mean)."""
-    dim = axis if axis is not None else dim
-    return (
-        std(input, dim, unbiased, keepdim, correction=correction),
-        mean(input, None if isinstance(dim, bool) else dim, keepdim),
-    )
+@torch_call
+def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+    """The pair (variance, mean); see ``var``."""
+    return _with_mean("var_mean", var_of, input, dim, unbiased, keepdim, correction)
+
+
+@torch_call
+def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+    """The pair (standard deviation, mean); see ``std``."""
+    return _with_mean("std_mean", std_of, input, dim, unbiased, keepdim, correction)
 
 
 # ---------------------------------------------------------------------------- logsumexp

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import get_default_dtype
-from ..operation import cast, op
+from ..dtypes import of
+from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
 from .calling import torch_call
@@ -224,7 +224,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
     array = input._array
     if array.dtype.kind != "f":
-        input = cast(input, get_default_dtype().numpy)
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{of(array.dtype).legacy}'")
     dim = one_dim("logcumsumexp", dim, array.ndim)
     return logcumsumexp_of(input, dim) if array.ndim else input.clone()
 

@@ -71,6 +71,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     k = k.__index__()
     if not 0 <= k <= (array.shape[dim] if array.ndim else 1):
         raise RuntimeError("selected index k out of range")
+    if array.dtype.kind == "b":
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     if array.ndim == 0:
         values, indices = _ordered(input, dim, False)
         return return_types.topk(values, indices)
