@@ -206,6 +206,19 @@ def _read_advanced(x: Tensor, advanced: tuple) -> Tensor:
 
 def getitem(self: Tensor, key) -> Tensor:
     """``x[key]``: a view for integers, slices, None and ``...``; a copy for index tensors and masks."""
+    c = key.__class__
+    if c is int or (c is slice and key.step is None):
+        key, c = (key,), tuple
+    if c is tuple:  # the common keys need no thought: NumPy reads them as PyTorch does
+        for k in key:
+            c = k.__class__
+            if c is not int and (c is not slice or k.step is not None):
+                break
+        else:
+            try:
+                return (_select if c is int else slice_of)(self, key)
+            except IndexError:
+                pass  # said below, in PyTorch's words
     basic, advanced = split_key(self, key)
     for window, arguments in _windows_of(basic):
         self = window(self, *arguments)

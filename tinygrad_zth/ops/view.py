@@ -6,13 +6,15 @@ and version, so that writes through any of them are seen by all (``inplace.py``)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from .. import dtypes
 from ..autograd import alias, expand_to
 from ..backends import backend_of
 from ..operation import op
 from ..storage import buffer_of
-from ..tensor import Size, Tensor, replay
+from ..tensor import Size, Tensor, new_tensor, replay, storage_of
 
 __all__ = ["FUNCTIONS", "METHODS", "dim_of", "permute", "reshape", "sizes_of"]
 
@@ -48,7 +50,10 @@ _copy = op(_reshape, name="reshape", grad_name="UnsafeViewBackward0", x=lambda g
 def _shape(x, sizes) -> tuple:
     """``sizes`` as ints with -1 worked out. Raises RuntimeError if they do not hold x's elements."""
     shape = tuple([s if s.__class__ is int else s.__index__() for s in sizes])
-    n, known, unknown = x._array.size, 1, None
+    n, known, unknown = x._array.size, math.prod(shape), None
+    if known == n and (not shape or min(shape) >= 0):
+        return shape
+    known = 1
     for i, s in enumerate(shape):
         if s >= 0:
             known *= s
@@ -66,8 +71,6 @@ def _shape(x, sizes) -> tuple:
             )
         if known and n % known == 0:
             return (*shape[:unknown], n // known, *shape[unknown + 1 :])
-    elif known == n:
-        return shape
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
 
 
@@ -81,9 +84,13 @@ def view(input: Tensor, *shape) -> Tensor:
     Raises:
         RuntimeError: if the shape does not hold the elements, or would need a copy.
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)) and not hasattr(shape[0], "__index__"):
-        return _view_dtype(input, shape[0])
-    shape = _shape(input, sizes_of(shape))
+    if len(shape) == 1 and shape[0].__class__ is not int:
+        (shape,) = shape
+        if isinstance(shape, dtypes.dtype):
+            return _view_dtype(input, shape)
+        if not isinstance(shape, (tuple, list)):
+            shape = (shape,)
+    shape = _shape(input, shape)
     if not _is_window(input._array, shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans "
@@ -93,10 +100,7 @@ def view(input: Tensor, *shape) -> Tensor:
 
 
 def _view_dtype(input: Tensor, dtype) -> Tensor:
-    from ..dtypes import to_numpy
-    from ..tensor import new_tensor, storage_of
-
-    t = new_tensor(input._array.view(to_numpy(dtype)))
+    t = new_tensor(input._array.view(dtypes.to_numpy(dtype)))
     t._storage = storage_of(input)
     return t
 
