@@ -123,15 +123,17 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
             if operation.backward is not None:
                 gradients = _joint(node, g, values, create_graph, useful)
             else:
-                gradients = (
-                    None
-                    if edge is None or (useful is not None and edge not in useful)
-                    else rule.formula(g, *[values[i] for i in rule.needs])
-                    for edge, rule in zip(node.edges, operation.rules)  # noqa: B905 (hot)
-                )
-            for edge, gi in zip(node.edges, gradients):  # noqa: B905 (hot)
-                if gi is None or edge is None:
+                gradients = None
+            for i, edge in enumerate(node.edges):
+                if edge is None or (useful is not None and edge not in useful):
                     continue
+                if gradients is None:
+                    rule = operation.rules[i]
+                    gi = rule.formula(g, *[values[j] for j in rule.needs])
+                else:
+                    gi = gradients[i]
+                    if gi is None:
+                        continue
                 if graph.anomaly:
                     _check_nan(node, gi)
                 # The gradient handed on unchanged stays ours for the first who gets it; a view of
@@ -157,10 +159,11 @@ def _deliver(pending: dict, queue: list, edge: Node, g, ours: bool) -> None:
     if array.dtype is not edge.dtype:
         g = cast(g, edge.dtype)
         ours = not isinstance(g, Tensor)
-    entry = pending.get(edge.seq)
+    seq = edge.seq
+    entry = pending.get(seq)
     if entry is None:
-        pending[edge.seq] = [edge, g, ours]
-        heappush(queue, -edge.seq)
+        pending[seq] = [edge, g, ours]
+        heappush(queue, -seq)
     elif entry[2]:
         entry[1] += g
     else:
@@ -184,25 +187,26 @@ def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
     saved = node.saved
     if saved is None:
         raise RuntimeError(FREED)
-    for i, stamp in zip(operation.checked, node.stamps):  # noqa: B905 (hot)
-        t = saved[i]
-        if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
-            raise RuntimeError(_overwritten(operation, t._array, t._storage.version, stamp))
     if operation.saves_out and node.extra is not None:
         storage = node.extra.out_storage
         if storage is not None and storage.version:
             raise RuntimeError(_overwritten(operation, node, storage.version, 0))
+    if node.stamps:
+        for i, stamp in zip(operation.checked, node.stamps):  # noqa: B905 (hot)
+            t = saved[i]
+            if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
+                raise RuntimeError(_overwritten(operation, t._array, t._storage.version, stamp))
     values, frees = [], False
-    for i, s in enumerate(saved):
+    for s in saved:
         if isinstance(s, Tensor):
             frees = True
             values.append(s if create_graph else s._array)
-        elif s.__class__ in array_types:
-            frees = True
-            is_output = create_graph and operation.saves[i] == "out"
-            values.append(new_tensor(s, node=node) if is_output else s)
         else:
             values.append(s)
+            frees = frees or s.__class__ in array_types
+    if create_graph and operation.saves_out:
+        i = operation.saves.index("out")
+        values[i] = new_tensor(values[i], node=node)
     return values, frees
 
 
