@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from ..dtypes import of
 from ..inplace import write_result
+from ..operation import op
 from ..tensor import Tensor
 from .calling import torch_call
 from .matmul import bmm, mm, mv, outer
 from .view import broadcast_to
 
 __all__ = ["FUNCTIONS", "METHODS"]
+
+
+nothing = op(lambda xp, x: xp.zeros(x.shape, x.dtype), name="nothing", x=lambda g: g * 0)
 
 
 def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
@@ -26,7 +30,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
     if alpha != 1:
         product = product * alpha
     if beta == 0:
-        return product
+        return nothing(input) + product if input.requires_grad else product
     return (input if beta == 1 else input * beta) + product
 
 

@@ -33,7 +33,9 @@ def _contract(xp, x, y, a, b, c):
     if not summed:
         return _aligned(x, a, c) * _aligned(y, b, c)
     if batch and not left and not right:
-        return xp.einsum(x, list(a), y, list(b), list(c))  # row by row: no matrix to make of it
+        low = {i: n for n, i in enumerate(size)}  # einsum knows no labels from 52 on
+        terms = ([low[i] for i in labels] for labels in (a, b, c))
+        return xp.einsum(x, next(terms), y, next(terms), next(terms))  # no matrix to make of rows
     k, m, n = (math.prod([size[i] for i in group]) for group in (summed, left, right))
     lead = [size[i] for i in batch]
     x = x.transpose([a.index(i) for i in (*batch, *left, *summed)]).reshape(*lead, m, k)

@@ -6,6 +6,8 @@ brings its operands into their form.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..dtypes import of
@@ -145,14 +147,9 @@ def _matmul_tensors(input, other):
         if a[0] != b[-2]:
             raise RuntimeError(_mat_sizes((1, a[0]), b[-2:]))
         return _matmul_tensors(reshape(input, (1, a[0])), other).squeeze(-2)
-    if a[-1] != b[-2]:
-        if m == 2:
-            raise RuntimeError(_mat_sizes((_rows(a), a[-1]), b))
-        raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{_rows(a[:-1])}, {a[-1]}] but got: "
-            f"[{_rows(b[:-1])}, {b[-2]}]."
-        )
     if m == 2:
+        if a[-1] != b[0]:
+            raise RuntimeError(_mat_sizes((_rows(a), a[-1]), b))
         return rows_of(input, other)
     for d in range(-3, -min(n, m) - 1, -1):
         if a[d] != b[d] and a[d] != 1 and b[d] != 1:
@@ -160,14 +157,17 @@ def _matmul_tensors(input, other):
                 f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton "
                 f"dimension {max(n, m) + d}"
             )
+    if a[-1] != b[-2]:
+        batch = math.prod(np.broadcast_shapes(a[:-2], b[:-2]))
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a[-1]}] but got: "
+            f"[{batch}, {b[-2]}]."
+        )
     return bmm_of(input, other)
 
 
 def _rows(shape) -> int:
-    n = 1
-    for s in shape[:-1]:
-        n *= s
-    return n
+    return math.prod(shape[:-1])
 
 
 def _operator(self, other):

@@ -1,0 +1,259 @@
+"""Counting and placing values: unique, bincount, histograms, searchsorted. None of it has a gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backends import backend_of
+from ..dtypes import of
+from ..tensor import Tensor, from_array
+from . import return_types
+from .calling import torch_call
+from .extremes import one_dim
+
+__all__ = ["FUNCTIONS", "METHODS"]
+
+
+# ---------------------------------------------------------------------------- unique
+
+
+def _rows(array, dim):
+    """The slices along ``dim`` as rows of a matrix."""
+    xp = backend_of(array).xp
+    return xp.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+
+
+def _runs(xp, rows, numbered):
+    """Where runs of equal rows (or elements) begin, given in order; the run of each; their lengths."""
+    n = rows.shape[0]
+    changed = rows[1:] != rows[:-1]
+    if changed.ndim == 2:
+        changed = changed.any(1)
+    starts = xp.concatenate([xp.ones(min(n, 1), bool), changed])
+    first = xp.flatnonzero(starts)
+    run = xp.cumsum(starts, dtype=xp.int64) - 1
+    counts = xp.diff(xp.concatenate([first, xp.asarray([n])])) if numbered else None
+    return first, run, counts
+
+
+def _answer(values, inverse, counts):
+    results = tuple(from_array(x) for x in (values, inverse, counts) if x is not None)
+    return results[0] if len(results) == 1 else results
+
+
+def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_counts: bool):
+    array = input._array
+    xp = backend_of(array).xp
+    if dim is None:
+        rows = array.reshape(-1)
+        place = xp.argsort(rows, kind="stable") if sort else None
+    else:
+        dim = one_dim("unique", dim, array.ndim)
+        rows = _rows(array, dim)
+        place = xp.lexsort(rows.T[::-1]) if sort and rows.shape[1] else None
+    ordered = rows if place is None else rows[place]
+    first, run, counts = _runs(xp, ordered, return_counts)
+    inverse = None
+    if return_inverse:
+        inverse = run
+        if place is not None:
+            inverse = xp.empty_like(run)
+            inverse[place] = run
+        inverse = inverse.reshape(array.shape) if dim is None else inverse
+    if dim is None:
+        return _answer(ordered[first], inverse, counts)
+    values = xp.take(array, first if place is None else place[first], dim)
+    return _answer(values, inverse, counts)
+
+
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim=None
+):
+    """The distinct elements (slices, along ``dim``), in order.
+
+    With ``return_inverse`` also the place of each element of the input among them, with
+    ``return_counts`` also how often each occurs. ``sorted=False`` sorts too.
+    """
+    return _distinct(input, dim, True, return_inverse, return_counts)
+
+
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None
+):
+    """The elements (slices, along ``dim``) without those that equal the one before; see ``unique``."""
+    return _distinct(input, dim, False, return_inverse, return_counts)
+
+
+# ---------------------------------------------------------------------------- counting
+
+
+@torch_call
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their ``weights``.
+
+    The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for negative
+    numbers, and for anything but a vector of integers.
+    """
+    array = input._array
+    if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and int(array.min()) < 0):
+        if array.dtype.kind not in "iu":
+            raise RuntimeError(f"\"bincount_cpu\" not implemented for '{of(array.dtype).legacy}'")
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    xp = backend_of(array).xp
+    if weights is None:
+        return from_array(xp.bincount(array, minlength=minlength).astype(np.int64))
+    if weights._array.shape != array.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    sums = xp.bincount(array, weights._array, minlength)
+    return from_array(sums.astype(np.float32) if weights._array.dtype == np.float32 else sums)
+
+
+def _limits(name: str, array, low: float, high: float) -> tuple[float, float]:
+    """The range of a histogram: the data's own, if the one given is empty."""
+    if low == high and array.size:
+        low, high = float(array.min()), float(array.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
+    if low == high:
+        low, high = low - 1, high + 1 if name == "torch.histc" else low + 1
+    return low, high
+
+
+@torch_call
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
+
+    The range is the data's own where both are equal. Elements outside are not counted.
+    Raises RuntimeError for integers, for no bins and for max < min.
+    """
+    array = input._array
+    if array.dtype.kind != "f":
+        raise RuntimeError(f"\"histogram_cpu\" not implemented for '{of(array.dtype).legacy}'")
+    if bins <= 0:
+        raise RuntimeError("bins must be > 0")
+    if min > max:
+        raise RuntimeError("torch.histc: max must be larger than min")
+    low, high = _limits("torch.histc", array, float(min), float(max))
+    xp = backend_of(array).xp
+    edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
+    return from_array(_fill(xp, array.reshape(-1), edges, None).astype(array.dtype))
+
+
+def _fill(xp, values, edges, weights):
+    """Sums of weights per interval of ``edges``; intervals hold their left edge, the last both."""
+    n = edges.size - 1
+    inside = (values >= edges[0]) & (values <= edges[-1])
+    place = xp.minimum(xp.searchsorted(edges, values[inside], side="right") - 1, n - 1)
+    return xp.bincount(place, None if weights is None else weights[inside], n)
+
+
+@torch_call
+def histogram(
+    input: Tensor, bins, *, range=None, weight: Tensor | None = None, density: bool = False
+):
+    """The named tuple (hist, bin_edges).
+
+    Args:
+        bins: the number of equal intervals, or their edges as an increasing 1-D tensor.
+        range: the (lowest, highest) edge, for a number of bins; default, those of the data.
+        weight: what each element counts for; of the shape of ``input``.
+        density: scale so that the sum of hist times the widths is 1.
+
+    Raises RuntimeError for integers and for edges or a range that are none.
+    """
+    array = input._array
+    if array.dtype.kind != "f":
+        raise RuntimeError(f"\"histogramdd\" not implemented for '{of(array.dtype).legacy}'")
+    xp = backend_of(array).xp
+    if isinstance(bins, Tensor):
+        edges = bins._array
+        if edges.dtype != array.dtype:
+            raise RuntimeError("torch.histogramdd: input tensor and bins tensors should have the same dtype")
+        if edges.ndim != 1:
+            raise RuntimeError("torch.histogramdd: bins tensor should have one dimension")
+    else:
+        if bins <= 0:
+            raise RuntimeError(f"torch.histogramdd(): bins {bins} must be > 0")
+        low, high = (0.0, 0.0) if range is None else map(float, range)
+        if range is not None:
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise RuntimeError(f"torch.histogramdd: range [{low}, {high}] is not finite")
+            if low > high:
+                raise RuntimeError("torch.histogramdd: min should not exceed max")
+        low, high = _limits("torch.histogramdd", array, low, high) if range is None or low == high else (low, high)
+        edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
+    if weight is not None and weight._array.shape != array.shape:
+        raise RuntimeError("torch.histogramdd: if weight tensor is provided it should have the same shape as the input")
+    hist = _fill(xp, array.reshape(-1), edges, None if weight is None else weight._array.reshape(-1))
+    hist = hist.astype(array.dtype)
+    if density:
+        hist = hist / xp.diff(edges) / hist.sum()
+    return return_types.histogram(from_array(hist), from_array(edges.copy()))
+
+
+# ---------------------------------------------------------------------------- searching
+
+
+@torch_call
+def searchsorted(
+    sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None
+) -> Tensor:
+    """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in order.
+
+    ``right=False`` puts it before equal elements, True behind them. The dimensions before the last
+    agree, or the sequence is a vector for all values. ``sorter`` holds the indices that sort it.
+    """
+    sequence = sorted_sequence._array
+    xp = backend_of(sequence).xp
+    if side is not None and side not in ("left", "right"):
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+    if side == "left" and right:
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
+    where = "right" if right or side == "right" else "left"
+    values = input._array if isinstance(input, Tensor) else xp.asarray(input)
+    if sequence.ndim == 0:
+        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension")
+    if sequence.ndim > 1 and sequence.shape[:-1] != values.shape[:-1]:
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            "boundaries tensor and input value tensor must match, but we got boundaries tensor "
+            f"{list(sequence.shape)} and input value tensor {list(values.shape)}"
+        )
+    if sorter is not None:
+        if sorter._array.shape != sequence.shape:
+            raise RuntimeError(
+                "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+                f"{list(sequence.shape)}and got sorter tensor {list(sorter._array.shape)}"
+            )
+        sequence = xp.take_along_axis(sequence, sorter._array, -1)
+    if sequence.ndim == 1:
+        found = xp.searchsorted(sequence, values, side=where)
+    else:
+        found = xp.empty(values.shape, np.int64)
+        flat, rows = sequence.reshape(-1, sequence.shape[-1]), found.reshape(-1, values.shape[-1])
+        for i, row in enumerate(values.reshape(rows.shape)):
+            rows[i] = xp.searchsorted(flat[i], row, side=where)
+    return from_array(xp.asarray(found, np.int32 if out_int32 else np.int64))
+
+
+def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+    """The number of the interval between ``boundaries`` that each value lies in.
+
+    An interval holds its upper boundary (its lower one, with ``right=True``).
+    """
+    if boundaries._array.ndim != 1:
+        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries._array.ndim})")
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+FUNCTIONS = {
+    "bincount": bincount, "bucketize": bucketize, "histc": histc, "histogram": histogram,
+    "searchsorted": searchsorted, "unique": unique, "unique_consecutive": unique_consecutive,
+}  # fmt: skip
+METHODS = {name: f for name, f in FUNCTIONS.items() if name not in ("bucketize", "searchsorted")}
