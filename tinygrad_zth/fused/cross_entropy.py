@@ -170,7 +170,7 @@ def cross_entropy_probabilities_forward(
 
     x and target: `(C,)`, `(N, C)` or `(N, C, d1, …)`, both floating and of one shape. weight:
     `(C,)` or None. The loss has the dtype of `x`; shape of `x` without the class axis for "none",
-    else 0-d. "mean" divides by the number of rows. Raises RuntimeError for shapes that do not match.
+    else 0-d. "mean" divides by the number of rows. Raises RuntimeError for mismatched shapes.
     """
     _check(x, weight, label_smoothing, reduction)
     if target.shape != x.shape:

@@ -1,0 +1,131 @@
+"""GELU, x Phi(x) with Phi the normal distribution function: both forms, forward and backward.
+
+Hendrycks and Gimpel, Gaussian Error Linear Units (2016): the exact form by erf, and the tanh form
+0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). Either way the forward keeps what Phi came out
+as, so that the backward need not compute it again: Phi(x) + x Phi'(x).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backends.parallel import run_blocks
+from ..special import TANH_OF_ERF, erf, horner
+from .rows import widened
+
+__all__ = ["gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
+
+_K = math.sqrt(2.0 / math.pi)
+_CUBIC = 0.044715
+# erf(x / sqrt 2) = tanh(x R(x^2)): the coefficients of Q with the division by sqrt 2 worked in.
+_TANH_OF_NORMAL = tuple(
+    c * 0.5 ** (len(TANH_OF_ERF) - 1 - i) * math.sqrt(0.5) for i, c in enumerate(TANH_OF_ERF)
+)
+# exp(-x^2 / 2) / sqrt(2 pi) = 2^(x^2 _DENSITY_SCALE + _DENSITY_SHIFT)
+_DENSITY_SCALE = -0.5 / math.log(2.0)
+_DENSITY_SHIFT = -0.5 * math.log2(2.0 * math.pi)
+
+
+def gelu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(x Phi(x), Phi(x))`, shapes and dtypes of `x` (for float16, Phi stays float32)."""
+    flat = _flat(x)
+    cdf = np.empty_like(flat)
+    out = np.empty_like(flat)
+
+    def body(start: int, stop: int) -> None:
+        xs, phi, o = flat[start:stop], cdf[start:stop], out[start:stop]
+        if xs.dtype.char == "d":
+            np.multiply(xs, math.sqrt(0.5), out=o)
+            phi[...] = erf(o)
+        else:
+            np.multiply(xs, xs, out=o)
+            horner(_TANH_OF_NORMAL, o, phi)
+            np.multiply(phi, xs, out=phi)
+            np.tanh(phi, out=phi)
+        _halve(xs, phi, o)
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        run_blocks(body, flat.size, 1, 1.0)
+    return _shaped(out, x), cdf.reshape(x.shape)
+
+
+def gelu_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
+    """g (Phi(x) + x phi(x)), phi the normal density; shape and dtype of `x`."""
+    flat, dy, cdf = _flat(x), _flat(g), cdf.reshape(-1)
+    gx = np.empty_like(flat)
+
+    def body(start: int, stop: int) -> None:
+        xs, o = flat[start:stop], gx[start:stop]
+        np.multiply(xs, xs, out=o)
+        np.multiply(o, _DENSITY_SCALE, out=o)
+        np.add(o, _DENSITY_SHIFT, out=o)
+        np.exp2(o, out=o)
+        np.multiply(o, xs, out=o)
+        np.add(o, cdf[start:stop], out=o)
+        np.multiply(o, dy[start:stop], out=o)
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        run_blocks(body, flat.size, 1, 0.55)
+    return _shaped(gx, x)
+
+
+def gelu_tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tanh form and what it puts in the place of Phi; shapes and dtypes as `gelu_forward`."""
+    flat = _flat(x)
+    cdf = np.empty_like(flat)
+    out = np.empty_like(flat)
+
+    def body(start: int, stop: int) -> None:
+        xs, phi, o = flat[start:stop], cdf[start:stop], out[start:stop]
+        np.multiply(xs, xs, out=phi)
+        np.multiply(phi, _K * _CUBIC, out=phi)
+        np.add(phi, _K, out=phi)
+        np.multiply(phi, xs, out=phi)
+        np.tanh(phi, out=phi)
+        _halve(xs, phi, o)
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        run_blocks(body, flat.size, 1, 0.55)
+    return _shaped(out, x), cdf.reshape(x.shape)
+
+
+def gelu_tanh_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
+    """Gradient of the tanh form: with c its Phi and u the argument of its tanh,
+    g (c + 2 c (1 - c) x u'(x)); shape and dtype of `x`."""
+    flat, dy, cdf = _flat(x), _flat(g), cdf.reshape(-1)
+    gx = np.empty_like(flat)
+
+    def body(start: int, stop: int) -> None:
+        c, o = cdf[start:stop], gx[start:stop]
+        # Far out, c (1 - c) is exactly 0, and x u' must stay finite to meet it.
+        xs = np.clip(flat[start:stop], -100.0, 100.0)
+        np.multiply(xs, xs, out=o)
+        np.multiply(o, 6.0 * _K * _CUBIC, out=o)
+        np.add(o, 2.0 * _K, out=o)
+        np.multiply(o, xs, out=o)
+        np.multiply(o, c, out=o)
+        np.multiply(o, np.subtract(1.0, c, out=xs), out=o)
+        np.add(o, c, out=o)
+        np.multiply(o, dy[start:stop], out=o)
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        run_blocks(body, flat.size, 1, 0.6)
+    return _shaped(gx, x)
+
+
+def _halve(x: np.ndarray, phi: np.ndarray, out: np.ndarray) -> None:
+    """From erf or tanh in `phi` make Phi, and `out = x Phi`."""
+    np.multiply(phi, 0.5, out=phi)
+    np.add(phi, 0.5, out=phi)
+    np.multiply(x, phi, out=out)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """`x` as a contiguous vector in the dtype it is computed in."""
+    return np.ascontiguousarray(widened(x)).reshape(-1)
+
+
+def _shaped(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return flat.reshape(x.shape).astype(x.dtype, copy=False)
