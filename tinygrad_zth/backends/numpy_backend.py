@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..device import CPU
+from .scatter import index_add
 
 
 class NumpyBackend:
@@ -44,10 +45,7 @@ class NumpyBackend:
         """A window with the given strides in bytes. The caller has checked the bounds."""
         return np.lib.stride_tricks.as_strided(array, shape, strides)
 
-    @staticmethod
-    def index_add(target, index, values) -> None:
-        """``target[index] += values``, in place, where the same place may be named many times."""
-        np.add.at(target, index, values)
+    index_add = staticmethod(index_add)
 
     @staticmethod
     def synchronize() -> None:

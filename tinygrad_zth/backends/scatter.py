@@ -1,0 +1,52 @@
+"""Adding many values into few places, where ``numpy.add.at`` is slow.
+
+``target[index] += values`` counts each place once, however often ``index`` names it. Sorting the
+index brings equal places together; then each run is one sum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+SMALL = 2048  # elements below which sorting costs more than it saves (measured)
+
+
+def add_rows(target, rows, values) -> None:
+    """``target[rows[i]] += values[i]`` for every i, in place.
+
+    Args:
+        target: (V, ...); rows: (N,) integers in [-V, V); values: (N, ...) of target's dtype.
+    """
+    if values.size < SMALL:
+        np.add.at(target, rows, values)
+        return
+    if rows.min() < 0:
+        rows = np.where(rows < 0, rows + target.shape[0], rows)
+    order = rows.argsort(kind="stable")
+    ordered = rows[order]
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1])
+    starts = np.concatenate([[0], starts + 1])
+    target[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
+
+
+def index_add(target, key: tuple, values) -> None:
+    """``target[key] += values``, in place, where the same place may be named many times.
+
+    Args:
+        key: slices, and integer arrays or one mask, as NumPy's advanced indexing takes them.
+    """
+    arrays = [k for k in key if not isinstance(k, slice)]
+    if len(arrays) == 1 and arrays[0].dtype.kind == "b":
+        target[key] += values  # a mask names no place twice
+        return
+    values = np.asarray(values)
+    if len(arrays) == 1 and arrays[0] is key[0] and target.dtype.kind == "f":
+        rest = target.shape[1:]
+        values = np.broadcast_to(values, arrays[0].shape + rest).reshape(-1, *rest)
+        add_rows(target, arrays[0].reshape(-1), values)
+    elif len(arrays) == target.ndim and values.size >= SMALL and target.flags.c_contiguous:
+        grid = np.broadcast_arrays(*arrays)
+        flat = np.ravel_multi_index([g.reshape(-1) for g in grid], target.shape, mode="wrap")
+        np.add.at(target.reshape(-1), flat, np.broadcast_to(values, grid[0].shape).reshape(-1))
+    else:
+        np.add.at(target, key, values)
