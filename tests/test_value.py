@@ -677,6 +677,17 @@ def test_svg_shows_every_node_inside_the_canvas_and_apart():
     assert rightmost is boxes[0]  # the root
 
 
+def test_svg_has_each_input_left_of_all_that_use_it():
+    a = Value(0.1)
+    near = a * 2.0
+    y = a.exp().exp().exp() + near
+    order = reverse_topological_order(y)
+    boxes = ElementTree.fromstring(draw_dot(y).svg).iter(f"{SVG}rect")
+    left = {v: float(box.attrib["x"]) for v, box in zip(order, boxes, strict=True)}
+    for v in order:
+        assert all(left[x] < left[v] for x in v._prev)
+
+
 def test_a_leaf_and_a_large_graph_can_be_drawn():
     ElementTree.fromstring(draw_dot(Value(math.nan)).svg)
     x = Value(1.0)
