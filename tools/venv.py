@@ -107,7 +107,8 @@ def create(env: Path) -> None:
             [sys.executable, "-m", "venv", "--clear", env], check=True, capture_output=True
         )
     except subprocess.CalledProcessError:
-        # Debian's Python without python3-venv: no pip of its own, but the offline way is open.
+        # No pip of its own then, but the way of a machine without a network is open.
+        say("this Python cannot make a pip (on Debian and Ubuntu: apt install python3-venv)")
         venv.create(env, clear=True, with_pip=False)
 
 
