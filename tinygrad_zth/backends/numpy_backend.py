@@ -48,5 +48,11 @@ class NumpyBackend:
     index_add = staticmethod(index_add)
 
     @staticmethod
+    def check_range(index, n: int, message: str) -> None:
+        """Raise IndexError if an integer of ``index`` is not in [0, n)."""
+        if index.size and (index.min() < 0 or index.max() >= n):
+            raise IndexError(message)
+
+    @staticmethod
     def synchronize() -> None:
         """Wait for the device. The processor has nothing to wait for."""

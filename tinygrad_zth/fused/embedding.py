@@ -1,0 +1,53 @@
+"""embedding: rows of a table, by index (Bengio et al. 2003, section 2: the map C).
+
+The gradient of the table adds each row's gradient back to where it was read; a row read twice
+gets both.
+"""
+
+from __future__ import annotations
+
+from ..backends import backend_of
+from ..operation import op
+from ..ops.index import index
+from ..tensor import new_tensor
+
+__all__ = ["embedding"]
+
+
+def embedding_forward(weight, indices, padding_idx):
+    """(V, C), integers of any shape -> (*indices.shape, C). IndexError for an index not in [0, V)."""
+    backend_of(indices).check_range(indices, weight.shape[0], "index out of range in self")
+    return weight[indices]
+
+
+def embedding_backward(g, needs, indices, weight_shape, padding_idx):
+    """g (*indices.shape, C) added up into (V, C); the row ``padding_idx`` has no gradient."""
+    backend = backend_of(g)
+    whole = backend.xp.zeros(weight_shape, g.dtype)
+    backend.index_add(whole, (indices,), g)
+    if padding_idx is not None:
+        whole[padding_idx] = 0
+    return (whole,)
+
+
+def plain(weight, indices, padding_idx):
+    """The definition: weight[indices]; what is read at ``padding_idx`` is cut off from the graph."""
+    out = index(weight, (_raw(indices),))
+    if padding_idx is None:
+        return out
+    is_padding = (_raw(indices) == padding_idx)[..., None]
+    return out.masked_fill(new_tensor(is_padding), 0) + out.detach().masked_fill(new_tensor(~is_padding), 0)
+
+
+def _raw(x):
+    return getattr(x, "_array", x)
+
+
+embedding = op(
+    embedding_forward,
+    name="embedding",
+    tensors=("indices",),
+    inputs=("weight",),
+    backward=embedding_backward,
+    plain=plain,
+)

@@ -1,0 +1,81 @@
+"""linear: y = x W^T + b, the product of lecture 3's ``Linear`` and of every Transformer.
+
+W is (out_features, in_features), b (out_features,) or None, x (..., in_features). All leading
+dimensions of x are one: a single gemm, however many there are.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..dtypes import of
+from ..operation import op
+from ..ops.matmul import matmul
+from .rows import ones
+
+__all__ = ["linear"]
+
+
+def linear_forward(x, weight, bias):
+    """(..., in), (out, in), (out,) or None -> (..., out). Raises RuntimeError where they do not fit."""
+    if x.dtype is not weight.dtype:
+        raise RuntimeError(
+            f"mat1 and mat2 must have the same dtype, but got {of(x.dtype).legacy} and {of(weight.dtype).legacy}"
+        )
+    if x.ndim == 0 or weight.ndim not in (1, 2):
+        raise RuntimeError(
+            f"linear(): expected an input of at least 1 dimension and a weight of 1 or 2, got {x.ndim} and {weight.ndim}"
+        )
+    if x.shape[-1] != weight.shape[-1]:
+        rows = math.prod(x.shape[:-1])
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and "
+            f"{weight.shape[-1]}x{weight.shape[0] if weight.ndim == 2 else 1})"
+        )
+    if x.ndim <= 2 or weight.ndim == 1:
+        out = x @ weight.T
+    else:
+        out = (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], weight.shape[0])
+    if bias is None:
+        return out
+    if bias.dtype is not out.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {of(bias.dtype).legacy} and {of(out.dtype).legacy}"
+        )
+    if not out.ndim or bias.shape not in ((out.shape[-1],), (1,), ()):
+        return out + bias
+    out += bias
+    return out
+
+
+def linear_backward(g, needs, x, weight):
+    """Gradients of x, weight and bias for g (..., out)."""
+    if weight.ndim == 1:
+        g, weight2 = g[..., None], weight[None]
+    else:
+        weight2 = weight
+    g2 = g.reshape(-1, g.shape[-1])
+    dx = dw = db = None
+    if needs[0]:
+        dx = (g2 @ weight2).reshape(x.shape)
+    if needs[1]:
+        dw = (g2.T @ x.reshape(-1, x.shape[-1])).reshape(weight.shape)
+    if needs[2]:
+        db = ones(g2.shape[0], g2.dtype) @ g2 if weight.ndim == 2 else g2.reshape(g.shape[:-1])
+    return dx, dw, db
+
+
+def plain(x, weight, bias):
+    """The definition: x @ W^T + b."""
+    product = matmul(x, weight.t())
+    return product if bias is None else product + bias
+
+
+linear = op(
+    linear_forward,
+    name="linear",
+    grad_name="AddmmBackward0",
+    inputs=("x", "weight", "bias"),
+    backward=linear_backward,
+    plain=plain,
+)
