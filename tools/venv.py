@@ -205,7 +205,7 @@ def main() -> None:
                 f"one, install {', '.join(lacking)} into this Python first, or name a Python that "
                 f"has it: make PYTHON=/path/to/python3 ..."
             )
-        say(f"no network: using the packages that {sys.executable} already has")
+        say(f"nothing could be installed: using the packages that {sys.executable} already has")
         write_stamp(env, have | wanted, offline=True)
 
 
