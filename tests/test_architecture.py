@@ -22,10 +22,10 @@ PACKAGE = "tinygrad_zth"
 FLOORS: list[set[str]] = [
     {"value"},
     {"storage", "dtypes", "device", "generator", "backends", "printing", "special", "sampling"},
-    {"tensor", "autograd", "graph", "operation", "inplace"},
+    {"tensor", "autograd", "graph", "operation", "inplace", "function"},
     {"ops"},
     {"fused"},
-    {"nn", "optim", "utils", "checkpoint"},
+    {"nn", "optim", "utils", "checkpoint", "serialization"},
     {"viz", "testing"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
