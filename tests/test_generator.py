@@ -65,17 +65,32 @@ def test_the_state_says_all_there_is_to_say(seed, before, after):
     copies[-1].manual_seed(7).words(100)
     copies[-1].set_state_bytes(state)
     expected = play(after, g)
-    # One that is busy within a block, its buffered reals made, must forget them.
-    busy = Generator().manual_seed(9)
-    busy.uniform53(3)
-    busy.set_state_bytes(state)
-    copies.append(busy)
     for other in copies:
         assert other.initial_seed() == seed % 2**64
         np.testing.assert_array_equal(other.state_bytes(), state)
         same(play(after, other), expected)
         np.testing.assert_array_equal(other.state_bytes(), g.state_bytes())
     np.testing.assert_array_equal(copies[0].clone().state_bytes(), copies[0].state_bytes())
+
+
+@pytest.mark.parametrize("used", [0, 1, 2, 623, 624, 625, 1248])
+def test_a_state_is_taken_up_in_the_midst_of_another_stream(used):
+    g, busy = Generator().manual_seed(5), Generator().manual_seed(9)
+    g.words(used)
+    busy.words(used % 2)
+    busy.uniform53(3)  # the reals of this block are buffered now
+    busy.set_state_bytes(g.state_bytes())
+    np.testing.assert_array_equal(busy.state_bytes(), g.state_bytes())
+    np.testing.assert_array_equal(busy.uniform53(300), g.uniform53(300))
+    np.testing.assert_array_equal(busy.state_bytes(), g.state_bytes())
+
+
+def test_what_is_buffered_cannot_be_written_to():
+    g = Generator()
+    g.words(1)
+    for buffered in (g.uniform53(3), g.words(3)):
+        with pytest.raises(ValueError, match="read-only"):
+            buffered[0] = 1
 
 
 @given(seeds, calls)
@@ -339,6 +354,20 @@ def test_multinomial_prefers_heavy_weights_under_every_rule():
         with draw.multinomial_rule(rule):
             drawn = [draw.multinomial(weights, 1, True, generator=g)[0] for _ in range(3000)]
         np.testing.assert_allclose(np.bincount(drawn) / 3000, weights, atol=0.03)
+
+
+def test_the_mkl_rule_seeds_with_one_where_the_word_is_zero():
+    weights = np.array([1.0, 0.5, 1.0])
+    least = 2.0**-1022
+    for word, seed in ((0, 1), (2**31 - 1, 1), (5, 5), (2**31 + 4, 5)):
+        g = Generator()
+        g._block[:] = word
+        g._at = 0
+        states = [seed * pow(1132489760, k, 2**31 - 1) % (2**31 - 1) for k in range(3)]
+        quotients = weights / (-np.log(np.array(states) / (2**31 - 1)) + least)
+        with draw.multinomial_rule("mkl"):
+            drawn = draw.multinomial(weights, 3, generator=g)
+        assert drawn.tolist() == np.argsort(-quotients).tolist() and g._at == 1
 
 
 def test_multinomial_rules_are_named_nested_and_local_to_the_thread():

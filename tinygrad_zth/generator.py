@@ -191,6 +191,7 @@ class Generator:
         else:
             drawn = self._legacy.randint(0, 2**32, size=blocks * _BLOCK, dtype=np.uint32)
             self._block, last = drawn[-_BLOCK:].copy(), self._block
+        self._block.flags.writeable = False
         self._at = end - blocks * _BLOCK
         self._fresh = False
         self._reals = [None, None]

@@ -92,9 +92,8 @@ def replay(call, g):
         mask = draw.dropout_mask_(draw.empty_like(ours), arguments[0], generator=g)
         return mask, theirs
     elif name in ("multinomial", "probs"):
-        values = np.random.RandomState(ours.size).rand(*ours.shape)
-        ours[...] = values
-        theirs.copy_(torch.from_numpy(np.asarray(values)))
+        ours[...] = np.random.RandomState(ours.size).rand(*ours.shape)
+        theirs.copy_(torch.from_numpy(ours.copy()))
         if name == "probs":
             coins = draw.bernoulli_(np.empty(ours.shape, dtype), ours, generator=g)
             return coins, torch.bernoulli(theirs)
@@ -126,6 +125,39 @@ def test_interleaved_calls_give_pytorchs_bits_and_leave_its_state(seed, made):
         assert ours.shape == tuple(theirs.shape) and str(ours.dtype) == str(theirs.dtype)[6:]
         np.testing.assert_array_equal(bits(ours), bits(theirs.numpy()), err_msg=str(call))
         np.testing.assert_array_equal(g.state_bytes(), torch.get_rng_state().numpy(), str(call))
+
+
+@pytest.mark.parametrize("size", [15, 5000])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("uniform_", (-0.3, 0.7)),
+        ("normal_", (0.1, 0.37)),
+        ("exponential_", (1.7,)),
+        ("cauchy_", (0.3, 1.7)),
+        ("log_normal_", (0.3, 0.7)),
+        ("geometric_", (0.03,)),
+        ("bernoulli_", (0.3,)),
+        ("random_", (-3, 1000)),
+    ],
+)
+def test_each_distribution_gives_pytorchs_bits(name, arguments, dtype, size):
+    ours, theirs = windows(([size], [1], [0]), dtype)
+    torch.manual_seed(17)
+    getattr(theirs, name)(*arguments)
+    getattr(draw, name)(ours, *arguments, generator=Generator().manual_seed(17))
+    np.testing.assert_array_equal(bits(ours), bits(theirs.numpy()))
+
+
+@pytest.mark.parametrize("weights", [[3e38, 3e38, 3e38], [1e-45, 1e-40, 2e-45]])
+def test_multinomial_with_sums_beyond_float32(weights):
+    theirs = torch.tensor(weights)
+    for replacement in (True, False):
+        wanted = torch.multinomial(theirs, 3, replacement, generator=torch.manual_seed(1))
+        g = Generator().manual_seed(1)
+        drawn = draw.multinomial(theirs.numpy(), 3, replacement, generator=g)
+        np.testing.assert_array_equal(drawn, wanted.numpy())
 
 
 @given(layouts())

@@ -145,11 +145,11 @@ def _by_inverse(weights: np.ndarray, num_samples: int, source: Generator) -> np.
             raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     working = np.float64 if weights.dtype == np.float64 else np.float32
     drawn = np.empty((len(rows), num_samples), np.int64)
-    with source.lock:
+    with source.lock, np.errstate(all="ignore"):
         for row, into in zip(rows, drawn):
             cumulative = np.cumsum(row, dtype=working)
             cumulative = cumulative / cumulative[-1]
-            cumulative[-1] = 1
+            cumulative[-1] = 1  # it is already, unless the sum overflowed
             uniforms = source.uniform53(num_samples)
             into[...] = cumulative.astype(np.float64).searchsorted(uniforms)
     return drawn.reshape(weights.shape[:-1] + (num_samples,))
