@@ -357,16 +357,16 @@ def test_multinomial_prefers_heavy_weights_under_every_rule():
 
 
 def test_the_mkl_rule_seeds_with_one_where_the_word_is_zero():
-    weights = np.array([1.0, 0.5, 1.0])
+    weights = np.linspace(1, 2, 12)
     least = 2.0**-1022
     for word, seed in ((0, 1), (2**31 - 1, 1), (5, 5), (2**31 + 4, 5)):
         g = Generator()
         g._block[:] = word
         g._at = 0
-        states = [seed * pow(1132489760, k, 2**31 - 1) % (2**31 - 1) for k in range(3)]
+        states = [seed * pow(1132489760, k, 2**31 - 1) % (2**31 - 1) for k in range(12)]
         quotients = weights / (-np.log(np.array(states) / (2**31 - 1)) + least)
         with draw.multinomial_rule("mkl"):
-            drawn = draw.multinomial(weights, 3, generator=g)
+            drawn = draw.multinomial(weights, 12, generator=g)
         assert drawn.tolist() == np.argsort(-quotients).tolist() and g._at == 1
 
 

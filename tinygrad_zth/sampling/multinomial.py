@@ -149,7 +149,6 @@ def _by_inverse(weights: np.ndarray, num_samples: int, source: Generator) -> np.
         for row, into in zip(rows, drawn):
             cumulative = np.cumsum(row, dtype=working)
             cumulative = cumulative / cumulative[-1]
-            cumulative[-1] = 1  # it is already, unless the sum overflowed
             uniforms = source.uniform53(num_samples)
             into[...] = cumulative.astype(np.float64).searchsorted(uniforms)
     return drawn.reshape(weights.shape[:-1] + (num_samples,))
