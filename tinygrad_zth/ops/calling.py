@@ -43,7 +43,8 @@ def torch_call(function: Callable) -> Callable:
         except AttributeError:
             if args and not isinstance(args[0], Tensor):
                 raise TypeError(
-                    f"{name}(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}"
+                    f"{name}(): argument 'input' (position 1) must be Tensor, not "
+                    f"{type(args[0]).__name__}"
                 ) from None
             raise
         return result if out is None else _store(out, result, name)

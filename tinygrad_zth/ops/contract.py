@@ -1,9 +1,9 @@
 """Sums of products over named indices: einsum, tensordot, and what follows from them.
 
-Everything comes down to :data:`contract`, one product of two arrays whose dimensions have labels. A
-label that both have and the result has too is a batch; one that both have and the result has not is
-summed over; the others are kept. The product is a (batched) product of matrices, and the gradient of
-either operand is the same operation on the incoming gradient and the other operand.
+Everything comes down to :data:`contract`, one product of two arrays whose dimensions have labels.
+A label that both have and the result has too is a batch; one that both have and the result has not
+is summed over; the others are kept. The product is a (batched) product of matrices, and the
+gradient of either operand is the same operation on the incoming gradient and the other operand.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ __all__ = ["FUNCTIONS", "METHODS", "einsum", "tensordot"]
 def _contract(xp, x, y, a, b, c):
     """x with labels ``a`` times y with labels ``b``, as an array with labels ``c``.
 
-    Labels do not repeat within ``a``, ``b`` or ``c``; each of ``a`` or ``b`` is in one of the others.
+    Labels do not repeat within ``a``, ``b`` or ``c``; each of ``a`` or ``b`` is in one of the
+    others.
     """
     size = dict(zip((*a, *b), (*x.shape, *y.shape), strict=True))
     batch = [i for i in a if i in b and i in c]
@@ -111,13 +112,16 @@ def _terms(text: str) -> list:
     while i < len(text):
         if text.startswith("...", i):
             if Ellipsis in labels:
-                raise RuntimeError("einsum(): found '.' for operand for which an ellipsis was already found")
+                raise RuntimeError(
+                    "einsum(): found '.' for operand for which an ellipsis was already found"
+                )
             labels.append(Ellipsis)
             i += 3
             continue
         if not (text[i].isascii() and text[i].isalpha()):
             where = "found '.' that is not part of any ellipsis" if text[i] == "." else (
-                f"invalid subscript given at index {i} in the equation string, subscripts must be in [a-zA-Z]"
+                f"invalid subscript given at index {i} in the equation string, subscripts must "
+                "be in [a-zA-Z]"
             )  # fmt: skip
             raise RuntimeError(f"einsum(): {where}")
         labels.append(_label(text[i]))
@@ -126,10 +130,14 @@ def _terms(text: str) -> list:
 
 
 def _parse(equation, operands) -> tuple:
-    """Per operand its labels, and the labels of the result or None, from either of the two forms."""
+    """Per operand its labels, and those of the result or None, from either of two forms."""
     if isinstance(equation, str):
         inputs, arrow, output = equation.partition("->")
-        tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+        tensors = (
+            operands[0]
+            if len(operands) == 1 and isinstance(operands[0], (list, tuple))
+            else operands
+        )
         terms = [_terms(text) for text in inputs.split(",")]
         result = _terms(output) if arrow else None
     else:  # einsum(x, [0, 1], y, [1, 2], [0, 2])
@@ -142,12 +150,14 @@ def _parse(equation, operands) -> tuple:
         raise RuntimeError("einsum(): must provide at least one operand")
     if len(tensors) != len(terms):
         amount = "fewer" if len(tensors) < len(terms) else "more"
-        raise RuntimeError(f"einsum(): {amount} operands were provided than specified in the equation")
+        raise RuntimeError(
+            f"einsum(): {amount} operands were provided than specified in the equation"
+        )
     return list(tensors), terms, result
 
 
 def _expanded(tensors, terms, result) -> tuple:
-    """Ellipses replaced by labels from 52 on, aligned at the right; the implicit result worked out."""
+    """Ellipses replaced by labels from 52 on, aligned at the right; an implicit result found."""
     widths = []
     for n, (x, labels) in enumerate(zip(tensors, terms, strict=True)):
         if not isinstance(x, Tensor):
@@ -156,8 +166,10 @@ def _expanded(tensors, terms, result) -> tuple:
         if named > ndim or (named != ndim and Ellipsis not in labels):
             ellipsis = "does not match" if Ellipsis not in labels else "exceeds"
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({named}) {ellipsis} the number of "
-                f"dimensions ({ndim}) for operand {n}" + ("" if Ellipsis in labels else " and no ellipsis was given")
+                f"einsum(): the number of subscripts in the equation ({named}) {ellipsis} the "
+                "number of "
+                f"dimensions ({ndim}) for operand {n}"
+                + ("" if Ellipsis in labels else " and no ellipsis was given")
             )
         widths.append(ndim - named)
     width = max(widths)
@@ -177,10 +189,13 @@ def _expanded(tensors, terms, result) -> tuple:
     output = spell(result, width)
     for i in output:
         if output.count(i) > 1:
-            raise RuntimeError(f"einsum(): output subscript {_name(i)} appears more than once in the output")
+            raise RuntimeError(
+                f"einsum(): output subscript {_name(i)} appears more than once in the output"
+            )
         if i < 52 and not any(i in labels for labels in inputs):
             raise RuntimeError(
-                f"einsum(): output subscript {_name(i)} does not appear in the equation for any input operand"
+                f"einsum(): output subscript {_name(i)} does not appear in the equation for any "
+                "input operand"
             )
     return inputs, output
 
@@ -192,14 +207,17 @@ def _check_sizes(tensors, inputs) -> None:
         for d, (i, size) in enumerate(zip(labels, x._array.shape, strict=True)):
             if own.setdefault(i, size) != size:
                 raise RuntimeError(
-                    f"einsum(): subscript {_name(i)} is repeated for operand {n} but the sizes don't match, "
+                    f"einsum(): subscript {_name(i)} is repeated for operand {n} but the sizes "
+                    "don't match, "
                     f"{size} != {own[i]}"
                 )
             seen = sizes.get(i, 1)
             if seen != size and 1 not in (seen, size):
                 raise RuntimeError(
-                    f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: subscript "
-                    f"{_name(i)} has size {size} for dimension {d} of operand {n} and size {seen} before"
+                    "einsum(): operands do not broadcast with remapped shapes "
+                    "[original->remapped]: subscript "
+                    f"{_name(i)} has size {size} for dimension {d} of operand {n} and size "
+                    f"{seen} before"
                 )
             sizes[i] = max(seen, size) if 0 not in (seen, size) else 0
 
@@ -218,10 +236,10 @@ def _on_diagonal(x: Tensor, labels: tuple) -> tuple:
 def einsum(equation, *operands) -> Tensor:
     """Products of the operands summed over all indices that the result does not name.
 
-    ``einsum("bij,bjk->bik", x, y)``; an index repeated within an operand is its diagonal, ``...`` are
-    dimensions that broadcast, and without ``->`` the result has the indices that occur once, in
-    alphabetical order. Or in the form ``einsum(x, [0, 1, 2], y, [0, 2, 3], [0, 1, 3])``. Operands are
-    multiplied from left to right.
+    ``einsum("bij,bjk->bik", x, y)``; an index repeated within an operand is its diagonal, ``...``
+    are dimensions that broadcast, and without ``->`` the result has the indices that occur once, in
+    alphabetical order. Or in the form ``einsum(x, [0, 1, 2], y, [0, 2, 3], [0, 1, 3])``. Operands
+    are multiplied from left to right.
 
     Raises RuntimeError for an equation that does not fit the operands.
     """
@@ -239,12 +257,13 @@ def einsum(equation, *operands) -> Tensor:
     return value
 
 
-# ---------------------------------------------------------------------------- tensordot, inner, kron
+# -------------------------------------------------------------------------- tensordot, inner, kron
 
 
 @torch_call
 def tensordot(a: Tensor, b: Tensor, dims=2) -> Tensor:
-    """The sum of products over ``dims``: the last n of ``a`` with the first n of ``b``, or two lists.
+    """The sum of products over ``dims``: the last n of ``a`` with the first n of ``b``, or two
+    lists.
 
     Raises RuntimeError if there are fewer dimensions, or their sizes differ.
     """
@@ -267,7 +286,8 @@ def tensordot(a: Tensor, b: Tensor, dims=2) -> Tensor:
         p, q = a._array.shape[d], b._array.shape[e]
         if p != q and 1 not in (p, q):
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {p} in dim {d} and second has "
+                f"contracted dimensions need to match, but first has size {p} in dim {d} and "
+                "second has "
                 f"size {q} in dim {e}"
             )
         labels[e] = d

@@ -1,4 +1,6 @@
-"""Counting and placing values: unique, bincount, histograms, searchsorted. None of it has a gradient."""
+"""Counting and placing values: unique, bincount, histograms, searchsorted. None of it has a
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,13 @@ __all__ = ["FUNCTIONS", "METHODS"]
 def _rows(array, dim):
     """The slices along ``dim`` as rows of a matrix."""
     xp = backend_of(array).xp
-    return xp.moveaxis(array, dim, 0).reshape(array.shape[dim], -1)
+    return xp.moveaxis(array, dim, 0).reshape(
+        array.shape[dim], array.size // (array.shape[dim] or 1)
+    )
 
 
 def _runs(xp, rows, numbered):
-    """Where runs of equal rows (or elements) begin, given in order; the run of each; their lengths."""
+    """Where runs of equal rows (elements) begin; the run that each is in; their lengths."""
     n = rows.shape[0]
     changed = rows[1:] != rows[:-1]
     if changed.ndim == 2:
@@ -50,7 +54,14 @@ def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_count
         rows = array.reshape(-1)
         place = xp.argsort(rows, kind="stable") if sort else None
     else:
+        if array.ndim == 0:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         dim = one_dim("unique", dim, array.ndim)
+        if array.size == 0 and array.shape[dim]:
+            raise RuntimeError(
+                "There are 0 sized dimensions, and they aren't selected, so unique cannot be "
+                "applied"
+            )
         rows = _rows(array, dim)
         place = xp.lexsort(rows.T[::-1]) if sort and rows.shape[1] else None
     ordered = rows if place is None else rows[place]
@@ -69,7 +80,11 @@ def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_count
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim=None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim=None,
 ):
     """The distinct elements (slices, along ``dim``), in order.
 
@@ -82,7 +97,7 @@ def unique(
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None
 ):
-    """The elements (slices, along ``dim``) without those that equal the one before; see ``unique``."""
+    """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     return _distinct(input, dim, False, return_inverse, return_counts)
 
 
@@ -91,15 +106,18 @@ def unique_consecutive(
 
 @torch_call
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their ``weights``.
+    """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their
+    ``weights``.
 
-    The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for negative
-    numbers, and for anything but a vector of integers.
+    The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for
+    negative numbers, and for anything but a vector of integers.
     """
     array = input._array
     if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and int(array.min()) < 0):
         if array.dtype.kind not in "iu":
-            raise RuntimeError(f"\"bincount_cpu\" not implemented for '{of(array.dtype).legacy}'")
+            raise NotImplementedError(
+                f"\"bincount_cpu\" not implemented for '{of(array.dtype).legacy}'"
+            )
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
@@ -112,14 +130,14 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return from_array(sums.astype(np.float32) if weights._array.dtype == np.float32 else sums)
 
 
-def _limits(name: str, array, low: float, high: float) -> tuple[float, float]:
-    """The range of a histogram: the data's own, if the one given is empty."""
-    if low == high and array.size:
+def _limits(name: str, array, low: float, high: float, own: bool) -> tuple[float, float]:
+    """The range of a histogram: the data's own, if none is given; two wide, if a point."""
+    if own and array.size:
         low, high = float(array.min()), float(array.max())
         if not (math.isfinite(low) and math.isfinite(high)):
             raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
     if low == high:
-        low, high = low - 1, high + 1 if name == "torch.histc" else low + 1
+        low, high = low - 1, high + 1
     return low, high
 
 
@@ -134,10 +152,10 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if array.dtype.kind != "f":
         raise RuntimeError(f"\"histogram_cpu\" not implemented for '{of(array.dtype).legacy}'")
     if bins <= 0:
-        raise RuntimeError("bins must be > 0")
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = _limits("torch.histc", array, float(min), float(max))
+    low, high = _limits("torch.histc", array, float(min), float(max), min == max)
     xp = backend_of(array).xp
     edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
     return from_array(_fill(xp, array.reshape(-1), edges, None).astype(array.dtype))
@@ -172,23 +190,35 @@ def histogram(
     if isinstance(bins, Tensor):
         edges = bins._array
         if edges.dtype != array.dtype:
-            raise RuntimeError("torch.histogramdd: input tensor and bins tensors should have the same dtype")
+            raise RuntimeError(
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype"
+            )
         if edges.ndim != 1:
             raise RuntimeError("torch.histogramdd: bins tensor should have one dimension")
     else:
         if bins <= 0:
-            raise RuntimeError(f"torch.histogramdd(): bins {bins} must be > 0")
+            raise RuntimeError(
+                f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
+            )
         low, high = (0.0, 0.0) if range is None else map(float, range)
         if range is not None:
             if not (math.isfinite(low) and math.isfinite(high)):
                 raise RuntimeError(f"torch.histogramdd: range [{low}, {high}] is not finite")
             if low > high:
-                raise RuntimeError("torch.histogramdd: min should not exceed max")
-        low, high = _limits("torch.histogramdd", array, low, high) if range is None or low == high else (low, high)
+                raise RuntimeError(
+                    f"torch.histogramdd: min should not exceed max, but got min {low:g} max "
+                    f"{high:g} for dimension 0"
+                )
+        low, high = _limits("torch.histogramdd", array, low, high, range is None)
         edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
     if weight is not None and weight._array.shape != array.shape:
-        raise RuntimeError("torch.histogramdd: if weight tensor is provided it should have the same shape as the input")
-    hist = _fill(xp, array.reshape(-1), edges, None if weight is None else weight._array.reshape(-1))
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as "
+            "the input"
+        )
+    hist = _fill(
+        xp, array.reshape(-1), edges, None if weight is None else weight._array.reshape(-1)
+    )
     hist = hist.astype(array.dtype)
     if density:
         hist = hist / xp.diff(edges) / hist.sum()
@@ -200,9 +230,16 @@ def histogram(
 
 @torch_call
 def searchsorted(
-    sorted_sequence: Tensor, input, *, out_int32: bool = False, right: bool = False, side=None, sorter=None
+    sorted_sequence: Tensor,
+    input,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side=None,
+    sorter=None,
 ) -> Tensor:
-    """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in order.
+    """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in
+    order.
 
     ``right=False`` puts it before equal elements, True behind them. The dimensions before the last
     agree, or the sequence is a vector for all values. ``sorter`` holds the indices that sort it.
@@ -210,10 +247,13 @@ def searchsorted(
     sequence = sorted_sequence._array
     xp = backend_of(sequence).xp
     if side is not None and side not in ("left", "right"):
-        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+        raise RuntimeError(
+            f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
+        )
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left "
+            "while right was True"
         )
     where = "right" if right or side == "right" else "left"
     values = input._array if isinstance(input, Tensor) else xp.asarray(input)
@@ -221,14 +261,16 @@ def searchsorted(
         raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension")
     if sequence.ndim > 1 and sequence.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
+            "dimensions of "
             "boundaries tensor and input value tensor must match, but we got boundaries tensor "
             f"{list(sequence.shape)} and input value tensor {list(values.shape)}"
         )
     if sorter is not None:
         if sorter._array.shape != sequence.shape:
             raise RuntimeError(
-                "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor "
+                "torch.searchsorted(): boundary and sorter must have the same size, but got "
+                "boundary tensor "
                 f"{list(sequence.shape)}and got sorter tensor {list(sorter._array.shape)}"
             )
         sequence = xp.take_along_axis(sequence, sorter._array, -1)
@@ -248,7 +290,10 @@ def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool
     An interval holds its upper boundary (its lower one, with ``right=True``).
     """
     if boundaries._array.ndim != 1:
-        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries._array.ndim})")
+        raise RuntimeError(
+            "bucketize(): boundaries tensor must be 1 dimension, but got "
+            f"dim({boundaries._array.ndim})"
+        )
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 

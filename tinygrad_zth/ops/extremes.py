@@ -6,15 +6,13 @@ equal; ``max(dim)`` gives it to the one whose index it returns, the first.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
 from .calling import torch_call
-from .reduce import count_of, dims_of, kept, spread, sum_of
+from .reduce import dims_of, kept, spread
 from .view import dim_of
 
 __all__ = ["FUNCTIONS", "METHODS", "pick", "place"]
@@ -22,7 +20,7 @@ __all__ = ["FUNCTIONS", "METHODS", "pick", "place"]
 _maximum, _minimum = np.maximum.reduce, np.minimum.reduce
 
 
-# ---------------------------------------------------------------------------- picking along a dimension
+# ------------------------------------------------------------------------ picking along a dimension
 
 
 def _pick(xp, x, indices, dim, keepdim):
@@ -53,7 +51,7 @@ place = op(
 
 
 def _shares(xp, x, out, dim, keepdim):
-    """1 / k for the k elements that are the extreme, else 0; nan (0 / 0) where the extreme is nan."""
+    """1 / k for the k elements that are the extreme, else 0; nan (0 / 0) where it is nan."""
     same = x == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))
     return same / same.sum(dim, keepdims=True, dtype=x.dtype)
 
@@ -92,22 +90,33 @@ def _extreme_along(name: str, reduce, method: str):
     return op(
         lambda x, indices, dim, keepdim: reduce(x, dim, None, None, keepdim),
         name=f"{name}_along", grad_name=f"{name.capitalize()}Backward0", tensors=("indices",),
-        kernels={"cupy": lambda x, indices, dim, keepdim: getattr(x, method)(dim, keepdims=keepdim)},
+        kernels={
+            "cupy": lambda x, indices, dim, keepdim: getattr(x, method)(dim, keepdims=keepdim)
+        },
         x=lambda g, indices, x_shape, dim, keepdim: place(g, indices, x_shape, dim, keepdim),
     )  # fmt: skip
 
 
 amax_of, amin_of = _extreme("amax", _maximum, "max"), _extreme("amin", _minimum, "min")
 max_of, min_of = _extreme_of_all("max", _maximum, "max"), _extreme_of_all("min", _minimum, "min")
-max_along, min_along = _extreme_along("max", _maximum, "max"), _extreme_along("min", _minimum, "min")
+max_along, min_along = (
+    _extreme_along("max", _maximum, "max"),
+    _extreme_along("min", _minimum, "min"),
+)
 
 
 def refuse_empty(name: str, shape, dim, error: type = RuntimeError) -> None:
     """Raise as PyTorch does if there is nothing to choose from."""
     if dim is None:
         if 0 in shape:
-            hint = " Specify the reduction dim with the 'dim' argument." if error is RuntimeError else ""
-            raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.{hint}")
+            hint = (
+                " Specify the reduction dim with the 'dim' argument."
+                if error is RuntimeError
+                else ""
+            )
+            raise error(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0.{hint}"
+            )
         return
     for d in (dim,) if dim.__class__ is int else dim:
         if shape[d] == 0:

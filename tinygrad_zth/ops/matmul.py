@@ -29,7 +29,7 @@ def product(x, y):
 
 
 def _rows_product(x, y):
-    """(..., n) times (n, m) as one product of matrices, where the rows lie in memory as a matrix."""
+    """(..., n) times (n, m) as one product of matrices, where the rows lie as one in memory."""
     if not x.flags.c_contiguous or x.size == 0:
         return product(x, y)
     r = product(x.reshape(-1, x.shape[-1]), y)
@@ -41,7 +41,7 @@ def _flat(x):
 
 
 def _rows_gradient(g, x):
-    """The gradient of the matrix: the sum over all rows of the outer products, one product again."""
+    """The gradient of the matrix: the sum of the rows' outer products, one product again."""
     if 0 in x.shape or 0 in g.shape:
         return bmm_of(x.swapaxes(-1, -2), g)
     return mm_of(_flat(x).swapaxes(0, 1), _flat(g))
@@ -133,10 +133,12 @@ def _matmul_tensors(input, other):
     if m == 1:
         if a[-1] != b[0]:
             raise RuntimeError(
-                f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number "
+                f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have "
+                "the same number "
                 f"of elements, but got {a[0]} and {b[0]} elements respectively"
                 if n == 1
-                else f"size mismatch, got input ({_rows(a)}), mat ({_rows(a)}x{a[-1]}), vec ({b[0]})"
+                else f"size mismatch, got input ({_rows(a)}), mat ({_rows(a)}x{a[-1]}), "
+                f"vec ({b[0]})"
             )
         if n == 1:
             return dot_of(input, other)
@@ -154,13 +156,15 @@ def _matmul_tensors(input, other):
     for d in range(-3, -min(n, m) - 1, -1):
         if a[d] != b[d] and a[d] != 1 and b[d] != 1:
             raise RuntimeError(
-                f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at non-singleton "
+                f"The size of tensor a ({a[d]}) must match the size of tensor b ({b[d]}) at "
+                "non-singleton "
                 f"dimension {max(n, m) + d}"
             )
     if a[-1] != b[-2]:
         batch = math.prod(np.broadcast_shapes(a[:-2], b[:-2]))
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a[-1]}] but got: "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a[-1]}] "
+            "but got: "
             f"[{batch}, {b[-2]}]."
         )
     return bmm_of(input, other)
@@ -181,14 +185,16 @@ def _ranked(name: str, ranks, *tensors) -> None:
     """Raise RuntimeError unless each tensor has the number of dimensions asked for."""
     for t, (argument, rank, kind) in zip(tensors, ranks, strict=True):
         if not isinstance(t, Tensor):
-            raise TypeError(f"{name}(): argument {argument!r} must be Tensor, not {type(t).__name__}")
+            raise TypeError(
+                f"{name}(): argument {argument!r} must be Tensor, not {type(t).__name__}"
+            )
         if t._array.ndim != rank:
             raise RuntimeError(f"{argument} must be a {kind}")
 
 
 @torch_call
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices. Raises RuntimeError for other ranks, or sizes that do not fit."""
+    """The product of two matrices. Raises RuntimeError for other ranks and unfit sizes."""
     _ranked("mm", (("self", 2, "matrix"), ("mat2", 2, "matrix")), input, mat2)
     return _matmul_tensors(input, mat2)
 
@@ -200,7 +206,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     a, b = input._array.shape, mat2._array.shape
     if a[0] != b[0] or a[2] != b[1]:
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] but got: "
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {a[2]}] "
+            "but got: "
             f"[{b[0]}, {b[1]}]."
         )
     refuse_operands("bmm", input, mat2)

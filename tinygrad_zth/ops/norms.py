@@ -1,4 +1,6 @@
-"""Lengths and distances. The slope of a norm at 0, where it has none, is taken to be 0, as in PyTorch."""
+"""Lengths and distances. The slope of a norm at 0, where it has none, is taken to be 0, as in
+PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,16 @@ def _signed_power(xp, x, p):
 
 
 absolute_power = op(_power, name="absolute_power", x=lambda g, x, p: g * p * signed_power(x, p - 1))
-signed_power = op(_signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1))
+signed_power = op(
+    _signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1)
+)
 
 
 def _signed_shares(xp, x, out, dim, keepdim):
     """sign(x) / k for the k elements whose magnitude is ``out`` (or nan), else 0."""
-    same = (xp.abs(x) == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))) | (x != x)
+    same = (xp.abs(x) == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))) | (
+        x != x
+    )
     return _signed_power(xp, x, 0) * same / same.sum(dim, keepdims=True, dtype=x.dtype)
 
 
@@ -63,7 +69,7 @@ def _norm_gradient(g, x, x_shape, out, p, dim, keepdim):
     if p == 2:
         return x * spread(g * inverse_or_zero(out), x_shape, dim, keepdim)
     if p == 0:
-        return None  # a count has no slope
+        return spread(g * 0, x_shape, dim, keepdim)  # a count has no slope
     if p in (math.inf, -math.inf):  # the extremes share it
         return spread(g, x_shape, dim, keepdim) * signed_shares(x, out, dim, keepdim)
     return signed_power(x, p - 1) * spread(g * absolute_power(out, 1 - p), x_shape, dim, keepdim)
@@ -98,7 +104,8 @@ def _vector_norm(input, p, dim, keepdim, dtype):
             refuse_empty("linalg.vector_norm", array.shape, dim)
         except (RuntimeError, IndexError) as empty:
             raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {p:g} norm of nothing, which has no identity: {empty}"
+                f"linalg.vector_norm cannot compute the {p:g} norm of nothing, which has no "
+                f"identity: {empty}"
             ) from None
     return norm_of(input, p, dim, keepdim)
 
@@ -124,10 +131,13 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
     for name, x in (("X1", x1), ("X2", x2)):
         if x._array.ndim < 2:
-            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x._array.ndim}D")
+            raise RuntimeError(
+                f"cdist only supports at least 2D tensors, {name} got: {x._array.ndim}D"
+            )
     if x1._array.shape[-1] != x2._array.shape[-1]:
         raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1._array.shape[-1]} X2: {x2._array.shape[-1]}"
+            f"X1 and X2 must have the same number of columns. X1: {x1._array.shape[-1]} X2: "
+            f"{x2._array.shape[-1]}"
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
@@ -142,7 +152,9 @@ def _nan_to_zero(xp, x):
 
 
 nan_to_zero = op(_nan_to_zero, x=lambda g, x: g * (x == x))
-count_numbers = op(lambda x, dim, keepdim: (x == x).sum(dim, keepdims=keepdim), name="count_numbers")
+count_numbers = op(
+    lambda x, dim, keepdim: (x == x).sum(dim, keepdims=keepdim), name="count_numbers"
+)
 
 
 @torch_call
@@ -158,7 +170,10 @@ def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Te
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
     if input._array.dtype.kind != "f":
         got = of(input._array.dtype)
-        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {got.legacy}")
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{got.legacy}"
+        )
     input = accumulable(input, dtype)
     dim = dims_of(dim, input._array.ndim)
     return sum_of(nan_to_zero(input), dim, keepdim) / count_numbers(input, dim, keepdim)

@@ -1,7 +1,8 @@
 """Sums, means, extremes: what takes dimensions away.
 
-All take ``dim`` (an int, a tuple of ints, or None for all dimensions) and ``keepdim``; a reduction's
-gradient is its incoming gradient spread over what was reduced (:data:`spread`), times something.
+All take ``dim`` (an int, a tuple of ints, or None for all dimensions) and ``keepdim``; a
+reduction's gradient is its incoming gradient spread over what was reduced (:data:`spread`), times
+something.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def _spread(x, shape, dim, keepdim):
     else:
         if not keepdim:
             x = x.reshape(kept(shape, dim))
-        strides = tuple([s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)])
+        strides = tuple(
+            [s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)]
+        )
     if not x.flags.c_contiguous or 0 in shape:
         return np.broadcast_to(x, shape)
     window = np.ndarray(shape, x.dtype, x, 0, strides)  # np.broadcast_to takes five times as long
@@ -119,7 +122,7 @@ mean_of = op(
 
 
 def accumulable(input: Tensor, dtype) -> Tensor:
-    """``input`` in the type it is summed in: ``dtype`` if given, else int64 for bool and integers."""
+    """``input`` in the type it is summed in: ``dtype`` if given, else int64 for bools, integers."""
     if dtype is not None:
         wanted = to_numpy(dtype)
     elif input._array.dtype.kind == "f":
@@ -148,7 +151,8 @@ def require_float(name: str, input: Tensor, dtype=None) -> Tensor:
         which = "Input" if dtype is None else "Optional"
         got = of(input._array.dtype).legacy
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. {which} dtype must be either a floating point "
+            f"{name}(): could not infer output dtype. {which} dtype must be either a floating "
+            "point "
             f"or complex dtype. Got: {got}"
         )
     return input
@@ -237,7 +241,9 @@ def _spread_arguments(name, input, dim, unbiased, correction):
 
 
 @torch_call
-def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
+def var(
+    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
+) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
     ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
@@ -248,8 +254,12 @@ def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correc
 
 
 @torch_call
-def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
-    """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to be 0."""
+def std(
+    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
+) -> Tensor:
+    """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
+    be 0.
+    """
     dim, correction = _spread_arguments("std", input, dim, unbiased, correction)
     return std_of(input, dim, correction, keepdim)
 
@@ -260,13 +270,17 @@ def _with_mean(name, apply, input, dim, unbiased, keepdim, correction):
 
 
 @torch_call
-def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+def var_mean(
+    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
+) -> tuple:
     """The pair (variance, mean); see ``var``."""
     return _with_mean("var_mean", var_of, input, dim, unbiased, keepdim, correction)
 
 
 @torch_call
-def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+def std_mean(
+    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
+) -> tuple:
     """The pair (standard deviation, mean); see ``std``."""
     return _with_mean("std_mean", std_of, input, dim, unbiased, keepdim, correction)
 
@@ -278,7 +292,11 @@ def _logsumexp(xp, x, dim, keepdim):
     top = x.max(dim, keepdims=True)
     top = xp.where(xp.isfinite(top), top, top.dtype.type(0))  # -inf and inf carry themselves
     total = xp.log(xp.exp(x - top).sum(dim, keepdims=True)) + top
-    return total if keepdim else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
+    return (
+        total
+        if keepdim
+        else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
+    )
 
 
 def _flags(ndim, dim):

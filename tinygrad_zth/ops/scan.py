@@ -76,7 +76,9 @@ recurrence = op(
         recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse)
         * shift(out, dim, -1 if reverse else 1, 0)
     ),
-    b=lambda g, a, dim, reverse: recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse),
+    b=lambda g, a, dim, reverse: (
+        recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse)
+    ),
 )  # fmt: skip
 
 
@@ -88,7 +90,9 @@ def _cumprod_gradient(g, x, out, dim, reverse):
     return shift(out, dim, -ahead, 1) * rest
 
 
-cumsum_of = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
+cumsum_of = op(
+    _running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse)
+)
 cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
 
 
@@ -189,13 +193,17 @@ def _running_extreme(name: str, apply, input: Tensor, dim, pair: type):
 
 @torch_call
 def cummax(input: Tensor, dim: int):
-    """The named tuple (values, indices) of the running maximum along ``dim``; the last among equals."""
+    """The named tuple (values, indices) of the running maximum along ``dim``; the last among
+    equals.
+    """
     return _running_extreme("cummax", _running_max, input, dim, return_types.cummax)
 
 
 @torch_call
 def cummin(input: Tensor, dim: int):
-    """The named tuple (values, indices) of the running minimum along ``dim``; the last among equals."""
+    """The named tuple (values, indices) of the running minimum along ``dim``; the last among
+    equals.
+    """
     return _running_extreme("cummin", _running_min, input, dim, return_types.cummin)
 
 
@@ -216,7 +224,9 @@ def _logcumsumexp_gradient(g, x, out, dim):
     return rest * falling(x, out)
 
 
-logcumsumexp_of = op(lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient)
+logcumsumexp_of = op(
+    lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient
+)
 
 
 @torch_call
@@ -224,7 +234,9 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
     array = input._array
     if array.dtype.kind != "f":
-        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{of(array.dtype).legacy}'")
+        raise NotImplementedError(
+            f"\"logcumsumexp_out_cpu\" not implemented for '{of(array.dtype).legacy}'"
+        )
     dim = one_dim("logcumsumexp", dim, array.ndim)
     return logcumsumexp_of(input, dim) if array.ndim else input.clone()
 

@@ -82,19 +82,28 @@ def _picked(name: str, input: Tensor, dim, keepdim: bool, find, pair: type):
 
 @torch_call
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
-    """The named tuple (values, indices) of the ``k``-th smallest elements (from 1) along ``dim``."""
+    """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
     dim = one_dim("kthvalue", dim, input._array.ndim)
+    if input._array.ndim and not input._array.shape[dim]:
+        refuse_empty("kthvalue", input._array.shape, dim)
     if not 1 <= k <= (input._array.shape[dim] if input._array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     return _picked(
-        "kthvalue", input, dim, keepdim, lambda x, d: rank_index(x, k - 1, d, keepdim), return_types.kthvalue
+        "kthvalue",
+        input,
+        dim,
+        keepdim,
+        lambda x, d: rank_index(x, k - 1, d, keepdim),
+        return_types.kthvalue,
     )
 
 
 def _median(name: str, input: Tensor, dim, keepdim: bool, pair: type):
     skip = name == "nanmedian"
     if dim is not None:
-        return _picked(name, input, dim, keepdim, lambda x, d: median_index(x, d, keepdim, skip), pair)
+        return _picked(
+            name, input, dim, keepdim, lambda x, d: median_index(x, d, keepdim, skip), pair
+        )
     flat = reshape(input, (-1,))
     if flat._array.size == 0:
         if flat._array.dtype.kind != "f":
@@ -117,8 +126,12 @@ def nanmedian(input: Tensor, dim=None, keepdim: bool = False):
 
 @torch_call
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
-    """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest of them."""
-    return _picked("mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode)
+    """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
+    of them.
+    """
+    return _picked(
+        "mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode
+    )
 
 
 # ---------------------------------------------------------------------------- quantiles
@@ -128,7 +141,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def _ranks(xp, x, q, dim, interpolation, skip):
-    """Indices of the elements below and above each quantile of ``q``, and the weight of the upper."""
+    """Indices of the elements below and above each quantile of ``q``, the upper's weight."""
     n = x.shape[dim]
     ranked = order(x, dim, False)
     numbers = (x == x).sum(dim, keepdims=True)
@@ -158,7 +171,8 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
-            f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+            "quantile() interpolation must be one of linear, lower, higher, midpoint or "
+            f"nearest, but got {interpolation}"
         )
     if isinstance(q, Tensor):
         if q._array.dtype != array.dtype:
@@ -169,7 +183,10 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
     else:
         points = from_array(np.asarray(q, array.dtype))._array
     if not bool(((points >= 0) & (points <= 1)).all()):
-        raise RuntimeError("quantile() q must be in the range [0, 1]" + ("" if isinstance(q, Tensor) else f" but got {q}"))
+        raise RuntimeError(
+            "quantile() q must be in the range [0, 1]"
+            + ("" if isinstance(q, Tensor) else f" but got {q}")
+        )
     ndim = array.ndim
     shape = [1] * ndim
     if dim is None:
@@ -191,17 +208,21 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
 
 
 @torch_call
-def quantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def quantile(
+    input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
-    ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if there
-    is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
+    ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
+    there is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
 @torch_call
-def nanquantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def nanquantile(
+    input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """``quantile`` of what is not nan."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 

@@ -1,7 +1,7 @@
 """Order: sorting, the k largest, and what is found by order.
 
-The indices come first; the values are then what is picked at them, which is how they have gradients.
-Every sort here is stable, in both directions; nan is larger than everything.
+The indices come first; the values are then what is picked at them, which is how they have
+gradients. Every sort here is stable, in both directions; nan is larger than everything.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def msort(input: Tensor) -> Tensor:
 
 @torch_call
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
-    """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best first.
+    """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
+    first.
 
     Raises RuntimeError if there are fewer than ``k``.
     """

@@ -1,0 +1,29 @@
+"""``torch.linalg``: linear algebra over the last two dimensions, everything before them a batch.
+
+The functions are defined, with their gradients, in ``ops``: norms, linalg, solve and decompose.
+"""
+
+from __future__ import annotations
+
+from .ops.decompose import cholesky, eigh, eigvalsh, qr, svdvals
+from .ops.decompose import linalg_svd as svd
+from .ops.linalg import (
+    cond,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    multi_dot,
+    norm,
+    vecdot,
+)
+from .ops.linalg import linalg_diagonal as diagonal
+from .ops.matmul import matmul
+from .ops.norms import vector_norm
+from .ops.solve import LinAlgError, det, inv, inv_ex, lstsq, pinv, solve, solve_triangular
+from .ops.solve import linalg_slogdet as slogdet
+
+__all__ = [
+    "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
+    "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
+    "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
+]  # fmt: skip
