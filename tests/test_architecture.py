@@ -23,7 +23,7 @@ FLOORS: list[set[str]] = [
     {"value"},
     {"storage", "dtypes", "device", "generator", "backends", "printing", "special", "sampling"},
     {"tensor", "autograd", "graph", "operation", "inplace", "function"},
-    {"ops"},
+    {"ops", "linalg"},
     {"fused"},
     {"nn", "optim", "utils", "checkpoint", "serialization"},
     {"viz", "testing"},

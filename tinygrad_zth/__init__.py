@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import autograd, dtypes, ops
+from . import autograd, dtypes, linalg, ops
 from .device import device
 from .dtypes import (
     bfloat16,
@@ -36,6 +36,7 @@ from .graph import (
     no_grad,
     set_grad_enabled,
 )
+from .ops import return_types
 from .tensor import Size, Tensor
 
 autograd.Function = _Function

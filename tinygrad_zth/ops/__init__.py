@@ -9,9 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..tensor import Tensor
-from . import copy, create, extremes, index, interchange, join, matmul, reduce, scan, sort, view
+from . import (
+    addmm,
+    contract,
+    copy,
+    counting,
+    create,
+    decompose,
+    extremes,
+    index,
+    interchange,
+    join,
+    linalg,
+    matmul,
+    norms,
+    reduce,
+    scan,
+    selection,
+    solve,
+    sort,
+    view,
+)
 
-ROOMS = (create, copy, interchange, view, index, join, reduce, extremes, scan, sort, matmul)
+ROOMS = (
+    create, copy, interchange, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
+    matmul, addmm, contract, solve, decompose, linalg,
+)  # fmt: skip
 
 FUNCTIONS: dict[str, Callable] = {}
 METHODS: dict[str, Callable] = {}
