@@ -10,12 +10,17 @@ from collections.abc import Callable
 
 from ..tensor import Tensor
 from . import (
+    activations,
     addmm,
+    arithmetic,
+    bounds,
+    compare,
     contract,
     copy,
     counting,
     create,
     decompose,
+    elementwise,
     extremes,
     index,
     interchange,
@@ -23,6 +28,8 @@ from . import (
     linalg,
     matmul,
     norms,
+    powers,
+    random,
     reduce,
     scan,
     selection,
@@ -32,8 +39,8 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
-    matmul, addmm, contract, solve, decompose, linalg,
+    create, copy, interchange, arithmetic, powers, elementwise, bounds, activations, compare, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
+    matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 
 FUNCTIONS: dict[str, Callable] = {}
