@@ -1,0 +1,235 @@
+"""Sums, products, quotients, powers and remainders, and Python's operators for them.
+
+Each entry reads as mathematics: the forward, then the derivative by ``x`` and by ``y`` times ``g``.
+What a formula keeps is what PyTorch keeps, so that the same in-place writes are allowed afterwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..inplace import twin
+from ..operation import as_function, op
+from ..tensor import Tensor
+from .infix import function_of, reflected, wrong_operand
+
+_NO_BOOL = (
+    "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to "
+    "invert a mask, use the `~` or `logical_not()` operator instead."
+)
+
+
+def _zeros(xp, x):
+    return xp.zeros_like(x)
+
+
+#: Zeros like ``x``, the gradient of what is constant between jumps (0 also where ``x`` is inf or nan).
+zeros_of = op(_zeros, name="zeros_of")
+
+# ---------------------------------------------------------------------------- + - * /
+
+_add = op(np.add, name="add", promote="same", infix=True, x=lambda g: g, y=lambda g: g)
+_sub = op(
+    np.subtract, name="sub", promote="same", infix=True, refuses_bool=_NO_BOOL,
+    x=lambda g: g, y=lambda g: -g,
+)  # fmt: skip
+_rsub = op(  # other - self
+    np.subtract, name="rsub", grad_name="RsubBackward1", promote="same", infix=True, refuses_bool=_NO_BOOL,
+    x=lambda g: g, y=lambda g: -g,
+)  # fmt: skip
+_mul = op(
+    np.multiply, name="mul", promote="same", infix=True, x=lambda g, y: g * y, y=lambda g, x: g * x
+)
+_div = op(
+    np.true_divide, name="div", promote="float", infix=True,
+    x=lambda g, y: g / y, y=lambda g, x, y: -g * ((x / y) / y),
+)  # fmt: skip
+_rdiv = op(  # number / self
+    np.true_divide, name="rdiv", grad_name="MulBackward0", promote="float", infix=True,
+    x=lambda g, y: g / y, y=lambda g, x, y: -g * ((x / y) / y),
+)  # fmt: skip
+neg = op(
+    np.negative, name="neg", promote="same", x=lambda g: -g,
+    refuses_bool="Negation, the `-` operator, on a bool tensor is not supported. If you are trying "
+    "to invert a mask, use the `~` or `logical_not()` operator instead.",
+)  # fmt: skip
+neg.__doc__ = "``-input``."
+
+mul = function_of(_mul, "``input * other``, broadcast, in the promoted dtype.")
+
+
+def _scaled(name: str, other, alpha):
+    """``alpha * other``; refuses a factor that the result could not hold."""
+    kind = other._array.dtype.kind if isinstance(other, Tensor) else np.asarray(other).dtype.kind
+    if isinstance(alpha, bool) and kind != "b":
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and kind != "f":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if not isinstance(other, Tensor):
+        return other * alpha
+    return mul(other, alpha)
+
+
+def _with_alpha(operator, doc):
+    name = operator.op.name
+
+    def function(input, other, *, alpha=1, out=None):
+        if alpha != 1:
+            other = _scaled(name, other, alpha)
+        result = operator(input, other) if out is None else operator(input, other, out=out)
+        if result is NotImplemented:
+            raise wrong_operand(name, other)
+        return result
+
+    return as_function(function, operator.op, doc)
+
+
+add = _with_alpha(_add, "``input + alpha * other``, broadcast, in the promoted dtype.")
+sub = _with_alpha(
+    _sub,
+    "``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors.",
+)
+
+
+def rsub(input, other, *, alpha=1):
+    """``other - alpha * input``. Raises RuntimeError for bool tensors."""
+    result = _rsub(other, input if alpha == 1 else _scaled("rsub", input, alpha))
+    if result is NotImplemented:
+        raise wrong_operand("rsub", other)
+    return result
+
+
+# ---------------------------------------------------------------------------- quotients cut to integers
+
+
+def _no_zero(xp, y):
+    """Integer division has no infinity to answer with."""
+    if xp.any(xp.equal(y, 0)):
+        raise RuntimeError("ZeroDivisionError")
+
+
+def _is_float(x, y) -> bool:
+    return (x if hasattr(x, "dtype") else y).dtype.kind == "f"
+
+
+def _floor_divide(xp, x, y):
+    if not _is_float(x, y):
+        _no_zero(xp, y)
+    return xp.floor_divide(x, y)
+
+
+def _divide_truncated(xp, x, y):
+    if _is_float(x, y):
+        return xp.trunc(xp.true_divide(x, y))
+    _no_zero(xp, y)
+    below = xp.floor_divide(x, y)
+    return below + ((below < 0) & (below * y != x)).astype(below.dtype)
+
+
+def _remainder(xp, x, y):
+    """x - y floor(x / y), with the sign of y; a zero remainder keeps the sign of x."""
+    if not _is_float(x, y):
+        _no_zero(xp, y)
+        return xp.remainder(x, y)
+    rest = xp.fmod(x, y)
+    return xp.where((rest != 0) & ((rest < 0) != (xp.asarray(y) < 0)), rest + y, rest)
+
+
+def _fmod(xp, x, y):
+    """x - y trunc(x / y), with the sign of x."""
+    if not _is_float(x, y):
+        _no_zero(xp, y)
+    return xp.fmod(x, y)
+
+
+_no_slope = {"x": lambda g: zeros_of(g), "y": lambda g: zeros_of(g)}
+_floor_div = op(
+    _floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True, **_no_slope
+)
+_trunc_div = op(
+    _divide_truncated, name="div_trunc", grad_name="DivBackward2", promote="same", infix=True, **_no_slope
+)
+_mod = op(
+    _remainder, name="remainder", promote="same", infix=True,
+    x=lambda g: g, y=lambda g, x, y: -g * _floor_div(x, y),
+)  # fmt: skip
+fmod = function_of(
+    op(
+        _fmod, name="fmod", promote="same", infix=True,
+        x=lambda g: g, y=lambda g, x, y: -g * _trunc_div(x, y),
+    ),
+    "The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an "
+    "integer divided by zero.",
+)  # fmt: skip
+remainder = function_of(
+    _mod,
+    "The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises "
+    "RuntimeError for an integer divided by zero.",
+)
+floor_divide = function_of(
+    _floor_div,
+    "``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer "
+    "divided by zero.",
+)
+
+
+def div(input, other, *, rounding_mode=None, out=None):
+    """``input / other``, broadcast. Integers give the default floating type.
+
+    With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
+    dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
+    """
+    if rounding_mode is None:
+        operator = _div
+    elif rounding_mode == "floor":
+        operator = _floor_div
+    elif rounding_mode == "trunc":
+        operator = _trunc_div
+    else:
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"{rounding_mode!r}"
+        )
+    result = operator(input, other) if out is None else operator(input, other, out=out)
+    if result is NotImplemented:
+        raise wrong_operand("div", other)
+    return result
+
+
+as_function(div, _div.op)
+
+
+def true_divide(input, other, *, out=None):
+    """``div`` without rounding."""
+    return div(input, other, out=out)
+
+
+def positive(input):
+    """``input`` itself. Raises RuntimeError for a bool tensor."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError(
+            "The `+` operator, on a bool tensor is not supported."
+        )
+    return input
+
+
+# ---------------------------------------------------------------------------- what the room offers
+
+_div_ = twin(div)
+FUNCTIONS = {
+    "add": add, "sub": sub, "subtract": sub, "rsub": rsub, "mul": mul, "multiply": mul, "div": div,
+    "divide": div, "true_divide": true_divide, "floor_divide": floor_divide, "remainder": remainder,
+    "fmod": fmod, "neg": neg, "negative": neg, "positive": positive,
+}  # fmt: skip
+METHODS = {name: f for name, f in FUNCTIONS.items() if name != "rsub"} | {
+    "add_": twin(add), "sub_": twin(sub), "subtract_": twin(sub), "mul_": twin(mul), "multiply_": twin(mul),
+    "div_": _div_, "divide_": _div_, "true_divide_": _div_, "floor_divide_": twin(floor_divide),
+    "remainder_": twin(remainder), "fmod_": twin(fmod), "neg_": twin(neg), "negative_": twin(neg),
+    "__add__": _add, "__radd__": _add, "__iadd__": twin(add),
+    "__sub__": _sub, "__rsub__": reflected(_rsub), "__isub__": twin(sub),
+    "__mul__": _mul, "__rmul__": _mul, "__imul__": twin(mul),
+    "__truediv__": _div, "__rtruediv__": reflected(_rdiv), "__itruediv__": _div_,
+    "__floordiv__": _floor_div, "__rfloordiv__": reflected(_floor_div), "__ifloordiv__": twin(floor_divide),
+    "__mod__": _mod, "__rmod__": reflected(_mod), "__imod__": twin(remainder),
+    "__neg__": neg, "__pos__": positive,
+}  # fmt: skip

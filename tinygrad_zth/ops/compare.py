@@ -1,0 +1,128 @@
+"""Comparisons, logic on truth values, and the choice between two values: results without gradient,
+and ``where``, which hands its gradient to the side that was chosen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backends import array_types, backend_of
+from ..inplace import twin, write_out
+from ..operation import op, together
+from ..tensor import Tensor, new_tensor
+from .infix import function_of
+
+# ---------------------------------------------------------------------------- order
+
+_NAMES = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+def _comparison(forward, name):
+    operator = op(forward, name=name, promote="same", infix=True)
+    doc = (
+        f"``input {_NAMES[name]} other``, elementwise: a bool tensor of the broadcast shape.\n\n"
+        "    Raises TypeError if an operand is neither a Tensor nor a number."
+    )
+    return operator, function_of(operator, doc)
+
+
+_eq, eq = _comparison(np.equal, "eq")
+_ne, ne = _comparison(np.not_equal, "ne")
+_lt, lt = _comparison(np.less, "lt")
+_le, le = _comparison(np.less_equal, "le")
+_gt, gt = _comparison(np.greater, "gt")
+_ge, ge = _comparison(np.greater_equal, "ge")
+
+# ---------------------------------------------------------------------------- logic
+
+
+def _logical(forward, name, doc):
+    operator = op(forward, name=name, promote="same")
+    operator.__doc__ = doc
+    return operator
+
+
+logical_and = _logical(np.logical_and, "logical_and", "Whether both are nonzero, elementwise (bool).")
+logical_or = _logical(np.logical_or, "logical_or", "Whether at least one is nonzero, elementwise (bool).")
+logical_xor = _logical(np.logical_xor, "logical_xor", "Whether exactly one is nonzero, elementwise (bool).")
+logical_not = _logical(np.logical_not, "logical_not", "Whether each element is zero (bool).")
+
+# ---------------------------------------------------------------------------- choice
+
+
+def _where(xp, condition, x, y):
+    return xp.where(condition, x, y)
+
+
+#: ``where`` for operands of one dtype (or plain numbers): what gradient formulas use.
+pick = op(
+    _where,
+    name="where",
+    tensors=("condition",),
+    x=lambda g, condition: pick(condition, g, 0),
+    y=lambda g, condition: pick(condition, 0, g),
+)
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.
+
+    ``input`` and ``other`` are tensors or numbers, brought to one dtype. With ``condition`` alone:
+    the indices of its nonzero elements, a tuple of one int64 tensor per dimension.
+
+    Raises:
+        TypeError: if ``condition`` is no tensor, or only one of the two is given.
+        RuntimeError: if ``condition`` is not bool, or the shapes do not broadcast.
+    """
+    if condition.__class__ in array_types or isinstance(condition, np.generic):
+        return pick(condition, input, other)  # a formula at work on arrays
+    if not isinstance(condition, Tensor):
+        raise TypeError(
+            f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}"
+        )
+    if input is None and other is None:
+        c = condition._array
+        xp = backend_of(c).xp
+        if c.ndim == 0:
+            c = c.reshape(1)
+        return tuple(new_tensor(i) for i in xp.nonzero(c))
+    if input is None or other is None:
+        raise TypeError("where() takes condition, or condition, input and other")
+    kind = condition._array.dtype.kind
+    if kind != "b" and condition._array.dtype != np.uint8:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+        )
+    if not (
+        isinstance(input, Tensor)
+        and isinstance(other, Tensor)
+        and input._array.dtype is other._array.dtype
+    ):
+        input, other = together("where", (input, other), names=("condition", "input", "other")[1:])
+    result = pick(condition, input, other)
+    if out is None:
+        return result
+
+    return write_out(out, result, "where")
+
+
+# ---------------------------------------------------------------------------- what the room offers
+
+FUNCTIONS = {
+    "eq": eq, "ne": ne, "not_equal": ne, "lt": lt, "less": lt, "le": le, "less_equal": le, "gt": gt,
+    "greater": gt, "ge": ge, "greater_equal": ge, "logical_and": logical_and, "logical_or": logical_or,
+    "logical_xor": logical_xor, "logical_not": logical_not, "where": where,
+}  # fmt: skip
+
+
+def _where_method(self, condition, other):
+    """``torch.where(condition, self, other)``."""
+    return where(condition, self, other)
+
+
+METHODS = {
+    **FUNCTIONS,
+    **{name + "_": twin(f) for name, f in FUNCTIONS.items() if name != "where"},
+    "where": _where_method,
+    "__eq__": _eq, "__ne__": _ne, "__lt__": _lt, "__le__": _le, "__gt__": _gt, "__ge__": _ge,
+}  # fmt: skip
