@@ -222,6 +222,8 @@ def test_importing_the_framework_loads_numpy_and_nothing_else():
     )
     loaded = set(run.stdout.split())
     assert PACKAGE in loaded
+    # NumPy's compiled parts register their Cython runtime as modules of its own.
+    loaded = {name for name in loaded if "cython" not in name}
     assert loaded <= {PACKAGE, "numpy", *sys.stdlib_module_names}
 
 
