@@ -40,6 +40,8 @@ def index_add(target, key: tuple, values) -> None:
         target[key] += values  # a mask names no place twice
         return
     values = np.asarray(values)
+    if values.size == 0:
+        return
     if len(arrays) == 1 and arrays[0] is key[0] and target.dtype.kind == "f":
         rest = target.shape[1:]
         values = np.broadcast_to(values, arrays[0].shape + rest).reshape(-1, *rest)
