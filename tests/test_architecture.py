@@ -20,8 +20,18 @@ PACKAGE = "tinygrad_zth"
 
 # Each floor knows only itself and those beneath it. A new module is entered here once.
 FLOORS: list[set[str]] = [
-    {"value"},
-    {"storage", "dtypes", "device", "generator", "backends", "printing", "special", "sampling"},
+    {"value", "version"},
+    {
+        "storage",
+        "dtypes",
+        "device",
+        "generator",
+        "backends",
+        "printing",
+        "special",
+        "sampling",
+        "cuda",
+    },
     {"tensor", "autograd", "graph", "operation", "inplace", "function"},
     {"ops", "linalg"},
     {"fused"},
@@ -45,10 +55,11 @@ SIDES = {
 }
 
 # Lines a file may have; an exception is named with a bound of its own, and is one room still.
-BOUND = 500
+BOUND = 550
 TEST_BOUND = 800
 BOUNDS = {
     "tinygrad_zth/value.py": 600,  # the whole scalar engine in one sitting, by design
+    "tinygrad_zth/ops/index.py": 730,  # reading, writing and their gradients share one key parser
 }
 FORBIDDEN_NAMES = {"utils.py", "util.py", "misc.py", "helpers.py", "common.py"}
 

@@ -38,6 +38,7 @@ from .graph import (
 )
 from .ops import return_types
 from .tensor import Size, Tensor
+from .version import __version__
 
 autograd.Function = _Function
 globals().update(ops.FUNCTIONS)

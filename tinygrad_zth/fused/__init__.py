@@ -1,0 +1,1 @@
+"""Fused operations: one room each, with its plain composition and its kernels."""
