@@ -6,7 +6,8 @@ microseconds). `run_blocks` is the one way in: a kernel says how it works on a b
 how long an element takes, and the blocks are worked off by this thread alone or by all of them.
 
 What a block's body may not do is call BLAS on anything large: OpenBLAS has threads of its own, and
-two Python threads inside it at once are slower than one. Kernels do their products outside.
+two Python threads inside it at once are slower than one. Kernels do their products outside, or, if
+they are many and small, in `run_tasks`, which keeps BLAS to one thread a task.
 
 Nothing here changes a setting that another user of NumPy would see. The number of threads is the
 number of CPUs this process may use, at most `OMP_NUM_THREADS` if that is set;
@@ -23,7 +24,9 @@ from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
 
-__all__ = ["BLOCK", "get_num_threads", "run_blocks", "set_num_threads"]
+from .blas import can_limit, one_blas_thread
+
+__all__ = ["BLOCK", "get_num_threads", "run_blocks", "run_tasks", "set_num_threads", "sharers"]
 
 BLOCK = 65536
 """Elements in a block: four float32 blocks fit in a 1 MB L2 cache, and a ufunc call on one takes
@@ -71,6 +74,7 @@ class _Workers:
             queue.get()()
 
 
+_inside = threading.local()  # .working is set while this thread works off shared blocks
 _workers = _Workers()
 _threads = _default_threads()
 
@@ -116,11 +120,28 @@ def run_blocks(
     step = max(1, BLOCK // width)
     total = rows * width * ns_per_element
     helpers = min(_threads, -(-rows // step)) - 1
-    if helpers < 1 or total < WORTH_SHARING_NS:
+    if helpers < 1 or total < WORTH_SHARING_NS or getattr(_inside, "working", False):
         for start in range(0, rows, step):
             body(start, min(start + step, rows))
         return
     _share(body, deque(range(0, rows, step)), step, rows, helpers)
+
+
+def sharers(total_ns: float) -> int:
+    """How many threads work with BLAS calls in it, of this estimated length, is worth splitting
+    between: 1 if it is short, or if BLAS cannot be kept to one thread."""
+    return _threads if _threads > 1 and total_ns >= WORTH_SHARING_NS and can_limit() else 1
+
+
+def run_tasks(task: Callable[[int], object], count: int, threads: int) -> None:
+    """Call `task(i)` for each i in `range(count)`, on `threads` threads (see `sharers`), with
+    BLAS kept to one thread if they are several. Otherwise as `run_blocks`."""
+    if threads == 1 or count < 2 or getattr(_inside, "working", False):
+        for i in range(count):
+            task(i)
+        return
+    with one_blas_thread():
+        _share(lambda i, _: task(i), deque(range(count)), 1, count, min(threads, count) - 1)
 
 
 def _share(
@@ -134,6 +155,7 @@ def _share(
     errors: list[BaseException] = []
 
     def drain() -> None:
+        _inside.working = True  # what a body shares in turn would wait for the thread it is on
         try:
             while True:
                 try:
@@ -144,6 +166,8 @@ def _share(
         except BaseException as error:
             errors.append(error)
             starts.clear()
+        finally:
+            _inside.working = False
 
     _workers.at_least(helpers)
     finished = []

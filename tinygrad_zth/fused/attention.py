@@ -9,6 +9,8 @@ normaliser, instead of keeping them (Dao et al. 2022, "FlashAttention", algorith
 linear in the sequence, as PyTorch's kernel has it.
 
 A row whose keys are all masked gives zeros, as in PyTorch.
+
+This file has the definition and the kernel for any backend; ``attention_numpy`` has NumPy's own.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ import numpy as np
 
 from ..backends import backend_of
 from ..dtypes import of
+from ..graph import mode
 from ..operation import op
+from . import attention_numpy
 
 __all__ = ["attention"]
 
@@ -118,6 +122,10 @@ def attention_forward(xp, q, k, v, mask, noise, causal, scale):
 
 def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm):
     """Gradients of q, k, v and an additive mask for g (..., L, F)."""
+    if isinstance(norm, attention_numpy.Saved):
+        return attention_numpy.attention_backward(
+            g, q, k, v, out, norm, mask, noise, causal, scale, needs
+        )
     xp = backend_of(g).xp
     L, S = q.shape[-2], k.shape[-2]
     mask = _written_out(mask, L, S)
@@ -149,6 +157,14 @@ def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm)
         dq[..., a:b, :] = ds @ k[..., :end, :]
         dk[..., :end, :] += ds.swapaxes(-1, -2) @ q[..., a:b, :]
     return dq, dk, dv, dmask
+
+
+def _numpy_forward(q, k, v, mask, noise, causal, scale):
+    """``attention_forward`` by NumPy's own kernel, which keeps more if there will be a backward."""
+    _check(q, k, v, mask)
+    return attention_numpy.attention_forward(
+        q, k, v, mask, noise, causal, scale, keep=mode.recording
+    )
 
 
 def plain(q, k, v, mask, noise, causal, scale):
@@ -185,4 +201,5 @@ attention = op(
     extras=("norm",),
     backward=attention_backward,
     plain=plain,
+    kernels={"numpy": _numpy_forward},
 )

@@ -11,12 +11,23 @@ import math
 
 import numpy as np
 
-__all__ = ["LARGEST_PLAIN_EXPONENT", "as_slabs", "ones", "row_sums", "widened", "within"]
+__all__ = [
+    "LARGEST_PLAIN_EXPONENT",
+    "SMALLEST_PLAIN_SUM",
+    "as_slabs",
+    "at_least",
+    "below",
+    "ones",
+    "row_sums",
+    "widened",
+]
 
 LARGEST_PLAIN_EXPONENT = {"f": 64.0, "d": 500.0}
-"""Up to this size, exp(x) needs no maximum subtracted: neither exp(-x) nor a sum of 10^9 values of
-exp(x) leaves the normal range (float32: 1e-38 to 3e38, exp(64) = 6e27), so every quotient that is
-itself in range comes out with full precision. Keyed by dtype.char."""
+"""Up to this size exp(x) needs no maximum subtracted: a sum of 10^9 values of it stays finite
+(float32: exp(64) = 6e27). Keyed by dtype.char."""
+
+SMALLEST_PLAIN_SUM = {"f": 1e-18, "d": 1e-200}
+"""With a row sum of at least this, what exp(x) lost by underflow is below 1e-19 of it."""
 
 _ones: dict[tuple[str, int], np.ndarray] = {}
 
@@ -56,9 +67,14 @@ def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
     return slabs if slabs.flags.c_contiguous else np.ascontiguousarray(slabs)
 
 
-def within(x: np.ndarray, bound: float) -> bool:
-    """Whether every element of the non-empty `x` is finite and strictly between ±`bound`."""
-    return bool(np.maximum.reduce(x, None) < bound and np.minimum.reduce(x, None) > -bound)
+def below(x: np.ndarray, bound: float) -> bool:
+    """Whether every element of the non-empty `x` is less than `bound`, and none is NaN."""
+    return bool(np.maximum.reduce(x, None) < bound)
+
+
+def at_least(x: np.ndarray, bound: float) -> bool:
+    """Whether every element of the non-empty `x` is `bound` or more, and none is NaN."""
+    return bool(np.minimum.reduce(x, None) >= bound)
 
 
 def row_sums(x: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
 """softmax and log_softmax along any axis: NumPy kernels, forward and backward.
 
-softmax(x)_i = exp(x_i) / sum_j exp(x_j). Where every element is of moderate size the quotient is
-taken as it stands, which is one pass fewer and more precise; otherwise the row's maximum is
-subtracted first, which changes nothing but the range (Goodfellow, Bengio and Courville, Deep
-Learning, 2016, section 4.1). A row that is -inf throughout, or holds a NaN or +inf, gives NaN, as
-in PyTorch.
+softmax(x)_i = exp(x_i) / sum_j exp(x_j). Where no element is too large, nor a row's every element
+too small, the quotient is taken as it stands, which is one pass fewer and more precise; otherwise
+the row's maximum is subtracted first, which changes nothing but the range (Goodfellow, Bengio and
+Courville, Deep Learning, 2016, section 4.1). A row that is -inf throughout, or holds a NaN or +inf,
+gives NaN, as in PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends.parallel import run_blocks
-from .rows import LARGEST_PLAIN_EXPONENT, as_slabs, row_sums, widened, within
+from .rows import (
+    LARGEST_PLAIN_EXPONENT,
+    SMALLEST_PLAIN_SUM,
+    as_slabs,
+    at_least,
+    below,
+    row_sums,
+    widened,
+)
 
 __all__ = [
     "exp_rows",
@@ -34,13 +42,16 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """
     rows, n = x.shape
     e = np.empty_like(x)
-    if within(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
+    if below(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
 
         def plain(start: int, stop: int) -> None:
             np.exp(x[start:stop], out=e[start:stop])
 
-        run_blocks(plain, rows, n, _EXP_NS)
-        return e, row_sums(e), None
+        with np.errstate(under="ignore"):
+            run_blocks(plain, rows, n, _EXP_NS)
+        sums = row_sums(e)
+        if at_least(sums, SMALLEST_PLAIN_SUM[x.dtype.char]):
+            return e, sums, None
     shift = np.maximum.reduce(x, axis=1)
 
     def shifted(start: int, stop: int) -> None:
@@ -82,9 +93,9 @@ def softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
         with np.errstate(under="ignore"):
             run_blocks(normalise, *e.shape, _PASS_NS)
     else:
-        e, _ = _exp_slabs(slabs)
+        e, sums, _ = _exp_slabs(slabs)
         with np.errstate(invalid="ignore", under="ignore"):
-            e /= np.add.reduce(e, axis=1, keepdims=True)
+            e /= sums
     return e.reshape(x.shape).astype(x.dtype, copy=False)
 
 
@@ -130,8 +141,8 @@ def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             run_blocks(body, *rows.shape, 2 * _PASS_NS)
     else:
-        out, shift = _exp_slabs(slabs)
-        high, low = log_normaliser(np.add.reduce(out, axis=1, keepdims=True), shift)
+        out, sums, shift = _exp_slabs(slabs)
+        high, low = log_normaliser(sums, shift)
         with np.errstate(invalid="ignore"):
             np.subtract(slabs, high, out=out)
             np.subtract(out, low, out=out)
@@ -165,11 +176,16 @@ def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarra
     return gx.reshape(out.shape).astype(out.dtype, copy=False)
 
 
-def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """`exp(x - shift)` of `(outer, n, inner)`, and the shift along axis 1, or None without one."""
-    if within(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
-        return np.exp(x), None
-    shift = np.maximum.reduce(x, axis=1, keepdims=True)
+def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """`exp_rows` along axis 1 of `(outer, n, inner)`; sums and shift are `(outer, 1, inner)`."""
+    kind = x.dtype.char
     with np.errstate(invalid="ignore", under="ignore"):
+        if below(x, LARGEST_PLAIN_EXPONENT[kind]):
+            e = np.exp(x)
+            sums = np.add.reduce(e, axis=1, keepdims=True)
+            if at_least(sums, SMALLEST_PLAIN_SUM[kind]):
+                return e, sums, None
+        shift = np.maximum.reduce(x, axis=1, keepdims=True)
         e = x - shift
-        return np.exp(e, out=e), shift
+        np.exp(e, out=e)
+        return e, np.add.reduce(e, axis=1, keepdims=True), shift
