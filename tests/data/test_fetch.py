@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -84,9 +86,6 @@ def without_length(body: bytes) -> Answer:
 
 def reset(handler: http.server.BaseHTTPRequestHandler) -> None:
     """Half the content, then a reset of the connection (SO_LINGER 0) rather than an orderly end."""
-    import socket
-    import struct
-
     send(CONTENT[: len(CONTENT) // 2], length=len(CONTENT))(handler)
     handler.wfile.flush()
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -108,6 +107,11 @@ def redirect_in_circles(handler: http.server.BaseHTTPRequestHandler) -> None:
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
+    try:
+        socket.create_connection(server.server.server_address, timeout=5).close()
+    except OSError as error:  # a sandbox whose loopback interface is down
+        server.close()
+        pytest.skip(f"127.0.0.1 cannot be reached here: {error}")
     yield server
     server.close()
 
@@ -301,8 +305,6 @@ def test_a_cache_that_cannot_be_written_is_done_without(server, source, cache, c
 
 
 def closed_port() -> str:
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{listener.getsockname()[1]}/names.txt"
