@@ -1,4 +1,4 @@
-# Every target makes the virtual environment it needs (tools/venv.py); nothing has to be installed by hand.
+# Every target makes the virtual environment it needs (.ci/venv.py); nothing has to be installed by hand.
 #   make gpt       train a character GPT and print what it writes
 #   make test      run the tests
 # Settings: VENV (the environment's folder), PYTHON (3.11 or newer), PYTEST_ARGS, GPT_TRAIN, GPT_SAMPLE, RUN.
@@ -20,7 +20,7 @@ endif
 # $(call venv,extras): an environment with these extras is there when the next line runs.
 venv = @"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
   echo "Python 3.11 or newer is needed, and $(or $(PYTHON),what python3 and python name) is not one." >&2; exit 1; }; \
-  "$(PYTHON)" tools/venv.py "$(VENV)" $(1)
+  "$(PYTHON)" .ci/venv.py "$(VENV)" $(1)
 
 RUN ?= runs/gpt
 GPT_TRAIN ?= --preset tiny

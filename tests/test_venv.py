@@ -1,4 +1,4 @@
-"""tools/venv.py and the Makefile where nothing can be downloaded."""
+""".ci/venv.py and the Makefile where nothing can be downloaded."""
 
 from __future__ import annotations
 

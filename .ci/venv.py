@@ -1,6 +1,6 @@
 """Makes the virtual environment that the Makefile's targets run in. Standard library only.
 
-``python tools/venv.py .venv test cli`` leaves an environment in ``.venv`` that has the project and
+``python .ci/venv.py .venv test cli`` leaves an environment in ``.venv`` that has the project and
 the extras ``test`` and ``cli``. Run again it does nothing, until the metadata, the Python or the
 place changes. Where pip cannot install (no network), the environment is opened to the packages this
 Python already has instead, provided that what the extras cannot do without is among them.
