@@ -179,7 +179,7 @@ def heavy_imports(root: Path) -> list[str]:
 
 def too_long(root: Path, bounds: dict[str, int]) -> list[str]:
     wrong = []
-    for path in sources(root, PACKAGE, *SIDES, "tests", "tools"):
+    for path in sources(root, PACKAGE, *SIDES, "tests", ".ci"):
         where = path.relative_to(root).as_posix()
         lines = len(path.read_text(encoding="utf-8").splitlines())
         bound = bounds.get(where, TEST_BOUND if where.startswith("tests/") else BOUND)
@@ -219,7 +219,7 @@ def test_no_exception_from_the_bound_outlives_its_need():
 
 
 def test_every_file_has_a_subject():
-    files = sources(ROOT, PACKAGE, *SIDES, "tests", "tools")
+    files = sources(ROOT, PACKAGE, *SIDES, "tests", ".ci")
     assert not [path for path in files if path.name in FORBIDDEN_NAMES]
 
 

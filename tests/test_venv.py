@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "tools" / "venv.py"
+SCRIPT = ROOT / ".ci" / "venv.py"
 # pip finds nothing anywhere, at once: what it meets without a network, without the waiting.
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
 
@@ -120,7 +120,7 @@ def test_new_metadata_makes_the_stamp_stale(env, tool, monkeypatch):
     assert tool.read_stamp(folder) == {
         "fingerprint": tool.fingerprint(), "extras": ["test"], "offline": True,
     }  # fmt: skip
-    monkeypatch.setattr(tool, "ROOT", Path(shutil.copytree(ROOT / "tools", folder / "other")))
+    monkeypatch.setattr(tool, "ROOT", Path(shutil.copytree(ROOT / ".ci", folder / "other")))
     for name in ("setup.cfg", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / "other" / name)
     assert tool.read_stamp(folder) == {}  # the checkout has moved
