@@ -14,6 +14,7 @@ A write goes to memory that other tensors may look at, so three things happen, h
 from __future__ import annotations
 
 import warnings
+from weakref import ref
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from .backends import backend_of
 from .dtypes import can_cast, of
 from .graph import mode
 from .operation import cast, op, record
-from .tensor import Tensor, current_node, replay, storage_of
+from .tensor import Tensor, current_node, new_tensor, replay, storage_of
 
 __all__ = ["overwrite", "twin", "write", "write_out", "write_result"]
 
@@ -127,11 +128,11 @@ def write_result(t: Tensor, result: Tensor, name: str) -> Tensor:
     return t
 
 
-def twin(apply):
-    """The in-place method of an operation: ``add`` -> ``add_``."""
-    operation = apply.op
-    name = operation.name + "_"
-    is_ufunc = isinstance(operation.forward, np.ufunc)
+def twin(apply, name: str | None = None):
+    """The in-place method of an operation or a composition of them: ``add`` -> ``add_``."""
+    operation = getattr(apply, "op", None)
+    name = name or (operation.name if operation else apply.__name__) + "_"
+    is_ufunc = operation is not None and isinstance(operation.forward, np.ufunc)
 
     def method(self, *operands, **options):
         if is_ufunc and not options and not (mode.recording and _tracked(self, operands)):
@@ -150,11 +151,26 @@ def twin(apply):
                     storage_of(self).version += 1
                     return self
         check_writeable(self, name)
-        return write_result(self, apply(self, *operands, **options), name)
+        node = current_node(self) if mode.recording else None
+        if node is None:
+            return write_result(self, apply(self, *operands, **options), name)
+        return write_result(self, _of_the_old(apply, self, node, operands, options), name)
 
     method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"In-place version of ``{operation.name}``; returns the tensor itself."
+    method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
     return method
+
+
+def _of_the_old(apply, t: Tensor, node, operands, options) -> Tensor:
+    """The operation of ``t`` as it is now. If the graph needs this value later, it gets a copy."""
+    old = new_tensor(t._array, node=node)
+    result = apply(old, *operands, **options)
+    kept = ref(old)
+    del old
+    old = kept()
+    if old is not None and old is not result:
+        old._array = old._array.copy()
+    return result
 
 
 def _tracked(t: Tensor, operands) -> bool:

@@ -268,7 +268,12 @@ def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Cal
         saved = []
         for n in self.saves:
             users = [called[p] for p in self.inputs if n in self.wanted[p]]
-            value = {"out": "r"}.get(n) or (f"{called[n[:-6]]}_array.shape" if n[-6:] == "_shape" else called.get(n, n))
+            if n == "out":
+                value = "r"
+            elif n.endswith("_shape") and n not in called:
+                value = f"{called[n.removesuffix('_shape')]}_array.shape"
+            else:
+                value = called.get(n, n)
             if users and len(users) < len(ins) and n in tensor_like:
                 value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
             saved.append(value)

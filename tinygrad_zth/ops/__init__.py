@@ -21,6 +21,7 @@ from . import (
     create,
     decompose,
     elementwise,
+    error_function,
     extremes,
     index,
     interchange,
@@ -39,7 +40,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, arithmetic, powers, elementwise, bounds, activations, compare, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, arithmetic, powers, elementwise, error_function, bounds, activations, compare, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 

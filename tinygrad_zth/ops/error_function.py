@@ -1,0 +1,38 @@
+"""The error function, its complement and its inverse; ``special.py`` has the approximations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import special
+from ..inplace import twin
+from ..operation import op
+from .powers import exp
+
+__all__ = ["FUNCTIONS", "METHODS", "erf", "erfc", "erfinv"]
+
+_SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
+
+
+def _erf(x):
+    return special.erf(np.asarray(x))
+
+
+def _erfc(x):
+    return special.erfc(np.asarray(x))
+
+
+def _erfinv(x):
+    return special.erfinv(np.asarray(x))
+
+
+erf = op(_erf, name="erf", promote="float", x=lambda g, x: g * exp(-x * x) * _SLOPE)
+erfc = op(_erfc, name="erfc", promote="float", x=lambda g, x: g * exp(-x * x) * -_SLOPE)
+erfinv = op(
+    _erfinv, name="erfinv", promote="float", x=lambda g, out: g * exp(out * out) * (1 / _SLOPE)
+)
+
+FUNCTIONS = {"erf": erf, "erfc": erfc, "erfinv": erfinv}
+METHODS = {**FUNCTIONS, "erf_": twin(erf), "erfc_": twin(erfc), "erfinv_": twin(erfinv)}
