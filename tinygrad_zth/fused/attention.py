@@ -23,6 +23,7 @@ from ..backends import backend_of
 from ..dtypes import of
 from ..graph import mode
 from ..operation import op
+from ..tensor import new_tensor
 from . import attention_numpy
 
 __all__ = ["attention"]
@@ -169,20 +170,20 @@ def _numpy_forward(q, k, v, mask, noise, causal, scale):
 
 def plain(q, k, v, mask, noise, causal, scale):
     """The definition, a composition of primitives."""
-    from ..ops.create import ones
     from ..ops.matmul import matmul
 
     scores = matmul(q, k.transpose(-2, -1)) * scale
-    allowed = None
+    xp = backend_of(q._array).xp
+    hidden = None
     if causal:
-        allowed = ones(q.shape[-2], k.shape[-2]).tril() > 0
+        hidden = ~xp.tri(q.shape[-2], k.shape[-2], dtype=bool)
     if mask is not None:
         if mask._array.dtype == bool:
-            allowed = mask
+            hidden = ~mask._array
         else:
             scores = scores + mask
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, -math.inf)
+    if hidden is not None:
+        scores = scores.masked_fill(new_tensor(hidden), -math.inf)
     empty = scores.detach().amax(-1, keepdim=True) == -math.inf
     top = scores.detach().amax(-1, keepdim=True).masked_fill(empty, 0)
     e = (scores - top).exp()

@@ -13,13 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..backends import backend_of
 from ..backends.parallel import run_blocks
+from ..operation import op
+from ..tensor import new_tensor
 from .rows import widened
-from .softmax import exp_rows, log_normaliser
+from .softmax import exp_rows, log_normaliser, plain_log_softmax
 
 __all__ = [
     "SavedIndices",
     "SavedProbabilities",
+    "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "cross_entropy_probabilities_backward",
@@ -303,3 +307,76 @@ def _row_gradients(g: np.ndarray, denominator: float, count: int, dtype: np.dtyp
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = np.asarray(g, dtype).reshape(-1) / dtype.type(denominator)
     return scaled if scaled.shape == (count,) else np.full(count, scaled[0], dtype)
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+):
+    """The loss of logits `input` against class indices, or, if `target` is floating, against class
+    probabilities. Tensors; shapes and errors as of the two kernels above."""
+    if target._array.dtype.kind == "f":
+        return _of_probabilities(input, target, weight, label_smoothing, reduction)
+    return _of_indices(input, target, weight, ignore_index, label_smoothing, reduction)
+
+
+def _plain_mean(losses, reduction: str, denominator):
+    if reduction == "none":
+        return losses
+    return losses.sum() if reduction == "sum" else losses.sum() / denominator
+
+
+def plain_indices(x, target, weight, ignore_index, label_smoothing, reduction):
+    """The definition for class indices, a composition of primitives: -sum(c log p), with
+    coefficients c that carry target, weight and smoothing."""
+    logits, index = x._array, target._array
+    xp = backend_of(logits).xp
+    axis = 1 if logits.ndim > 1 else 0
+    classes = logits.shape[axis]
+    w = xp.ones(classes, logits.dtype) if weight is None else weight._array
+    counted = index != ignore_index
+    shape = [classes if d == axis else 1 for d in range(logits.ndim)]
+    hard = xp.expand_dims(xp.where(counted, index, 0), axis) == xp.arange(classes).reshape(shape)
+    by_class = w.reshape(shape)
+    c = (hard * (1 - label_smoothing) + label_smoothing / max(classes, 1)) * by_class
+    c = (c * xp.expand_dims(counted, axis)).astype(logits.dtype)
+    total = float((hard * by_class * xp.expand_dims(counted, axis)).sum())
+    log_p = plain_log_softmax(x, axis).masked_fill(new_tensor(c == 0), 0)
+    return _plain_mean(-(log_p * new_tensor(c)).sum(axis), reduction, total)
+
+
+def plain_probabilities(x, target, weight, label_smoothing, reduction):
+    """The definition for class probabilities, a composition of primitives."""
+    axis = 1 if x.ndim > 1 else 0
+    classes = x.shape[axis]
+    mass = target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
+    if weight is not None:
+        mass = mass * weight.reshape([classes if d == axis else 1 for d in range(x.ndim)])
+    losses = -(plain_log_softmax(x, axis) * mass).sum(axis)
+    return _plain_mean(losses, reduction, losses.numel())
+
+
+_of_indices = op(
+    cross_entropy_forward,
+    name="cross_entropy",
+    grad_name="NllLossBackward0",
+    inputs=("x",),
+    tensors=("target", "weight"),
+    extras=("saved",),
+    backward=lambda g, needs, saved: (cross_entropy_backward(g, saved),),
+    plain=plain_indices,
+)
+_of_probabilities = op(
+    cross_entropy_probabilities_forward,
+    name="cross_entropy_of_probabilities",
+    grad_name="DivBackward1",
+    inputs=("x", "target"),
+    tensors=("weight",),
+    extras=("saved",),
+    backward=lambda g, needs, saved: cross_entropy_probabilities_backward(g, saved, needs),
+    plain=plain_probabilities,
+)

@@ -12,10 +12,12 @@ import math
 import numpy as np
 
 from ..backends.parallel import run_blocks
+from ..operation import op
+from ..ops.error_function import erf as erf_op
 from ..special import TANH_OF_ERF, erf, horner
 from .rows import widened
 
-__all__ = ["gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
+__all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
 
 _K = math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
@@ -129,3 +131,26 @@ def _flat(x: np.ndarray) -> np.ndarray:
 
 def _shaped(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
     return flat.reshape(x.shape).astype(x.dtype, copy=False)
+
+
+def _forward(x, approximate):
+    if approximate == "none":
+        return gelu_forward(x)
+    if approximate == "tanh":
+        return gelu_tanh_forward(x)
+    raise RuntimeError("approximate argument must be either none or tanh.")
+
+
+def _backward(g, needs, x, cdf, approximate):
+    backward = gelu_backward if approximate == "none" else gelu_tanh_backward
+    return (backward(g, x, cdf),)
+
+
+def plain(x, approximate):
+    """The definition, a composition of primitives."""
+    if approximate == "none":
+        return x * 0.5 * (1 + erf_op(x * math.sqrt(0.5)))
+    return x * 0.5 * (1 + ((x + x * x * x * _CUBIC) * _K).tanh())
+
+
+gelu = op(_forward, name="gelu", inputs=("x",), extras=("cdf",), backward=_backward, plain=plain)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends.parallel import run_blocks
+from ..operation import op
+from ..ops.powers import exp
 from .rows import (
     LARGEST_PLAIN_EXPONENT,
     SMALLEST_PLAIN_SUM,
@@ -25,8 +27,12 @@ from .rows import (
 __all__ = [
     "exp_rows",
     "log_normaliser",
+    "log_softmax",
     "log_softmax_backward",
     "log_softmax_forward",
+    "plain_log_softmax",
+    "plain_softmax",
+    "softmax",
     "softmax_backward",
     "softmax_forward",
 ]
@@ -99,15 +105,15 @@ def softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
     return e.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-def softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
-    """Gradient of softmax from that of its output: out * (g - sum(g * out)); shape of `out`."""
-    if out.size == 0:
-        return np.empty_like(out)
-    y = as_slabs(widened(out), axis)
-    dy = as_slabs(widened(g), axis)
-    gx = np.empty_like(y)
-    if y.shape[2] == 1:
-        y2, dy2, gx2 = y[:, :, 0], dy[:, :, 0], gx[:, :, 0]
+def softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """Gradient of softmax from that of its output y: y * (gy - sum(gy * y)); shape of `y`."""
+    if y.size == 0:
+        return np.empty_like(y)
+    out = as_slabs(widened(y), axis)
+    dy = as_slabs(widened(gy), axis)
+    gx = np.empty_like(out)
+    if out.shape[2] == 1:
+        y2, dy2, gx2 = out[:, :, 0], dy[:, :, 0], gx[:, :, 0]
 
         def body(start: int, stop: int) -> None:
             yb, gb, block = y2[start:stop], dy2[start:stop], gx2[start:stop]
@@ -116,10 +122,10 @@ def softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
 
         run_blocks(body, *y2.shape, 3 * _PASS_NS)
     else:
-        np.multiply(dy, y, out=gx)
+        np.multiply(dy, out, out=gx)
         np.subtract(dy, np.add.reduce(gx, axis=1, keepdims=True), out=gx)
-        np.multiply(gx, y, out=gx)
-    return gx.reshape(out.shape).astype(out.dtype, copy=False)
+        np.multiply(gx, out, out=gx)
+    return gx.reshape(y.shape).astype(y.dtype, copy=False)
 
 
 def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
@@ -149,15 +155,15 @@ def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
     return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarray:
-    """Gradient of log_softmax: g - exp(out) * sum(g); shape of `out`."""
-    if out.size == 0:
-        return np.empty_like(out)
-    y = as_slabs(widened(out), axis)
-    dy = as_slabs(widened(g), axis)
-    gx = np.empty_like(y)
-    if y.shape[2] == 1:
-        y2, dy2, gx2 = y[:, :, 0], dy[:, :, 0], gx[:, :, 0]
+def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """Gradient of log_softmax: gy - exp(y) * sum(gy), y its output; shape of `y`."""
+    if y.size == 0:
+        return np.empty_like(y)
+    out = as_slabs(widened(y), axis)
+    dy = as_slabs(widened(gy), axis)
+    gx = np.empty_like(out)
+    if out.shape[2] == 1:
+        y2, dy2, gx2 = out[:, :, 0], dy[:, :, 0], gx[:, :, 0]
         sums = row_sums(dy2)[:, None]
 
         def body(start: int, stop: int) -> None:
@@ -170,10 +176,10 @@ def log_softmax_backward(g: np.ndarray, out: np.ndarray, axis: int) -> np.ndarra
             run_blocks(body, *y2.shape, _EXP_NS + 2 * _PASS_NS)
     else:
         with np.errstate(invalid="ignore", under="ignore"):
-            np.exp(y, out=gx)
+            np.exp(out, out=gx)
             gx *= np.add.reduce(dy, axis=1, keepdims=True)
             np.subtract(dy, gx, out=gx)
-    return gx.reshape(out.shape).astype(out.dtype, copy=False)
+    return gx.reshape(y.shape).astype(y.dtype, copy=False)
 
 
 def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -189,3 +195,52 @@ def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
         e = x - shift
         np.exp(e, out=e)
         return e, np.add.reduce(e, axis=1, keepdims=True), shift
+
+
+def plain_softmax(x, dim):
+    """softmax by its definition, a composition of primitives."""
+    if 0 in x.shape:
+        return x + 0
+    e = (x - x.detach().amax(dim, keepdim=True)).exp()
+    return e / e.sum(dim, keepdim=True)
+
+
+def plain_log_softmax(x, dim):
+    """log_softmax by its definition, a composition of primitives."""
+    if 0 in x.shape:
+        return x + 0
+    shifted = x - x.detach().amax(dim, keepdim=True)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
+def _total(a, axis):
+    return a.sum(axis, keepdims=True) if a.ndim else a
+
+
+# The gradients need the output alone, so they are operations of their own, with formulas for the
+# second order, and the input need not be kept.
+_softmax_gradient = op(
+    softmax_backward,
+    name="softmax_backward",
+    gy=lambda g, y, axis: _softmax_gradient(g, y, axis),
+    y=lambda g, gy, y, axis: g * (gy - _total(gy * y, axis)) - gy * _total(g * y, axis),
+)
+_log_softmax_gradient = op(
+    log_softmax_backward,
+    name="log_softmax_backward",
+    gy=lambda g, y, axis: g - _total(g * exp(y), axis),
+    y=lambda g, gy, y, axis: -g * exp(y) * _total(gy, axis),
+)
+
+softmax = op(
+    softmax_forward,
+    name="softmax",
+    plain=plain_softmax,
+    x=lambda g, out, axis: _softmax_gradient(g, out, axis),
+)
+log_softmax = op(
+    log_softmax_forward,
+    name="log_softmax",
+    plain=plain_log_softmax,
+    x=lambda g, out, axis: _log_softmax_gradient(g, out, axis),
+)

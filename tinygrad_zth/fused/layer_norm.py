@@ -1,0 +1,231 @@
+"""LayerNorm and RMSNorm over trailing dimensions: NumPy kernels, forward and backward.
+
+LayerNorm: y = (x - mean) / sqrt(var + eps) * weight + bias, the variance uncorrected (Ba, Kiros and
+Hinton, Layer Normalization, 2016). RMSNorm: y = x / sqrt(mean(x^2) + eps) * weight (Zhang and
+Sennrich, Root Mean Square Layer Normalization, 2019). The normalised input is kept for backward.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backends.parallel import run_blocks
+from ..operation import op
+from .rows import ones, row_sums, widened
+
+__all__ = [
+    "layer_norm",
+    "layer_norm_backward",
+    "layer_norm_forward",
+    "rms_norm",
+    "rms_norm_backward",
+    "rms_norm_forward",
+]
+
+_PASS_NS = 0.1
+
+
+def layer_norm_forward(
+    x: np.ndarray,
+    normalized_shape: tuple[int, ...],
+    weight: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+    eps: float = 1e-5,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`(out, normalised, rstd)`: `out` in the shape and dtype of `x`; the others, `(rows, n)` and
+    `(rows, 1)` in the dtype computed in, are for the backward.
+
+    weight, bias: `normalized_shape` or None. Raises RuntimeError where the trailing dimensions of
+    `x` are not `normalized_shape`.
+    """
+    rows = _rows(x, normalized_shape)
+    return _forward(x, rows, weight, bias, eps, centred=True)
+
+
+def rms_norm_forward(
+    x: np.ndarray,
+    normalized_shape: tuple[int, ...],
+    weight: np.ndarray | None = None,
+    eps: float | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `layer_norm_forward`, without mean and bias. `eps` None is the machine epsilon of the
+    dtype computed in."""
+    rows = _rows(x, normalized_shape)
+    if eps is None:
+        eps = float(np.finfo(rows.dtype).eps)
+    return _forward(x, rows, weight, None, eps, centred=False)
+
+
+def layer_norm_backward(
+    g: np.ndarray,
+    normalised: np.ndarray,
+    rstd: np.ndarray,
+    weight: np.ndarray | None = None,
+    needs: tuple[bool, bool, bool] = (True, True, True),
+    normalized_shape: tuple[int, ...] | None = None,
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Gradients for x, weight and bias; None for those that `needs` leaves out.
+
+    normalized_shape: the bias's shape; only needed where there is no weight.
+
+    With h = g * weight and z the normalised input: rstd (h - mean(h) - z mean(h z)).
+    """
+    shape = weight.shape if weight is not None else normalized_shape
+    return _backward(g, normalised, rstd, weight, shape, needs, centred=True)
+
+
+def rms_norm_backward(
+    g: np.ndarray,
+    normalised: np.ndarray,
+    rstd: np.ndarray,
+    weight: np.ndarray | None = None,
+    needs: tuple[bool, bool] = (True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Gradients for x and weight: as `layer_norm_backward`, without the term of the mean."""
+    shape = weight.shape if weight is not None else None
+    return _backward(g, normalised, rstd, weight, shape, (*needs, False), centred=False)[:2]
+
+
+def _rows(x: np.ndarray, normalized_shape: tuple[int, ...]) -> np.ndarray:
+    """`x` as a contiguous matrix, a row for each group that is normalised."""
+    depth = len(normalized_shape)
+    if depth == 0 or x.shape[max(x.ndim - depth, 0) :] != tuple(normalized_shape):
+        raise RuntimeError(
+            f"Given normalized_shape={list(normalized_shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, normalized_shape))}], but got input of size{list(x.shape)}"
+        )
+    count = math.prod(x.shape[: x.ndim - depth])
+    return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
+
+
+def _vector(p: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
+    """A weight or bias as a vector in the dtype computed in."""
+    return None if p is None else p.reshape(-1).astype(dtype, copy=False)
+
+
+def _forward(x, rows, weight, bias, eps, centred):
+    count, n = rows.shape
+    normalised = np.empty_like(rows)
+    out = normalised if weight is None and bias is None else np.empty_like(rows)
+    rstd = np.empty((count, 1), rows.dtype)
+    if rows.size == 0:
+        return np.empty_like(x), normalised, rstd
+    weight, bias = _vector(weight, rows.dtype), _vector(bias, rows.dtype)
+    mean = None
+    if centred:
+        mean = row_sums(rows)[:, None]
+        mean *= 1.0 / n
+
+    def body(start: int, stop: int) -> None:
+        z, r = normalised[start:stop], rstd[start:stop]
+        source = rows[start:stop]
+        if mean is not None:
+            source = np.subtract(source, mean[start:stop], out=z)
+        flat = np.vecdot(source, source)
+        flat *= 1.0 / n
+        flat += eps
+        np.sqrt(flat, out=flat)
+        np.divide(1.0, flat, out=r[:, 0])
+        np.multiply(source, r, out=z)
+        o = out[start:stop]
+        if weight is not None:
+            np.multiply(z, weight, out=o)
+            if bias is not None:
+                np.add(o, bias, out=o)
+        elif bias is not None:
+            np.add(z, bias, out=o)
+
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        run_blocks(body, count, n, 6 * _PASS_NS)
+    return out.reshape(x.shape).astype(x.dtype, copy=False), normalised, rstd
+
+
+def _backward(g, normalised, rstd, weight, shape, needs, centred):
+    count, n = normalised.shape
+    dtype = normalised.dtype
+    dy = np.ascontiguousarray(widened(g)).reshape(count, n)
+    w = _vector(weight, dtype)
+    gx = gw = gb = None
+    if normalised.size == 0:
+        gx = np.empty_like(g) if needs[0] else None
+        gw, gb = (np.zeros(shape, g.dtype) if need else None for need in needs[1:])
+        return gx, gw, gb
+    total = ones(count, dtype)
+    if needs[2]:
+        gb = (total @ dy).reshape(shape).astype(g.dtype, copy=False)
+    need_x, need_w = needs[0], needs[1]
+    if need_x:
+        gx = np.empty_like(dy)
+        mean = None
+        if centred:
+            mean = (row_sums(dy) if w is None else dy @ w)[:, None]
+            mean *= 1.0 / n
+    product = np.empty_like(dy) if need_w else None
+
+    def body(start: int, stop: int) -> None:
+        d, z = dy[start:stop], normalised[start:stop]
+        if product is not None:
+            np.multiply(d, z, out=product[start:stop])
+        if gx is None:
+            return
+        o = gx[start:stop]
+        h = d if w is None else np.multiply(d, w, out=o)
+        share = np.vecdot(h, z)
+        share *= 1.0 / n
+        along = np.multiply(z, share[:, None])
+        np.subtract(h, along, out=o)
+        if mean is not None:
+            np.subtract(o, mean[start:stop], out=o)
+        np.multiply(o, rstd[start:stop], out=o)
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        run_blocks(body, count, n, (8 if need_w else 7) * _PASS_NS)
+    if need_w:
+        gw = (total @ product).reshape(shape).astype(g.dtype, copy=False)
+    if gx is not None:
+        gx = gx.reshape(g.shape).astype(g.dtype, copy=False)
+    return gx, gw, gb
+
+
+def plain_layer_norm(x, normalized_shape, weight, bias, eps):
+    """The definition: (x - mean) / sqrt(var + eps), times weight, plus bias."""
+    dims = tuple(range(-len(normalized_shape), 0))
+    centred = x - x.mean(dims, keepdim=True)
+    out = centred * ((centred * centred).mean(dims, keepdim=True) + eps) ** -0.5
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def plain_rms_norm(x, normalized_shape, weight, eps):
+    """The definition: x / sqrt(mean(x^2) + eps), times weight."""
+    dims = tuple(range(-len(normalized_shape), 0))
+    if eps is None:
+        eps = float(np.finfo(x._array.dtype).eps)
+    out = x * ((x * x).mean(dims, keepdim=True) + eps) ** -0.5
+    return out if weight is None else out * weight
+
+
+layer_norm = op(
+    layer_norm_forward,
+    name="layer_norm",
+    grad_name="NativeLayerNormBackward0",
+    inputs=("x", "weight", "bias"),
+    extras=("normalised", "rstd"),
+    plain=plain_layer_norm,
+    backward=lambda g, needs, normalised, rstd, weight, normalized_shape: layer_norm_backward(
+        g, normalised, rstd, weight, needs, normalized_shape
+    ),
+)
+rms_norm = op(
+    rms_norm_forward,
+    name="rms_norm",
+    grad_name="FusedRmsNormBackward0",
+    inputs=("x", "weight"),
+    extras=("normalised", "rstd"),
+    plain=plain_rms_norm,
+    backward=lambda g, needs, normalised, rstd, weight: rms_norm_backward(
+        g, normalised, rstd, weight, needs
+    ),
+)
