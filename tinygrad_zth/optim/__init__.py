@@ -1,1 +1,11 @@
-"""Being written by another helper since 05:05 (the author of nn: leave this folder, go on with layers, functional, init, ops/random)."""
+"""Optimisers: what turns gradients into a change of the parameters."""
+
+from __future__ import annotations
+
+from . import lr_scheduler
+from .adam import Adam
+from .adamw import AdamW
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]

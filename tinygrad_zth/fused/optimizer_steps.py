@@ -1,0 +1,110 @@
+"""The optimisers' update rules, on flat arrays, in place.
+
+Each function here takes the numbers of one step (learning rate, decay rates, the step's index)
+and returns ``update(p, g, states, t, u)``, which applies the rule to a block: ``p`` (parameter) and
+each array of ``states`` are written, ``g`` (gradient) is only read, ``t`` and ``u`` are scratch.
+All have one shape and dtype. A block is meant to fit in the processor's cache, so that the dozen
+passes of a rule reach memory once (see ``optim.blocks``, which cuts parameters into blocks).
+
+The same rules as the papers write them, on whole arrays, are in ``tests/optim/reference.py``.
+``xp`` is the arrays' namespace, NumPy or CuPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+__all__ = ["adam", "sgd"]
+
+Update = Callable[[Any, Any, Any, Any, Any], None]
+
+
+def _gradient(xp: ModuleType, weight_decay: float, maximize: bool) -> Callable | None:
+    """``(p, g, t, u) -> g``, possibly in ``u``: the direction to descend, with the L2 penalty's
+    gradient ``weight_decay * p`` added. None if that is ``g`` itself."""
+    if not weight_decay and not maximize:
+        return None
+
+    def effective(p, g, t, u):
+        if maximize:
+            g = xp.negative(g, out=u)
+        if weight_decay:
+            xp.multiply(p, weight_decay, out=t)
+            g = xp.add(g, t, out=u)
+        return g
+
+    return effective
+
+
+def sgd(
+    xp: ModuleType, *, lr: float, momentum: float, dampening: float, weight_decay: float,
+    nesterov: bool, maximize: bool, first: bool,
+) -> Update:  # fmt: skip
+    """Stochastic gradient descent, with momentum as in Sutskever et al., "On the importance of
+    initialization and momentum in deep learning", ICML 2013. ``states`` is ``(buffer,)`` if there
+    is momentum; in the ``first`` step the buffer becomes the gradient, undamped."""
+    effective = _gradient(xp, weight_decay, maximize)
+    add, multiply, subtract = xp.add, xp.multiply, xp.subtract
+    fresh = 1 - dampening
+
+    def update(p, g, states, t, u):
+        if effective is not None:
+            g = effective(p, g, t, u)
+        if momentum:
+            (buffer,) = states
+            if first:
+                buffer[...] = g
+            else:
+                multiply(buffer, momentum, out=buffer)
+                add(buffer, g if fresh == 1 else multiply(g, fresh, out=t), out=buffer)
+            if nesterov:
+                multiply(buffer, momentum, out=t)
+                g = add(g, t, out=t)
+            else:
+                g = buffer
+        subtract(p, multiply(g, lr, out=t), out=p)
+
+    return update
+
+
+def adam(
+    xp: ModuleType, *, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float,
+    decoupled: bool, amsgrad: bool, maximize: bool, step: float,
+) -> Update:  # fmt: skip
+    """Adam (Kingma & Ba, ICLR 2015), with decoupled weight decay AdamW (Loshchilov & Hutter, ICLR
+    2019), with ``amsgrad`` the variant of Reddi, Kale & Kumar, ICLR 2018. ``states`` is
+    ``(exp_avg, exp_avg_sq)`` and for amsgrad ``max_exp_avg_sq``."""
+    effective = _gradient(xp, 0.0 if decoupled else weight_decay, maximize)
+    shrink = 1 - lr * weight_decay if decoupled and weight_decay else None
+    step_size = lr / (1 - beta1**step)
+    root = (1 - beta2**step) ** 0.5
+    # lr/c1 * m / (sqrt(v)/root + eps), both sides of the fraction multiplied by root: a pass less.
+    rate, floor = step_size * root, eps * root
+    new1, new2 = 1 - beta1, 1 - beta2
+    add, divide, maximum, multiply = xp.add, xp.divide, xp.maximum, xp.multiply
+    sqrt, subtract = xp.sqrt, xp.subtract
+
+    def update(p, g, states, t, u):
+        m, v = states[0], states[1]
+        if shrink is not None:
+            multiply(p, shrink, out=p)
+        if effective is not None:
+            g = effective(p, g, t, u)
+        subtract(g, m, out=t)
+        multiply(t, new1, out=t)
+        add(m, t, out=m)
+        multiply(g, g, out=t)
+        multiply(t, new2, out=t)
+        multiply(v, beta2, out=v)
+        add(v, t, out=v)
+        if amsgrad:
+            v = maximum(states[2], v, out=states[2])
+        sqrt(v, out=t)
+        add(t, floor, out=t)
+        divide(m, t, out=t)
+        multiply(t, rate, out=t)
+        subtract(p, t, out=p)
+
+    return update
