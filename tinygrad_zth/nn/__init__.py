@@ -1,2 +1,17 @@
-"""torch.nn. (05:30: the lead is writing functional/{affine,normalization,loss,dropout,attention}.py, activations.py, losses.py, utils/ and this file;
-nn helper: conv, pooling, padding, rnn, attention, transformer, upsampling, distances.)"""
+"""``torch.nn``: modules, layers, losses."""
+
+from __future__ import annotations
+
+from . import functional, init, utils
+from .activations import *  # noqa: F403
+from .batchnorm import *  # noqa: F403
+from .containers import *  # noqa: F403
+from .dropout import *  # noqa: F403
+from .embedding import *  # noqa: F403
+from .flatten import *  # noqa: F403
+from .linear import *  # noqa: F403
+from .losses import *  # noqa: F403
+from .module import Module
+from .normalization import *  # noqa: F403
+from .parameter import Buffer, Parameter
+from .parameter_containers import *  # noqa: F403

@@ -1,0 +1,10 @@
+"""``torch.nn.functional``: the functions behind the layers."""
+
+from __future__ import annotations
+
+from .activations import *  # noqa: F403
+from .affine import *  # noqa: F403
+from .attention import *  # noqa: F403
+from .dropout import *  # noqa: F403
+from .loss import *  # noqa: F403
+from .normalization import *  # noqa: F403

@@ -1,0 +1,100 @@
+"""Dropout: random zeros. The noise is drawn as PyTorch draws it, from the default generator."""
+
+from __future__ import annotations
+
+from ... import sampling
+from ...fused.dropout import dropout as _apply
+from ...inplace import write_result
+from ...tensor import Tensor, new_tensor
+
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "feature_dropout"]
+
+
+def _check(p: float) -> None:
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _channels(input: Tensor) -> tuple[int, ...]:
+    return (*input.shape[:2], *(1,) * (input.dim() - 2))
+
+
+def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape=None) -> Tensor:
+    _check(p)
+    if not training or p == 0 or input._array.size == 0:
+        return input
+    if p == 1:
+        result = _apply(input, new_tensor(input._array.dtype.type(0).reshape(())))
+    else:
+        noise = sampling.empty_like(input._array) if shape is None else _empty(shape, input)
+        result = _apply(input, new_tensor(sampling.dropout_mask_(noise, p)))
+    return write_result(input, result, "dropout_") if inplace else result
+
+
+def _empty(shape, input: Tensor):
+    import numpy as np
+
+    return np.empty(shape, input._array.dtype)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero each element with probability p and scale the others by 1 / (1 - p), in training only.
+
+    Raises ValueError for p outside [0, 1].
+    """
+    return _dropped(input, p, training, inplace)
+
+
+def feature_dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of (N, C, ...)."""
+    return _dropped(input, p, training, inplace, _channels(input))
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of (N, C, L) or (C, L)."""
+    _check(p)
+    if input.dim() not in (2, 3):
+        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input.")
+    if input.dim() == 2:
+        return feature_dropout(input.unsqueeze(0), p, training, inplace).squeeze(0)
+    return feature_dropout(input, p, training, inplace)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of (N, C, H, W)."""
+    return feature_dropout(input, p, training, inplace)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels of (N, C, D, H, W)."""
+    if input.dim() == 4:
+        return feature_dropout(input.unsqueeze(0), p, training, inplace).squeeze(0)
+    return feature_dropout(input, p, training, inplace)
+
+
+_ALPHA = 1.7580993408473766  # SELU's saturation, scale * alpha, negated
+
+
+def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape) -> Tensor:
+    _check(p)
+    if not training or p == 0 or input._array.size == 0:
+        return input
+    if p == 1:
+        return input * 0
+    keep = _empty(shape, input)
+    sampling.bernoulli_(keep, 1 - p)
+    a = ((_ALPHA**2 * p + 1) * (1 - p)) ** -0.5
+    kept = new_tensor(keep)
+    b = (kept - 1) * (_ALPHA * a) + _ALPHA * a * p
+    result = input * (kept * a) + b
+    return write_result(input, result, "alpha_dropout_") if inplace else result
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Dropout to SELU's negative saturation that keeps mean and variance (Klambauer et al. 2017)."""
+    return _alpha(input, p, training, inplace, input.shape)
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """``alpha_dropout`` of whole channels."""
+    return _alpha(input, p, training, inplace, _channels(input))

@@ -1,0 +1,89 @@
+"""Keeping gradients small (Pascanu et al. 2013, algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...backends import backend_of
+from ...tensor import Tensor, new_tensor, storage_of
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+
+def _with_grad(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    return [p.grad for p in parameters if p.grad is not None]
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach=None
+) -> Tensor:
+    """The norm of all tensors' elements together, a 0-d tensor; 0 for no tensors."""
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not tensors:
+        return new_tensor(np.zeros((), np.float32))
+    p = float(norm_type)
+    first = tensors[0]._array
+    xp = backend_of(first).xp
+    norms = []
+    for t in tensors:
+        flat = t._array.reshape(-1)
+        if p == 2.0:
+            norms.append(xp.sqrt(xp.dot(flat, flat)))
+        elif p == math.inf:
+            norms.append(abs(flat).max() if flat.size else flat.sum())
+        else:
+            norms.append((abs(flat) ** p).sum() ** (1 / p))
+    each = xp.stack([xp.asarray(n) for n in norms])
+    total = each.max() if p == math.inf else xp.sqrt(xp.dot(each, each)) if p == 2.0 else (each**p).sum() ** (1 / p)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        raise RuntimeError(
+            f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
+            "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return new_tensor(xp.asarray(total, first.dtype))
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach=None
+) -> None:
+    """Scale the gradients in place by max_norm / (total_norm + 1e-6), if that is below 1."""
+    grads = _with_grad(parameters)
+    if not grads:
+        return
+    scale = max_norm / (total_norm._array + 1e-6)
+    if backend_of(scale if hasattr(scale, "ndim") and scale.ndim else total_norm._array).name == "numpy" and scale >= 1:
+        return  # nothing would change
+    for g in grads:
+        factor = scale.astype(g._array.dtype) if hasattr(scale, "astype") else scale
+        g._array *= backend_of(g._array).xp.minimum(factor, g._array.dtype.type(1))
+        storage_of(g).version += 1
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach=None,
+) -> Tensor:
+    """Scale all gradients in place so that their norm, taken together, is at most ``max_norm``.
+
+    Returns the norm before. Raises RuntimeError for a norm that is not finite, if asked to.
+    """
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    total = get_total_norm(_with_grad(parameters), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(parameters, float(max_norm), total)
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach=None) -> None:
+    """Hold every gradient's elements within [-clip_value, clip_value], in place."""
+    clip_value = float(clip_value)
+    for g in _with_grad(parameters):
+        backend_of(g._array).xp.clip(g._array, -clip_value, clip_value, out=g._array)
+        storage_of(g).version += 1
