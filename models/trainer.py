@@ -1,0 +1,328 @@
+"""The training loop that all models share.
+
+A model takes part by ``model(*batch) -> (logits, loss)``; its data by ``batch(split, generator)``,
+``whole(split)`` and ``describe()`` (see :class:`Data`). A model that makes its gradients in its own
+way overrides :meth:`Trainer.gradients`.
+
+Two runs from one seed are equal to the bit, and so is one that was stopped and resumed: a
+checkpoint has the weights, the optimiser's state, and both random streams (that of the batches, and
+the default one, which dropout uses). Evaluation draws from a stream of its own, each time the same,
+so that how often it is done changes nothing, and its figures can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import tinygrad_zth as torch
+from tinygrad_zth import nn
+
+from .diagnosis import NotFiniteError, first_not_finite
+from .interrupt import StopRequest
+from .progress import Progress
+from .run_folder import BEST, RunFolder
+from .sampling import evaluating
+from .settings import Settings, setting
+
+
+@dataclass(frozen=True)
+class TrainSettings(Settings):
+    """How a model is trained."""
+
+    max_iters: int = setting(2000, "steps of the optimiser in all", at_least=1)
+    batch_size: int = setting(12, "examples in a batch", at_least=1)
+    grad_accum: int = setting(1, "batches whose gradients make one step", at_least=1)
+    optimizer: str = setting("adamw", "what makes the steps", choices=("adamw", "sgd"))
+    lr: float = setting(1e-3, "learning rate, at its highest", at_least=0)
+    schedule: str = setting(
+        "cosine", "how it falls after the warmup", choices=("cosine", "constant")
+    )
+    min_lr: float = setting(1e-4, "learning rate at the end of the cosine", at_least=0)
+    warmup_iters: int = setting(100, "steps over which it rises from zero", at_least=0)
+    beta1: float = setting(0.9, "AdamW: decay of the mean gradient", at_least=0, below=1)
+    beta2: float = setting(0.99, "AdamW: decay of the mean square", at_least=0, below=1)
+    momentum: float = setting(0.0, "SGD: momentum", at_least=0, below=1)
+    weight_decay: float = setting(0.1, "on matrices, not on biases and gains", at_least=0)
+    grad_clip: float = setting(1.0, "largest norm of the gradient; 0: no limit", at_least=0)
+    eval_interval: int = setting(250, "steps between evaluations (and checkpoints)", at_least=1)
+    eval_iters: int = setting(20, "batches of an evaluation", at_least=1)
+    log_interval: int = setting(10, "steps between rows of metrics.csv", at_least=1)
+    seed: int = setting(1337, "of the weights, the batches and the dropout", at_least=0)
+
+
+def learning_rate(step: int, s: TrainSettings) -> float:
+    """The learning rate of step ``step`` (from 0): linear warmup, then half a cosine (SGDR, 2017)."""
+    if step < s.warmup_iters:
+        return s.lr * (step + 1) / (s.warmup_iters + 1)
+    if s.schedule == "constant":
+        return s.lr
+    part = (step - s.warmup_iters) / max(1, s.max_iters - s.warmup_iters)
+    return s.min_lr + 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0))) * (s.lr - s.min_lr)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and embeddings, which decay; biases and gains, which do not."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def make_optimizer(model: nn.Module, s: TrainSettings) -> torch.optim.Optimizer:
+    """The optimiser that the settings ask for, over :func:`parameter_groups`."""
+    groups = parameter_groups(model, s.weight_decay)
+    if s.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=s.lr, momentum=s.momentum)
+    return torch.optim.AdamW(groups, lr=s.lr, betas=(s.beta1, s.beta2))
+
+
+class Data(Protocol):
+    """Where batches come from."""
+
+    def batch(self, split: str, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        """A random batch of "train" or "val": the arguments of the model."""
+
+    def whole(self, split: str) -> Iterator[tuple[torch.Tensor, ...]]:
+        """All of it, in batches."""
+
+    def describe(self) -> dict[str, Any]:
+        """What tells it from other data."""
+
+
+class Trainer:
+    """Trains ``model`` on ``data``.
+
+    run: the folder for checkpoints and figures; None keeps nothing.
+    about: put into every checkpoint; what is needed to build the model again.
+
+    Attributes:
+        step: updates done so far.
+        best: the lowest validation loss so far.
+        stop: true once Ctrl-C was pressed during :meth:`fit`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        settings: TrainSettings,
+        run: RunFolder | None = None,
+        about: dict[str, Any] | None = None,
+        *,
+        quiet: bool = True,
+    ) -> None:
+        self.model, self.data, self.settings, self.run = model, data, settings, run
+        self.about, self.quiet = about or {}, quiet
+        self.optimizer = make_optimizer(model, settings)
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.step, self.best, self.seconds = 0, math.inf, 0.0
+        self.stop = StopRequest()
+        self._saved_at = -1
+        self._since_log: list[float] = []  # losses of the steps since the last row
+        self._tokens = 0  # in the last step
+
+    # ---- state ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the steps to come depend on."""
+        return {
+            **self.about,
+            "train": self.settings.to_dict(),
+            "data": self.data.describe(),
+            "step": self.step,
+            "best": self.best,
+            "seconds": self.seconds,
+            "since_log": list(self._since_log),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self._random_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was taken.
+
+        Raises:
+            ValueError: the data is not what it was.
+            RuntimeError: the weights do not fit the model; every misfit is named.
+        """
+        then, now = state["data"], self.data.describe()
+        if then != now:
+            raise ValueError(
+                "the checkpoint was trained on other data: "
+                + "; ".join(
+                    f"{key} was {then.get(key)}, is {now[key]}"
+                    for key in now
+                    if then.get(key) != now[key]
+                )
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.best = state["step"], state["best"]
+        self.seconds, self._since_log = state["seconds"], list(state["since_log"])
+        self._set_random_state(state["random"])
+        self._saved_at = self.step
+
+    def _random_state(self) -> dict[str, torch.Tensor]:
+        return {"default": torch.get_rng_state(), "batches": self.generator.get_state()}
+
+    def _set_random_state(self, state: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(state["default"])
+        self.generator.set_state(state["batches"])
+
+    # ---- one step -------------------------------------------------------------------------------
+
+    def gradients(self, batch: tuple[torch.Tensor, ...], share: float) -> torch.Tensor:
+        """Adds ``share`` times the gradient of the loss on ``batch``; returns the loss."""
+        _, loss = self.model(*batch)
+        (loss if share == 1.0 else loss * share).backward()
+        return loss.detach()
+
+    def _accumulate(self) -> torch.Tensor:
+        """The mean loss of the step's batches; their gradients' mean is left in the parameters."""
+        self.optimizer.zero_grad()
+        n = self.settings.grad_accum
+        losses, self._tokens = [], 0
+        for _ in range(n):
+            batch = self.data.batch("train", self.generator)
+            losses.append(self.gradients(batch, 1 / n))
+            self._tokens += batch[0].numel()
+        return losses[0] if n == 1 else torch.stack(losses).mean()
+
+    def train_step(self) -> tuple[float, float]:
+        """One update. Returns the loss before it and the norm of its gradient before clipping.
+
+        Raises:
+            NotFiniteError: either is NaN or infinite. The weights are then as they were.
+        """
+        s, before = self.settings, self._random_state()
+        loss = self._accumulate().item()
+        norm = math.inf
+        if math.isfinite(loss):
+            norm = nn.utils.clip_grad_norm_(self.parameters, s.grad_clip or math.inf).item()
+        if not math.isfinite(norm):
+            # The same step again, from the same random numbers, this time watched.
+            self._set_random_state(before)
+            what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+            why = first_not_finite(self.model, self._accumulate)
+            raise NotFiniteError(f"{what} at step {self.step}: {why}")
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, s)
+        self.optimizer.step()
+        self.step += 1
+        return loss, norm
+
+    # ---- evaluation -----------------------------------------------------------------------------
+
+    def evaluate(self, split: str = "val") -> float | None:
+        """The mean loss on ``eval_iters`` batches, always the same ones; None if stopped."""
+        generator = torch.Generator().manual_seed(self.settings.seed + 1)
+        n = self.settings.eval_iters
+        return self._mean_loss(self.data.batch(split, generator) for _ in range(n))
+
+    def evaluate_whole(self, split: str = "val") -> float | None:
+        """The mean loss on all of ``split``; None if stopped by Ctrl-C."""
+        return self._mean_loss(self.data.whole(split))
+
+    def _mean_loss(self, batches: Iterator[tuple[torch.Tensor, ...]]) -> float | None:
+        total, count = 0.0, 0
+        with evaluating(self.model):
+            for batch in batches:
+                if self.stop:
+                    return None
+                rows = len(batch[0])
+                total += self.model(*batch)[1].item() * rows
+                count += rows
+        return total / count
+
+    # ---- the loop -------------------------------------------------------------------------------
+
+    def fit(self) -> float | None:
+        """Train until ``max_iters`` or Ctrl-C, then save. Returns the loss on all of "val".
+
+        After Ctrl-C (``self.stop`` is true) the whole state is saved and None is returned.
+
+        Raises:
+            NotFiniteError: the loss or the gradient is NaN or infinite; the message has the step,
+                the operation, and the checkpoint that was kept.
+        """
+        s = self.settings
+        if self.run is not None:
+            self.run.begin_metrics(self.step if self.step else -1)
+        self.stop = StopRequest()
+        self.model.train()
+        with Progress(s.max_iters, self.step, quiet=self.quiet) as progress, self.stop:
+            try:
+                if self.step == 0:
+                    self._evaluate_and_keep(progress, {})
+                while self.step < s.max_iters and not self.stop:
+                    self._one_iteration(progress)
+            except NotFiniteError as error:
+                raise NotFiniteError(f"{error}. {self._what_was_kept()}") from None
+            if self.run is not None and self._saved_at != self.step:
+                self.run.save(self.state_dict())
+                self._saved_at = self.step
+            return None if self.stop else self.evaluate_whole()
+
+    def _one_iteration(self, progress: Progress) -> None:
+        s, began = self.settings, time.perf_counter()
+        rate = learning_rate(self.step, s)
+        loss, norm = self.train_step()
+        took = time.perf_counter() - began
+        self.seconds += took
+        self._since_log.append(loss)
+        last = self.step == s.max_iters
+        row = {
+            "train_loss": sum(self._since_log) / len(self._since_log),
+            "lr": rate,
+            "grad_norm": norm,
+            "tokens_per_s": round(self._tokens / took),
+        }
+        if self.step % s.eval_interval == 0 or last:
+            self._evaluate_and_keep(progress, row)
+        elif self.step % s.log_interval == 0:
+            self._log(progress, row)
+        else:
+            progress.show(self.step, _figures(row))
+
+    def _evaluate_and_keep(self, progress: Progress, row: dict[str, Any]) -> None:
+        loss = self.evaluate()
+        self._log(progress, {**row, "val_loss": loss}, keep=True)
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise NotFiniteError(f"the validation loss is {loss} at step {self.step}")
+        improved, self.best = loss < self.best, min(loss, self.best)
+        if self.run is not None:
+            state = self.state_dict()
+            if improved:
+                self.run.save({k: v for k, v in state.items() if k != "optimizer"}, BEST)
+            self.run.save(state)
+            self._saved_at = self.step
+
+    def _log(self, progress: Progress, row: dict[str, Any], *, keep: bool = False) -> None:
+        self._since_log.clear()
+        progress.show(self.step, _figures(row), keep=keep)
+        if self.run is not None:
+            self.run.add_metrics({"step": self.step, **row, "seconds": round(self.seconds, 3)})
+
+    def _what_was_kept(self) -> str:
+        if self.run is None or self._saved_at < 0:
+            return "No checkpoint was kept"
+        return f"The last good checkpoint, of step {self._saved_at}, is in {self.run.path}"
+
+
+def _figures(row: dict[str, Any]) -> dict[str, str]:
+    """The figures of a row as the progress line shows them."""
+    known = {"loss": ("train_loss", ".4f"), "val": ("val_loss", ".4f"), "tok/s": ("tokens_per_s", ",")}
+    return {
+        name: format(row[key], form)
+        for name, (key, form) in known.items()
+        if row.get(key) is not None
+    }
