@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import autograd, dtypes, linalg, ops
+from . import autograd, cuda, dtypes, linalg, nn, ops, optim, special, utils
 from .device import device
 from .dtypes import (
     bfloat16,
@@ -28,6 +28,7 @@ from .dtypes import (
     uint8,
 )
 from .function import Function as _Function
+from .function import once_differentiable as _once_differentiable
 from .graph import (
     enable_grad,
     inference_mode,
@@ -36,9 +37,12 @@ from .graph import (
     no_grad,
     set_grad_enabled,
 )
+from .nn.functional import dropout, layer_norm, log_softmax, relu, softmax
 from .ops import return_types
+from .serialization import load, save
 from .tensor import Size, Tensor
 from .version import __version__
 
 autograd.Function = _Function
+autograd.once_differentiable = _once_differentiable
 globals().update(ops.FUNCTIONS)
