@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -43,6 +44,10 @@ from .graph import Node, mode, remember_place, tick
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
 __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
+
+# log(0) is -inf and 0 / 0 is NaN, silently, as in PyTorch. This concerns warnings raised in modules of
+# this package alone; NumPy's own settings stay as the user has them.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_zth\b")
 
 OPERATIONS: dict[str, Operation] = {}  # every entry, by name; the property suite walks it
 

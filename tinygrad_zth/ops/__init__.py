@@ -13,7 +13,9 @@ from . import (
     activations,
     addmm,
     arithmetic,
+    bitwise,
     bounds,
+    closeness,
     compare,
     contract,
     copy,
@@ -29,9 +31,12 @@ from . import (
     linalg,
     matmul,
     norms,
+    pairs,
     powers,
     random,
+    rearrange,
     reduce,
+    rounding,
     scan,
     selection,
     solve,
@@ -40,7 +45,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, arithmetic, powers, elementwise, error_function, bounds, activations, compare, view, index, join, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 

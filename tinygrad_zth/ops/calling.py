@@ -25,6 +25,9 @@ def torch_call(function: Callable) -> Callable:
     Raises TypeError if the input is not a Tensor.
     """
     name = function.__name__.strip("_")
+    signature = inspect.signature(function)
+    first = next(iter(signature.parameters))
+    renamed = first == "A"  # torch.det(input=...) and torch.linalg.det(A=...) are one function here
 
     @functools.wraps(function)
     def call(*args, **options):
@@ -36,20 +39,20 @@ def torch_call(function: Callable) -> Callable:
                         raise TypeError(f"{name}() got multiple values for argument {ours!r}")
                     options[ours] = options.pop(theirs)
             out = options.pop("out", None)
-            if "input" in options and not args:
-                args = (options.pop("input"),)
+            if "input" in options and renamed:
+                options[first] = options.pop("input")
         try:
             result = function(*args, **options)
         except AttributeError:
-            if args and not isinstance(args[0], Tensor):
+            given = args[0] if args else options.get(first)
+            if not isinstance(given, Tensor):
                 raise TypeError(
-                    f"{name}(): argument 'input' (position 1) must be Tensor, not "
-                    f"{type(args[0]).__name__}"
+                    f"{name}(): argument {first!r} (position 1) must be Tensor, "
+                    f"not {type(given).__name__}"
                 ) from None
             raise
         return result if out is None else _store(out, result, name)
 
-    signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     call.__signature__ = signature.replace(parameters=parameters)

@@ -130,43 +130,73 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return from_array(sums.astype(np.float32) if weights._array.dtype == np.float32 else sums)
 
 
-def _limits(name: str, array, low: float, high: float, own: bool) -> tuple[float, float]:
-    """The range of a histogram: the data's own, if none is given; two wide, if a point."""
-    if own and array.size:
-        low, high = float(array.min()), float(array.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
-    if low == high:
-        low, high = low - 1, high + 1
+def _range_of(name: str, array) -> tuple[float, float]:
+    """The smallest and the largest element. Raises RuntimeError if one is not finite."""
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
     return low, high
+
+
+def _require_floating(name: str, array) -> None:
+    if array.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}\" not implemented for '{of(array.dtype).legacy}'")
+
+
+def _require_bins(bins: int) -> None:
+    if bins <= 0:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
 
 
 @torch_call
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 
-    The range is the data's own where both are equal. Elements outside are not counted.
-    Raises RuntimeError for integers, for no bins and for max < min.
+    The range is the data's own where both are equal. Elements outside are not counted. Raises
+    RuntimeError for no bins and for max < min, NotImplementedError for integers.
     """
     array = input._array
-    if array.dtype.kind != "f":
-        raise RuntimeError(f"\"histogram_cpu\" not implemented for '{of(array.dtype).legacy}'")
-    if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+    _require_bins(bins)
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
-    low, high = _limits("torch.histc", array, float(min), float(max), min == max)
+    _require_floating("histogram_cpu", array)
+    low, high = float(min), float(max)
+    if low == high and array.size:
+        low, high = _range_of("torch.histc", array)
+    if low == high:
+        low, high = low - 1, high + 1
     xp = backend_of(array).xp
     edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
     return from_array(_fill(xp, array.reshape(-1), edges, None).astype(array.dtype))
 
 
 def _fill(xp, values, edges, weights):
-    """Sums of weights per interval of ``edges``; intervals hold their left edge, the last both."""
+    """Sums of weights per interval of ``edges``; one holds its left edge, the last both."""
     n = edges.size - 1
     inside = (values >= edges[0]) & (values <= edges[-1])
     place = xp.minimum(xp.searchsorted(edges, values[inside], side="right") - 1, n - 1)
     return xp.bincount(place, None if weights is None else weights[inside], n)
+
+
+def _equal_edges(array, bins: int, range):
+    """The edges of ``bins`` equal intervals over ``range``, or over the data."""
+    name = "torch.histogramdd"
+    _require_bins(bins)
+    if range is not None:
+        low, high = map(float, range)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
+        if low > high:
+            raise RuntimeError(
+                f"{name}: min should not exceed max, but got min {low:g} max {high:g} for "
+                "dimension 0"
+            )
+    _require_floating("histogram_cpu", array)
+    if range is None:
+        low, high = _range_of(name, array) if array.size else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return backend_of(array).xp.linspace(low, high, bins + 1).astype(array.dtype)
 
 
 @torch_call
@@ -181,11 +211,9 @@ def histogram(
         weight: what each element counts for; of the shape of ``input``.
         density: scale so that the sum of hist times the widths is 1.
 
-    Raises RuntimeError for integers and for edges or a range that are none.
+    Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
     """
     array = input._array
-    if array.dtype.kind != "f":
-        raise RuntimeError(f"\"histogramdd\" not implemented for '{of(array.dtype).legacy}'")
     xp = backend_of(array).xp
     if isinstance(bins, Tensor):
         edges = bins._array
@@ -195,31 +223,16 @@ def histogram(
             )
         if edges.ndim != 1:
             raise RuntimeError("torch.histogramdd: bins tensor should have one dimension")
+        _require_floating("histogramdd", array)
     else:
-        if bins <= 0:
-            raise RuntimeError(
-                f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0"
-            )
-        low, high = (0.0, 0.0) if range is None else map(float, range)
-        if range is not None:
-            if not (math.isfinite(low) and math.isfinite(high)):
-                raise RuntimeError(f"torch.histogramdd: range [{low}, {high}] is not finite")
-            if low > high:
-                raise RuntimeError(
-                    f"torch.histogramdd: min should not exceed max, but got min {low:g} max "
-                    f"{high:g} for dimension 0"
-                )
-        low, high = _limits("torch.histogramdd", array, low, high, range is None)
-        edges = xp.linspace(low, high, bins + 1).astype(array.dtype)
+        edges = _equal_edges(array, bins, range)
     if weight is not None and weight._array.shape != array.shape:
         raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided it should have the same shape as "
-            "the input"
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
+            "input tensor excluding its innermost dimension"
         )
-    hist = _fill(
-        xp, array.reshape(-1), edges, None if weight is None else weight._array.reshape(-1)
-    )
-    hist = hist.astype(array.dtype)
+    weights = None if weight is None else weight._array.reshape(-1)
+    hist = _fill(xp, array.reshape(-1), edges, weights).astype(array.dtype)
     if density:
         hist = hist / xp.diff(edges) / hist.sum()
     return return_types.histogram(from_array(hist), from_array(edges.copy()))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backends import backend_of
 from ..tensor import Tensor, from_array
+from .addmm import nothing
 from .calling import torch_call
 from .decompose import eigvalsh, svdvals
 from .extremes import amax, amin
@@ -143,7 +144,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if n == 0:
         xp = backend_of(A._array).xp
         eye = xp.eye(A._array.shape[-1], dtype=A._array.dtype)
-        return from_array(xp.array(xp.broadcast_to(eye, A._array.shape)))
+        return nothing(A) + from_array(eye)
     base, n = (A, n) if n > 0 else (inv(A), -n)
     result = None
     while True:

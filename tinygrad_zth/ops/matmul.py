@@ -84,20 +84,20 @@ def refuse_operands(name: str, a: Tensor, b: Tensor) -> None:
                 f"not {type(t).__name__}"
             )
     x, y = a._array, b._array
+    if name == "matmul" and (x.ndim == 0 or y.ndim == 0):
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
+        )
     if x.dtype != y.dtype:
         one, two = of(x.dtype), of(y.dtype)
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}"
         )
-    if name == "matmul" and (x.ndim == 0 or y.ndim == 0):
-        raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
-        )
 
 
 def _c_name(kind) -> str:
     return {
-        "float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long long",
+        "float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int",
         "int32": "int", "int16": "short", "int8": "signed char", "uint8": "unsigned char",
     }.get(kind.name, kind.name)  # fmt: skip
 

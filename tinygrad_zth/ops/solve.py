@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..backends import backend_of
@@ -10,8 +12,8 @@ from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
 from . import return_types
 from .calling import torch_call
+from .compare import where
 from .matmul import bmm_of
-from .view import reshape
 
 __all__ = ["FUNCTIONS", "METHODS", "LinAlgError", "inv", "lstsq", "pinv", "solve"]
 
@@ -233,7 +235,6 @@ logabsdet_of = op(
     grad_name="LinalgSlogdetBackward0",
     x=_log_gradient,
 )
-logdet_of = op(lambda xp, x: xp.log(xp.linalg.det(x)), name="logdet", x=_log_gradient)
 
 
 @torch_call
@@ -247,11 +248,8 @@ def det(A: Tensor) -> Tensor:
 def logdet(input: Tensor) -> Tensor:
     """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     square("logdet", input)
-    array = input._array
-    sign, value = backend_of(array).xp.linalg.slogdet(array)
-    if bool((sign > 0).all()):  # the logarithm survives where the determinant itself overflows
-        return logabsdet_of(input)
-    return logdet_of(input)
+    sign = from_array(backend_of(input._array).xp.linalg.slogdet(input._array)[0])
+    return where(sign < 0, math.nan, logabsdet_of(input))
 
 
 def _slogdet(A: Tensor, pair: type):
@@ -392,8 +390,6 @@ def lstsq(A: Tensor, B: Tensor, rcond=None, *, driver: str | None = None):
     if driver not in (None, "gelsy") and m > n and bool((ranks == n).all()):
         gap = bmm_of(A, found) - right
         residuals = (gap * gap).sum(-2)
-        if vector:
-            residuals = reshape(residuals, residuals._array.shape[:-1])
     return return_types.linalg_lstsq(
         found.squeeze(-1) if vector else found,
         residuals,

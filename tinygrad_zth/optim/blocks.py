@@ -34,7 +34,7 @@ __all__ = ["BlockOptimizer", "Rule", "number"]
 
 NS_PER_ELEMENT = 1.5  # of a rule, roughly: decides whether a second thread is worth asking
 
-_BLOCK = 16384
+_BLOCK = 65536
 """Elements in a block: parameter, gradient, two states and scratch are 400 kB of float32."""
 _SMALL = 4096
 """Parameters of at most so many elements are bundled."""

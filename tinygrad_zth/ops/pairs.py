@@ -1,0 +1,156 @@
+"""Functions of two or three numbers, and a few of one that are compositions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..inplace import twin, write_out
+from ..operation import op, together
+from ..tensor import Tensor
+from .arithmetic import add, div, mul
+from .bounds import clamp
+from .closeness import isnan
+from .compare import pick, where
+from .elementwise import cos, sin
+from .powers import exp, log
+
+__all__ = ["FUNCTIONS", "METHODS"]
+
+
+def _over_square(z, x, y):
+    """z / (x^2 + y^2), and 0 at the origin."""
+    square = x * x + y * y
+    return pick(square == 0, 0, z / square)
+
+
+atan2 = op(
+    np.arctan2, name="atan2", promote="float",
+    x=lambda g, x, y: g * _over_square(y, x, y),
+    y=lambda g, x, y: g * _over_square(-x, x, y),
+)  # fmt: skip
+hypot = op(
+    np.hypot, name="hypot", promote="float", x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out)
+)
+logaddexp = op(
+    np.logaddexp, name="logaddexp", promote="float",
+    x=lambda g, x, y: g / (1 + exp(y - x)),
+    y=lambda g, x, y: g / (1 + exp(x - y)),
+)  # fmt: skip
+logaddexp2 = op(
+    np.logaddexp2, name="logaddexp2", promote="float",
+    x=lambda g, x, y: g / (1 + exp((y - x) * math.log(2))),
+    y=lambda g, x, y: g / (1 + exp((x - y) * math.log(2))),
+)  # fmt: skip
+
+
+def _xlogy(xp, x, y):
+    return xp.where(xp.isnan(y), y, xp.where(x == 0, x.dtype.type(0), x * xp.log(y)))
+
+
+xlogy_op = op(
+    _xlogy, name="xlogy", promote="float",
+    x=lambda g, x, y: pick((x == 0) & (y <= 0), g * 0, g * log(y)),
+    y=lambda g, x, y: g * x / y,
+)  # fmt: skip
+
+
+def xlogy(input, other, *, out: Tensor | None = None) -> Tensor:
+    """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
+    return xlogy_op(*_tensors("xlogy", input, other), out=out)
+
+
+def _tensors(name: str, *operands):
+    return together(name, operands, floating=True, names=("input", "other", "third"))
+
+
+def _stored(result: Tensor, out: Tensor | None, name: str) -> Tensor:
+    return result if out is None else write_out(out, result, name)
+
+
+def lerp(input: Tensor, end: Tensor, weight, *, out: Tensor | None = None) -> Tensor:
+    """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
+    if input._array.dtype is not end._array.dtype:
+        raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
+    gap = end - input
+    near, far = input + weight * gap, end - gap * (1 - weight)
+    if isinstance(weight, Tensor):
+        return _stored(where(weight.abs() < 0.5, near, far), out, "lerp")
+    return _stored(near if abs(weight) < 0.5 else far, out, "lerp")
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out: Tensor | None = None) -> Tensor:
+    """input + value * tensor1 * tensor2."""
+    product = mul(tensor1, tensor2)
+    return _stored(add(input, product if value == 1 else product * value), out, "addcmul")
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out: Tensor | None = None) -> Tensor:
+    """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
+    if tensor1._array.dtype.kind != "f" and tensor2._array.dtype.kind != "f":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true division of tensor1 and tensor2."
+        )
+    quotient = div(tensor1 * value if value != 1 else tensor1, tensor2)
+    return _stored(add(input, quotient), out, "addcdiv")
+
+
+def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * 2 ** other."""
+    return _stored(mul(input, 2.0**other), out, "ldexp")
+
+
+def _logit(xp, x):
+    return xp.log(x / (1 - x))
+
+
+_logit_op = op(
+    _logit, promote="float", x=lambda g, x: pick((x < 0) | (x > 1), math.nan, g / (abs(x) * (1 - x)))
+)
+
+
+def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
+    """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
+    return _logit_op(input if eps is None else clamp(input, eps, 1 - eps), out=out)
+
+
+def nan_to_num(
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
+    kind = input._array.dtype
+    if kind.kind != "f":
+        return _stored(input.clone(), out, "nan_to_num")
+    top = float(np.finfo(kind).max)
+    posinf, neginf = (top if posinf is None else posinf), (-top if neginf is None else neginf)
+    result = input.masked_fill(isnan(input), 0.0 if nan is None else nan)
+    result = result.masked_fill(input == math.inf, posinf).masked_fill(input == -math.inf, neginf)
+    return _stored(result, out, "nan_to_num")
+
+
+def _sinc(xp, x):
+    t = x * math.pi
+    return xp.where(x == 0, x.dtype.type(1), xp.sin(t) / xp.where(x == 0, x.dtype.type(1), t))
+
+
+def _sinc_slope(x):
+    t = math.pi * x
+    return pick(x == 0, x * 0, (t * cos(t) - sin(t)) / (t * x + (x == 0)))
+
+
+sinc = op(_sinc, promote="float", x=lambda g, x: g * _sinc_slope(x))
+deg2rad = op(lambda xp, x: x * (math.pi / 180), name="deg2rad", promote="float", x=lambda g: g * (math.pi / 180))
+rad2deg = op(lambda xp, x: x * (180 / math.pi), name="rad2deg", promote="float", x=lambda g: g * (180 / math.pi))
+
+FUNCTIONS = {
+    "addcdiv": addcdiv, "addcmul": addcmul, "arctan2": atan2, "atan2": atan2, "deg2rad": deg2rad, "hypot": hypot,
+    "ldexp": ldexp, "lerp": lerp, "logaddexp": logaddexp, "logaddexp2": logaddexp2, "logit": logit,
+    "nan_to_num": nan_to_num, "rad2deg": rad2deg, "sinc": sinc, "xlogy": xlogy,
+}  # fmt: skip
+METHODS = {
+    **FUNCTIONS,
+    **{n + "_": twin(f, n + "_") for n, f in FUNCTIONS.items() if not n.startswith("logadd")},
+}

@@ -1,0 +1,53 @@
+"""Rounding to whole numbers. Steps have slope zero, and so have these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..inplace import twin
+from ..operation import as_function, op
+from ..tensor import Tensor
+
+__all__ = ["FUNCTIONS", "METHODS", "ceil", "floor", "frac", "round", "trunc"]
+
+
+def _step(forward, name):
+    """A step function: integers are whole already."""
+    return op(_whole(forward), name=name, promote="same", x=lambda g: g * 0)
+
+
+def _whole(forward):
+    def kernel(xp, x):
+        return getattr(xp, forward)(x) if x.dtype.kind == "f" else x.copy()
+
+    return kernel
+
+
+ceil, floor, trunc = _step("ceil", "ceil"), _step("floor", "floor"), _step("trunc", "trunc")
+_round = _step("rint", "round")
+
+
+def _frac(xp, x):
+    return x - xp.trunc(x)
+
+
+frac = op(_frac, promote="same", x=lambda g: g)
+
+
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+    """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
+    if decimals == 0:
+        return _round(input, out=out)
+    scale = 10.0 ** abs(decimals)
+    result = _round(input * scale) / scale if decimals > 0 else _round(input / scale) * scale
+    if out is None:
+        return result
+    from ..inplace import write_out
+
+    return write_out(out, result, "round")
+
+
+as_function(round, _round.op)
+
+FUNCTIONS = {"ceil": ceil, "floor": floor, "frac": frac, "round": round, "trunc": trunc, "fix": trunc}
+METHODS = {**FUNCTIONS, **{name + "_": twin(f, name + "_") for name, f in FUNCTIONS.items()}}
