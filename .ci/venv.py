@@ -103,9 +103,7 @@ def create(env: Path) -> None:
     say(f"making {env} with Python {sys.version.split()[0]}")
     try:
         # In a process of its own: ensurepip reports a failure there by its exit status.
-        subprocess.run(
-            [sys.executable, "-m", "venv", "--clear", env], check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, "-m", "venv", "--clear", env], check=True, capture_output=True)
     except subprocess.CalledProcessError:
         # No pip of its own then, but the way of a machine without a network is open.
         say("this Python cannot make a pip (on Debian and Ubuntu: apt install python3-venv)")
@@ -162,10 +160,7 @@ def close_to_system(env: Path) -> None:
 def missing(env: Path, extras: set[str]) -> list[str]:
     """The libraries ``env`` lacks and ``extras`` cannot do without."""
     wanted = ["numpy", *(name for extra in sorted(extras) for name in NEEDS.get(extra, ()))]
-    code = (
-        "import importlib.util, sys;"
-        "print(*[n for n in sys.argv[1:] if importlib.util.find_spec(n) is None])"
-    )
+    code = "import importlib.util, sys;print(*[n for n in sys.argv[1:] if importlib.util.find_spec(n) is None])"
     run = [python_of(env), "-c", code, *wanted]
     return subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
 
@@ -174,9 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("env", type=Path, help="the folder of the environment")
     parser.add_argument("extras", nargs="*", help="extras of setup.cfg to install")
-    parser.add_argument(
-        "--no-fallback", action="store_true", help="fail when pip cannot install, as CI wants"
-    )
+    parser.add_argument("--no-fallback", action="store_true", help="fail when pip cannot install, as CI wants")
     args = parser.parse_args()
     env, wanted = args.env.absolute(), set(args.extras)
     with alone(env):

@@ -11,9 +11,7 @@ from .contexts import context_windows
 from .tokenizer import CharTokenizer
 
 
-def build_dataset(
-    words: Sequence[str], tokenizer: CharTokenizer, block_size: int = 3
-) -> tuple[Tensor, Tensor]:
+def build_dataset(words: Sequence[str], tokenizer: CharTokenizer, block_size: int = 3) -> tuple[Tensor, Tensor]:
     """The context windows of ``words`` as Tensors: X (N, block_size) and Y (N,), both int64.
 
     As ``build_dataset`` of the MLP lecture (makemore, part 2). Raises as
@@ -53,14 +51,9 @@ def get_batch(
             elements, or a size is below 1.
     """
     if tokens.dim() != 1:
-        raise ValueError(
-            f"get_batch: tokens has shape {tuple(tokens.shape)}, expected one dimension"
-        )
+        raise ValueError(f"get_batch: tokens has shape {tuple(tokens.shape)}, expected one dimension")
     if batch_size < 1 or block_size < 1:
-        raise ValueError(
-            f"get_batch: batch_size is {batch_size} and block_size is {block_size}, "
-            f"expected at least 1"
-        )
+        raise ValueError(f"get_batch: batch_size is {batch_size} and block_size is {block_size}, expected at least 1")
     places = len(tokens) - block_size
     if places < 1:
         raise ValueError(

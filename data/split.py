@@ -24,9 +24,7 @@ def split_text(text: T, fraction: float = 0.9) -> tuple[T, T]:
     return whole[:first], whole[first:]
 
 
-def split_words(
-    words: Sequence[str], seed: int | None = 42
-) -> tuple[list[str], list[str], list[str]]:
+def split_words(words: Sequence[str], seed: int | None = 42) -> tuple[list[str], list[str], list[str]]:
     """80 % for training, 10 % for validation, 10 % for the test, as in makemore.
 
     The words are shuffled as ``random.seed(seed); random.shuffle(words)`` would; ``words`` itself

@@ -16,9 +16,7 @@ NAMES = Source(
 # 1,115,394 characters of Shakespeare's plays: the data set of the GPT lecture and of nanoGPT.
 TINY_SHAKESPEARE = Source(
     filename="tinyshakespeare.txt",
-    url=(
-        "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-    ),
+    url=("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"),
     sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     size=1_115_394,
 )
@@ -51,9 +49,7 @@ def names(*, url: str | None = None, timeout: float = 20.0, fallback: bool = Tru
         return given
 
 
-def tiny_shakespeare(
-    *, url: str | None = None, timeout: float = 20.0, fallback: bool = True
-) -> str:
+def tiny_shakespeare(*, url: str | None = None, timeout: float = 20.0, fallback: bool = True) -> str:
     """The 1,115,394 characters of tinyshakespeare.
 
     Looked for as :func:`names` are. With no network it is Python's own reference text (some 465,000

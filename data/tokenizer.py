@@ -33,9 +33,7 @@ class CharTokenizer:
             twice = next(c for i, c in enumerate(self.characters) if self.stoi[c] != i)
             raise ValueError(f"CharTokenizer: the character {twice!r} occurs twice")
         if terminator is not None and terminator not in self.stoi:
-            raise ValueError(
-                f"CharTokenizer: the terminator {terminator!r} is not a character of it"
-            )
+            raise ValueError(f"CharTokenizer: the terminator {terminator!r} is not a character of it")
 
     @classmethod
     def from_text(cls, text: str) -> CharTokenizer:
@@ -106,8 +104,7 @@ class CharTokenizer:
             for position, token in enumerate(values):
                 if not isinstance(token, int) or token not in itos:
                     raise ValueError(
-                        f"decode: {token!r} at position {position} is not an integer from 0 to "
-                        f"{len(self) - 1}"
+                        f"decode: {token!r} at position {position} is not an integer from 0 to {len(self) - 1}"
                     ) from None
             raise
 

@@ -95,18 +95,14 @@ class LanguageModel:
         generator = torch.Generator().manual_seed(settings.seed)
         choice = {"temperature": 0.8, "generator": generator}
         prompt = _first_prompt(corpus.tokenizer)
-        run.write_sample(
-            "".join(_write(model, corpus.tokenizer, prompt, SAMPLE_LENGTH, device, **choice))
-        )
+        run.write_sample("".join(_write(model, corpus.tokenizer, prompt, SAMPLE_LENGTH, device, **choice)))
         say(
             f"validation loss {loss:.4f} on all of the held-out text; "
             f"{trainer.seconds:.1f} s of training; the run is in {path}"
         )
         return 0
 
-    def _settings(
-        self, args: argparse.Namespace, state: dict[str, Any] | None
-    ) -> tuple[dict[str, Any], TrainSettings]:
+    def _settings(self, args: argparse.Namespace, state: dict[str, Any] | None) -> tuple[dict[str, Any], TrainSettings]:
         """The model's settings and the training's: preset, or checkpoint, then explicit flags."""
         asked_model, asked_train = _given(args, self.config), _given(args, TrainSettings)
         if state is None:
@@ -125,9 +121,7 @@ class LanguageModel:
             raise ValueError("the checkpoint is of another model: " + "; ".join(differing))
         train = TrainSettings.from_dict({**state["train"], **asked_train})
         if train.max_iters < state["step"]:
-            raise ValueError(
-                f"max_iters: {train.max_iters} is behind the checkpoint, which is at {state['step']}"
-            )
+            raise ValueError(f"max_iters: {train.max_iters} is behind the checkpoint, which is at {state['step']}")
         return config, train
 
     # ---- sample, eval ---------------------------------------------------------------------------
@@ -192,9 +186,7 @@ class LanguageModel:
             raise ValueError(f"{path} is a checkpoint of {state['name']!r}, not of {self.name!r}")
         return state
 
-    def restore(
-        self, path: Path, device: str = "cpu"
-    ) -> tuple[nn.Module, CharTokenizer, dict[str, Any]]:
+    def restore(self, path: Path, device: str = "cpu") -> tuple[nn.Module, CharTokenizer, dict[str, Any]]:
         """The model of a checkpoint, its vocabulary, and all that the checkpoint has.
 
         Raises: as :meth:`load`, and
@@ -229,9 +221,7 @@ class LanguageModel:
         sub.add_argument("--prompt", help="what to go on from (default: a new line)")
         sub.add_argument("--length", type=int, default=SAMPLE_LENGTH, help="characters (500)")
         sub.add_argument("--samples", type=int, default=1, help="how many texts (1)")
-        sub.add_argument(
-            "--temperature", type=float, default=0.8, help="below 1 bolder, 0 no chance at all (0.8)"
-        )
+        sub.add_argument("--temperature", type=float, default=0.8, help="below 1 bolder, 0 no chance at all (0.8)")
         sub.add_argument("--top-k", type=int, help="draw among the k most probable characters only")
         sub.add_argument("--top-p", type=float, help="draw among the most probable ones that make p")
         sub.add_argument("--seed", type=int, default=1337, help="of the draws (1337)")
@@ -256,9 +246,7 @@ class LanguageModel:
             f"to the bit as if nothing had been.\n\npresets:\n{presets}"
         )
         sub.formatter_class = argparse.RawDescriptionHelpFormatter
-        sub.add_argument(
-            "--preset", metavar="NAME", help=f"{', '.join(self.presets)} ({self.preset})"
-        )
+        sub.add_argument("--preset", metavar="NAME", help=f"{', '.join(self.presets)} ({self.preset})")
         _data_flag(sub)
         sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
         sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -302,9 +290,7 @@ def _data_flag(sub: argparse.ArgumentParser) -> None:
 
 
 def _checkpoint_flag(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help=f"instead of {BEST} in the run's folder"
-    )
+    sub.add_argument("--checkpoint", type=Path, metavar="FILE", help=f"instead of {BEST} in the run's folder")
 
 
 def _add_settings(group: Any, settings: type[Settings], preset: Mapping[str, Any]) -> None:

@@ -43,9 +43,7 @@ class TextCorpus:
         ValueError: a character is not in the tokenizer's vocabulary; it is named.
     """
 
-    def __init__(
-        self, text: str, tokenizer: CharTokenizer | None = None, device: str = "cpu"
-    ) -> None:
+    def __init__(self, text: str, tokenizer: CharTokenizer | None = None, device: str = "cpu") -> None:
         self.tokenizer = CharTokenizer.from_text(text) if tokenizer is None else tokenizer
         self.device = device
         tokens = torch.tensor(self.tokenizer.encode(text), dtype=torch.int64)  # (N,)

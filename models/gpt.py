@@ -52,9 +52,7 @@ class GPTConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.n_embd % self.n_head:
-            raise ValueError(
-                f"n_embd: the {self.n_embd} channels cannot be shared evenly by {self.n_head} heads"
-            )
+            raise ValueError(f"n_embd: the {self.n_embd} channels cannot be shared evenly by {self.n_head} heads")
 
 
 class LayerCache:
@@ -237,9 +235,7 @@ class GPT(nn.Module):
         use_cache: bool = True,
     ) -> torch.Tensor:
         """``idx`` (B, T) continued to (B, T + max_new_tokens). Arguments as in :meth:`stream`."""
-        new = self.stream(
-            idx, max_new_tokens, temperature, top_k, top_p, generator=generator, use_cache=use_cache
-        )
+        new = self.stream(idx, max_new_tokens, temperature, top_k, top_p, generator=generator, use_cache=use_cache)
         return torch.cat([idx, *new], dim=1)
 
     # ---- weights from elsewhere -----------------------------------------------------------------
@@ -331,9 +327,7 @@ PRESETS = {
     ),
 }
 
-COMMAND = LanguageModel(
-    name="gpt", about=__doc__ or "", config=GPTConfig, build=GPT, presets=PRESETS, preset="tiny"
-)
+COMMAND = LanguageModel(name="gpt", about=__doc__ or "", config=GPTConfig, build=GPT, presets=PRESETS, preset="tiny")
 
 if __name__ == "__main__":
     sys.exit(COMMAND.main())

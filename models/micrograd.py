@@ -120,9 +120,7 @@ def train(config: Config, log: bool = True) -> tuple[MLP, list[float]]:
 
 def save(path: Path, model: MLP, config: Config) -> None:
     """The settings and the parameters as JSON; the file appears whole or not at all."""
-    text = json.dumps(
-        {"config": asdict(config), "parameters": [p.data for p in model.parameters()]}
-    )
+    text = json.dumps({"config": asdict(config), "parameters": [p.data for p in model.parameters()]})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -254,23 +252,17 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         sub.set_defaults(function=function)
-        sub.add_argument(
-            "--out", type=Path, default=Path("runs/micrograd"), help="the run's folder"
-        )
+        sub.add_argument("--out", type=Path, default=Path("runs/micrograd"), help="the run's folder")
         return sub
 
     new = Config()
     sub = command("train", _train, "train a model, save it, draw its decision boundary")
     sub.add_argument("--steps", type=int, default=new.steps, help="steps of gradient descent")
     sub.add_argument("--points", type=int, default=new.points, help="training points")
-    sub.add_argument(
-        "--noise", type=float, default=new.noise, help="spread around the half circles"
-    )
+    sub.add_argument("--noise", type=float, default=new.noise, help="spread around the half circles")
     sub.add_argument("--seed", type=int, default=new.seed, help="of the points and the weights")
     sub.add_argument("--hidden", type=int, nargs="*", default=new.hidden, help="layers' widths")
-    sub.add_argument(
-        "--nonlin", choices=["relu", "tanh", "sigmoid"], default=new.nonlin, help="hidden layers"
-    )
+    sub.add_argument("--nonlin", choices=["relu", "tanh", "sigmoid"], default=new.nonlin, help="hidden layers")
     sub.add_argument("--lr", type=float, default=new.lr, help="learning rate at the first step")
     sub.add_argument("--weight-decay", type=float, default=new.weight_decay, help="L2 penalty")
 

@@ -17,9 +17,7 @@ class Progress:
     file: where to, stdout by default; the live line appears only where it is a terminal.
     """
 
-    def __init__(
-        self, total: int, done: int = 0, *, quiet: bool = False, file: TextIO | None = None
-    ) -> None:
+    def __init__(self, total: int, done: int = 0, *, quiet: bool = False, file: TextIO | None = None) -> None:
         self.total, self.done, self.quiet = total, done, quiet
         self.file = sys.stdout if file is None else file
         self._first = done
@@ -33,9 +31,7 @@ class Progress:
                 from tqdm import tqdm
             except ImportError:
                 return self
-            self._bar = tqdm(
-                total=self.total, initial=self.done, file=self.file, unit="step", dynamic_ncols=True
-            )
+            self._bar = tqdm(total=self.total, initial=self.done, file=self.file, unit="step", dynamic_ncols=True)
         return self
 
     def __exit__(self, *exc: object) -> None:

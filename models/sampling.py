@@ -64,9 +64,7 @@ class Choice:
             p = torch.zeros_like(p).scatter(-1, order, descending)
         return p
 
-    def __call__(
-        self, logits: torch.Tensor, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
+    def __call__(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """(B, V) logits to the (B, 1) tokens chosen."""
         if self.temperature == 0:
             return logits.argmax(-1, keepdim=True)
@@ -103,8 +101,7 @@ def stream(
     """
     if idx.ndim != 2 or idx.shape[1] == 0:
         raise ValueError(
-            f"generate: the prompt is empty: expected idx of shape (B, T) with T at least 1, "
-            f"got {tuple(idx.shape)}"
+            f"generate: the prompt is empty: expected idx of shape (B, T) with T at least 1, got {tuple(idx.shape)}"
         )
     if max_new_tokens < 0:
         raise ValueError(f"generate: max_new_tokens: expected 0 or more, got {max_new_tokens}")

@@ -71,10 +71,7 @@ class Settings:
         """
         known = {each.name for each in fields(cls)}
         if strange := sorted(set(values) - known):
-            raise ValueError(
-                f"{cls.__name__} has no setting {', '.join(strange)}; "
-                f"it has {', '.join(sorted(known))}"
-            )
+            raise ValueError(f"{cls.__name__} has no setting {', '.join(strange)}; it has {', '.join(sorted(known))}")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:

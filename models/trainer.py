@@ -38,9 +38,7 @@ class TrainSettings(Settings):
     grad_accum: int = setting(1, "batches whose gradients make one step", at_least=1)
     optimizer: str = setting("adamw", "what makes the steps", choices=("adamw", "sgd"))
     lr: float = setting(1e-3, "learning rate, at its highest", at_least=0)
-    schedule: str = setting(
-        "cosine", "how it falls after the warmup", choices=("cosine", "constant")
-    )
+    schedule: str = setting("cosine", "how it falls after the warmup", choices=("cosine", "constant"))
     min_lr: float = setting(1e-4, "learning rate at the end of the cosine", at_least=0)
     warmup_iters: int = setting(100, "steps over which it rises from zero", at_least=0)
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", at_least=0, below=1)
@@ -156,11 +154,7 @@ class Trainer:
         if then != now:
             raise ValueError(
                 "the checkpoint was trained on other data: "
-                + "; ".join(
-                    f"{key} was {then.get(key)}, is {now[key]}"
-                    for key in now
-                    if then.get(key) != now[key]
-                )
+                + "; ".join(f"{key} was {then.get(key)}, is {now[key]}" for key in now if then.get(key) != now[key])
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -321,8 +315,4 @@ class Trainer:
 def _figures(row: dict[str, Any]) -> dict[str, str]:
     """The figures of a row as the progress line shows them."""
     known = {"loss": ("train_loss", ".4f"), "val": ("val_loss", ".4f"), "tok/s": ("tokens_per_s", ",")}
-    return {
-        name: format(row[key], form)
-        for name, (key, form) in known.items()
-        if row.get(key) is not None
-    }
+    return {name: format(row[key], form) for name, (key, form) in known.items() if row.get(key) is not None}

@@ -127,9 +127,7 @@ def arrows_up(root: Path) -> list[str]:
         if room == "__init__":
             continue  # the front door stands above all floors
         if room not in FLOOR:
-            wrong.append(
-                f"{where}: {room!r} is on no floor: enter it in FLOORS of {Path(__file__).name}"
-            )
+            wrong.append(f"{where}: {room!r} is on no floor: enter it in FLOORS of {Path(__file__).name}")
             continue
         for item in imports_of(path, root):
             if item.module.split(".")[0] != PACKAGE:
@@ -228,9 +226,7 @@ def test_importing_the_framework_loads_numpy_and_nothing_else():
         "import sys; before = set(sys.modules); import tinygrad_zth;"
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     loaded = set(run.stdout.split())
     assert PACKAGE in loaded
     # NumPy's compiled parts register their Cython runtime as modules of its own.

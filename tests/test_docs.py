@@ -48,9 +48,7 @@ def blocks_of(page: str) -> list[Block]:
         if number == len(lines):
             raise ValueError(f"line {first}: this fence is never closed")
         depth = len(opening["indent"])
-        text = "\n".join(
-            line[min(depth, len(line) - len(line.lstrip())) :] for line in lines[first:number]
-        )
+        text = "\n".join(line[min(depth, len(line) - len(line.lstrip())) :] for line in lines[first:number])
         found.append(Block(opening["language"], text, first + 1, marker["why"] if marker else None))
         number += 1
     return found

@@ -37,9 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=ignore)
     out = tmp_path_factory.mktemp("wheel")
     code = "import sys, setuptools.build_meta as b; print(b.build_wheel(sys.argv[1]))"
-    subprocess.run(
-        [sys.executable, "-c", code, str(out)], cwd=source, check=True, capture_output=True
-    )
+    subprocess.run([sys.executable, "-c", code, str(out)], cwd=source, check=True, capture_output=True)
     (built,) = out.glob("*.whl")
     return built
 

@@ -76,8 +76,7 @@ def f32(values) -> np.ndarray:
         (np.array([1 + 2j, -0.5 - 1j], np.complex64), "tensor([ 1.0000+2.j, -0.5000-1.j])"),
         (
             (np.arange(5) / 4 - 1j * np.arange(5) / 4).astype(np.complex64),
-            "tensor([0.0000+0.0000j, 0.2500-0.2500j, 0.5000-0.5000j, 0.7500-0.7500j,\n"
-            "        1.0000-1.0000j])",
+            "tensor([0.0000+0.0000j, 0.2500-0.2500j, 0.5000-0.5000j, 0.7500-0.7500j,\n        1.0000-1.0000j])",
         ),
         # no elements
         (f32([]), "tensor([])"),
@@ -147,9 +146,7 @@ def test_only_what_is_shown_is_brought_to_the_host():
 
 def test_suffixes_and_where_they_break_the_line():
     half = f32([0.5, -1.5])
-    assert tensor_repr(half, requires_grad=True) == (
-        "tensor([ 0.5000, -1.5000], requires_grad=True)"
-    )
+    assert tensor_repr(half, requires_grad=True) == ("tensor([ 0.5000, -1.5000], requires_grad=True)")
     assert tensor_repr(np.tanh(half), requires_grad=True, grad_fn="TanhBackward0") == (
         "tensor([ 0.4621, -0.9051], grad_fn=<TanhBackward0>)"
     )
@@ -158,25 +155,18 @@ def test_suffixes_and_where_they_break_the_line():
         "tensor([0.0000, 0.1974, 0.3799, 0.5370, 0.6640, 0.7616],\n       grad_fn=<TanhBackward0>)"
     )
     assert tensor_repr(six, grad_fn="TanhBackward0") == (
-        "tensor([0.0000, 0.1974, 0.3799, 0.5370, 0.6640, 0.7616], dtype=torch.float64,\n"
-        "       grad_fn=<TanhBackward0>)"
+        "tensor([0.0000, 0.1974, 0.3799, 0.5370, 0.6640, 0.7616], dtype=torch.float64,\n       grad_fn=<TanhBackward0>)"
     )
     with printoptions(linewidth=34):
         assert tensor_repr(np.array([1, 2], np.int32)) == "tensor([1, 2], dtype=torch.int32)"
     with printoptions(linewidth=33):
-        assert tensor_repr(np.array([1, 2], np.int32)) == (
-            "tensor([1, 2],\n       dtype=torch.int32)"
-        )
-    assert tensor_repr(np.array([1], np.int32), device="cuda:0") == (
-        "tensor([1], device='cuda:0', dtype=torch.int32)"
-    )
+        assert tensor_repr(np.array([1, 2], np.int32)) == ("tensor([1, 2],\n       dtype=torch.int32)")
+    assert tensor_repr(np.array([1], np.int32), device="cuda:0") == ("tensor([1], device='cuda:0', dtype=torch.int32)")
 
 
 def test_the_default_dtype_goes_without_saying():
     assert tensor_repr(np.array([0.5]), default_dtype="torch.float64") == "tensor([0.5000])"
-    assert tensor_repr(f32([0.5]), default_dtype="torch.float64") == (
-        "tensor([0.5000], dtype=torch.float32)"
-    )
+    assert tensor_repr(f32([0.5]), default_dtype="torch.float64") == ("tensor([0.5000], dtype=torch.float32)")
     assert tensor_repr(f32([1.0]), dtype="torch.bfloat16") == "tensor([1.], dtype=torch.bfloat16)"
 
 
@@ -234,9 +224,7 @@ def test_bad_options_fail_as_in_torch():
 
 def test_parameters():
     text = tensor_repr(np.zeros((0, 3), np.float32), requires_grad=True)
-    assert parameter_repr(text) == (
-        "Parameter containing:\ntensor([], size=(0, 3), requires_grad=True)"
-    )
+    assert parameter_repr(text) == ("Parameter containing:\ntensor([], size=(0, 3), requires_grad=True)")
     assert parameter_repr("P([0.], requires_grad=True)", subclass=True) == (
         "Parameter containing:\nParameter(P([0.], requires_grad=True))"
     )

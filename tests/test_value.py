@@ -595,9 +595,7 @@ def test_weights_are_drawn_as_micrograd_draws_them():
 
 
 def test_nonlinearities_and_reprs():
-    assert repr(MLP(2, [2, 1])) == (
-        "MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2)], Layer of [LinearNeuron(2)]]"
-    )
+    assert repr(MLP(2, [2, 1])) == ("MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2)], Layer of [LinearNeuron(2)]]")
     assert repr(Neuron(3, nonlin=True)) == "ReLUNeuron(3)"
     assert repr(Neuron(3, nonlin=False)) == "LinearNeuron(3)"
     assert repr(Layer(1, 1, "tanh")) == "Layer of [TanhNeuron(1)]"

@@ -41,9 +41,7 @@ def test_without_a_network_this_pythons_packages_are_used(env, tmp_path):
     folder, said = env
     assert "nothing could be installed: using the packages that" in said
     code = "import numpy, pytest, hypothesis, data; print(data.__file__)"
-    done = subprocess.run(
-        [python_of(folder), "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
-    )
+    done = subprocess.run([python_of(folder), "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert Path(done.stdout.strip()) == ROOT / "data" / "__init__.py"
 
 
@@ -62,8 +60,7 @@ def test_two_runs_at_once_share_the_work(env):
     (folder / "tinygrad_zth.json").unlink()
     command = [sys.executable, str(SCRIPT), str(folder), "test"]
     both = [
-        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **OFFLINE})
-        for _ in range(2)
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **OFFLINE}) for _ in range(2)
     ]
     said = [child.communicate()[1] for child in both]
     assert [child.returncode for child in both] == [0, 0], said

@@ -4,8 +4,12 @@ import builtins
 from typing import Any
 
 from . import autograd as autograd
+from . import cuda as cuda
 from . import linalg as linalg
+from . import nn as nn
+from . import optim as optim
 from . import special as special
+from . import utils as utils
 from . import dtypes as dtypes
 from .ops import return_types as return_types
 from .generator import Generator as Generator
@@ -31,6 +35,10 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """``input + alpha * other``, broadcast, in the promoted dtype."""
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input + value * tensor1 * tensor2."""
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
@@ -39,6 +47,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     """beta * input + alpha * (the outer product of two vectors)."""
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
+def allclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
+    """Whether ``isclose`` holds everywhere."""
 def amax(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
 def amin(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -62,6 +72,8 @@ def arcsin(input: Any, *, out: Any = None) -> Any:
 def arcsinh(input: Any, *, out: Any = None) -> Any:
     ...
 def arctan(input: Any, *, out: Any = None) -> Any:
+    ...
+def arctan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def arctanh(input: Any, *, out: Any = None) -> Any:
     ...
@@ -88,6 +100,8 @@ def asinh(input: Any, *, out: Any = None) -> Any:
     ...
 def atan(input: Any, *, out: Any = None) -> Any:
     ...
+def atan2(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
 def atanh(input: Any, *, out: Any = None) -> Any:
     ...
 def atleast_1d(*tensors: Any) -> Any:
@@ -111,6 +125,18 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: builtins.i
     The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for
     negative numbers, and for anything but a vector of integers.
     """
+def bitwise_and(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The bits that both have, elementwise; integers or bools."""
+def bitwise_left_shift(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Bits moved up by ``other`` places, elementwise; integers or bools."""
+def bitwise_not(input: Any, *, out: Any = None) -> Any:
+    ...
+def bitwise_or(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The bits that either has, elementwise; integers or bools."""
+def bitwise_right_shift(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Bits moved down by ``other`` places, elementwise; integers or bools."""
+def bitwise_xor(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The bits that exactly one has, elementwise; integers or bools."""
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix with the given matrices on its diagonal and zeros elsewhere."""
 def bmm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
@@ -138,6 +164,8 @@ def cat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Te
     """
 def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str | None = None) -> Tensor:
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
+def ceil(input: Any, *, out: Any = None) -> Any:
+    ...
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that takes the fewest multiplications."""
 def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
@@ -184,6 +212,8 @@ def cosh(input: Any, *, out: Any = None) -> Any:
     ...
 def count_nonzero(input: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
+def cross(input: Tensor, other: Tensor, dim: builtins.int | None = None) -> Tensor:
+    """The vector product along a dimension of size 3 (the first such, if none is given)."""
 def cummax(input: Tensor, dim: builtins.int, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the running maximum along ``dim``; the last among
     equals.
@@ -197,6 +227,8 @@ def cumprod(input: Tensor, dim: builtins.int, *, dtype: Any = None, out: Any = N
 def cumsum(input: Tensor, dim: builtins.int, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The running sum along ``dim``; of bools and integers, an int64."""
 default_generator: Any
+def deg2rad(input: Any, *, out: Any = None) -> Any:
+    ...
 def det(A: Tensor, *, out: Any = None) -> Tensor:
     """The determinants of square matrices."""
 def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
@@ -209,6 +241,8 @@ def diagonal(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = 0, di
     """The diagonal of the plane of two dimensions, as the last dimension of a view."""
 def diagonal_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``diagonal`` shows."""
+def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """Differences of neighbours along ``dim``, n times over."""
 def dist(input: Tensor, other: Tensor, p: builtins.float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
 def div(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
@@ -226,6 +260,11 @@ def divide(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None
 def dot(input: Tensor, tensor: Tensor, *, out: Any = None) -> Tensor:
     """The sum of the products of two vectors' elements."""
 double: dtype
+def dropout(input: Tensor, p: builtins.float = 0.5, training: builtins.bool = True, inplace: builtins.bool = False) -> Tensor:
+    """Zero each element with probability p and scale the others by 1 / (1 - p), in training only.
+
+    Raises ValueError for p outside [0, 1].
+    """
 def dsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
 def dstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -249,6 +288,8 @@ def eq(input: Any, other: Any, *, out: Any = None) -> Any:
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def equal(input: Tensor, other: Tensor) -> builtins.bool:
+    """Whether both have one shape and equal elements (a NaN equals nothing)."""
 def erf(input: Any, *, out: Any = None) -> Any:
     ...
 def erfc(input: Any, *, out: Any = None) -> Any:
@@ -265,14 +306,24 @@ def eye(n: builtins.int, m: builtins.int | None = None, *, out: Any = None, dtyp
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
 def fill(input: Tensor, value: Any) -> Tensor:
     """A copy filled with one value."""
+def fix(input: Any, *, out: Any = None) -> Any:
+    ...
 def flatten(input: Tensor, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
     """Dimensions ``start_dim`` to ``end_dim`` as one."""
+def flip(input: Tensor, dims: Any) -> Tensor:
+    ...
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order."""
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order."""
 float: dtype
 float16: dtype
 float32: dtype
 float64: dtype
 def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
+def floor(input: Any, *, out: Any = None) -> Any:
+    ...
 def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
 def fmax(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -286,6 +337,8 @@ def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Any:
 
     ``devices`` is accepted as in PyTorch; all of them draw from the one stream.
     """
+def frac(input: Any, *, out: Any = None) -> Any:
+    ...
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
 def from_numpy(ndarray: Any) -> Tensor:
@@ -301,6 +354,8 @@ def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: buil
 
     Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
     """
+def gcd(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
 def ge(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -335,8 +390,8 @@ def heaviside(input: Any, other: Any, *, out: Any = None) -> Any:
 def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Any = None) -> Tensor:
     """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 
-    The range is the data's own where both are equal. Elements outside are not counted.
-    Raises RuntimeError for integers, for no bins and for max < min.
+    The range is the data's own where both are equal. Elements outside are not counted. Raises
+    RuntimeError for no bins and for max < min, NotImplementedError for integers.
     """
 def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
     """The named tuple (hist, bin_edges).
@@ -347,12 +402,14 @@ def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | N
         weight: what each element counts for; of the shape of ``input``.
         density: scale so that the sum of hist times the widths is 1.
 
-    Raises RuntimeError for integers and for edges or a range that are none.
+    Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
     """
 def hsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
 def hstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
+def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
 def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
@@ -378,15 +435,45 @@ def is_grad_enabled() -> builtins.bool:
     """Whether operations in this thread are being recorded."""
 def is_inference_mode_enabled() -> builtins.bool:
     """Whether this thread is inside ``inference_mode``."""
+def isclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
+    """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close.
+
+    Raises RuntimeError for different dtypes or negative tolerances.
+    """
+def isfinite(input: Any, *, out: Any = None) -> Any:
+    ...
+def isin(elements: Any, test_elements: Any, *, assume_unique: builtins.bool = False, invert: builtins.bool = False) -> Tensor:
+    """Whether each element is among ``test_elements`` (either may be a number)."""
+def isinf(input: Any, *, out: Any = None) -> Any:
+    ...
+def isnan(input: Any, *, out: Any = None) -> Any:
+    ...
+def isneginf(input: Any, *, out: Any = None) -> Any:
+    ...
+def isposinf(input: Any, *, out: Any = None) -> Any:
+    ...
+def isreal(input: Any, *, out: Any = None) -> Any:
+    ...
 def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
 def kthvalue(input: Tensor, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
+def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05) -> Tensor:
+    """Mean 0, variance 1 over the trailing dimensions ``normalized_shape``, then times weight plus bias.
+
+    Raises RuntimeError if the trailing dimensions are others.
+    """
+def lcm(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
+def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """input * 2 ** other."""
 def le(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
 def less(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -399,6 +486,16 @@ def less_equal(input: Any, other: Any, *, out: Any = None) -> Any:
     """
 def linspace(start: Any, end: Any, steps: builtins.int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``steps`` values from start to end, both included."""
+def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: builtins.bool | None = None, mmap: builtins.bool | None = None) -> Any:
+    """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
+
+    ``map_location``: a device (or its name) for all tensors; by default each returns to the device
+    it was saved from. ``weights_only`` and ``mmap`` are accepted; no code is ever run from a file.
+
+    Raises:
+        FileNotFoundError; RuntimeError for a damaged file; pickle.UnpicklingError for one that
+        would need code to be run.
+    """
 def log(input: Any, *, out: Any = None) -> Any:
     ...
 def log10(input: Any, *, out: Any = None) -> Any:
@@ -406,6 +503,12 @@ def log10(input: Any, *, out: Any = None) -> Any:
 def log1p(input: Any, *, out: Any = None) -> Any:
     ...
 def log2(input: Any, *, out: Any = None) -> Any:
+    ...
+def log_softmax(input: Tensor, dim: builtins.int | None = None, _stacklevel: builtins.int = 3, dtype: Any = None) -> Tensor:
+    """The logarithm of :func:`softmax`, without overflow."""
+def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
+def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Any = None) -> Tensor:
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
@@ -419,6 +522,8 @@ def logical_or(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether at least one is nonzero, elementwise (bool)."""
 def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether exactly one is nonzero, elementwise (bool)."""
+def logit(input: Tensor, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
+    """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
 def logspace(start: Any, end: Any, steps: builtins.int, base: builtins.float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -503,6 +608,8 @@ def multiply(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input * other``, broadcast, in the promoted dtype."""
 def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """The product of a matrix and a vector."""
+def nan_to_num(input: Tensor, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
+    """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
 def nanmedian(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
@@ -575,6 +682,8 @@ def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = Fa
     ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
     there is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
     """
+def rad2deg(input: Any, *, out: Any = None) -> Any:
+    ...
 def rand(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None, **named: Any) -> Tensor:
     """Numbers uniform on [0, 1). ``rand(2, 3)`` or ``rand((2, 3))``. Raises NotImplementedError for a dtype that is not floating point."""
 def rand_like(input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None, pin_memory: builtins.bool = False) -> Tensor:
@@ -604,12 +713,28 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: builtins.int | None = No
     """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
 def reshape(input: Tensor, shape: Any) -> Tensor:
     ...
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
+def rot90(input: Tensor, k: builtins.int = 1, dims: Any = ...) -> Tensor:
+    """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
+def round(input: Tensor, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
+    """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
 def row_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
 def rsqrt(input: Any, *, out: Any = None) -> Any:
     ...
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``. Raises RuntimeError for bool tensors."""
+def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: Any = None, _use_new_zipfile_serialization: builtins.bool = True) -> None:
+    """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
+
+    ``f`` is a path or a binary stream. A path is written under a temporary name and renamed: at any
+    moment it holds the old content or the new. Tensors on a device are written as host arrays.
+
+    Raises:
+        TypeError: for an object of another kind, naming where in ``obj`` it stands (a Module: save
+            its ``state_dict()``). RuntimeError: if the file cannot be written.
+    """
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
 def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: builtins.str | None = None) -> Tensor:
@@ -661,12 +786,16 @@ def signbit(input: Any, *, out: Any = None) -> Any:
     ...
 def sin(input: Any, *, out: Any = None) -> Any:
     ...
+def sinc(input: Any, *, out: Any = None) -> Any:
+    ...
 def sinh(input: Any, *, out: Any = None) -> Any:
     ...
 def slice_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
 def slogdet(input: Tensor, *, out: Any = None) -> Any:
     """The named tuple (sign, logabsdet) of determinants."""
+def softmax(input: Tensor, dim: builtins.int | None = None, _stacklevel: builtins.int = 3, dtype: Any = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along ``dim``; the input is first cast to ``dtype`` if one is given."""
 def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
 def split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -748,6 +877,8 @@ def triu_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0,
     """The row and column indices of a matrix's triu part, as a 2 x count tensor."""
 def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """``div`` without rounding."""
+def trunc(input: Any, *, out: Any = None) -> Any:
+    ...
 uint8: dtype
 def unbind(input: Tensor, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """The views at each place of ``dim``, which disappears."""
@@ -761,6 +892,8 @@ def unique(input: Tensor, sorted: builtins.bool = True, return_inverse: builtins
     """
 def unique_consecutive(input: Tensor, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
+def unravel_index(indices: Tensor, shape: Any) -> builtins.tuple[Tensor, ...]:
+    """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
 def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
@@ -787,6 +920,8 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         TypeError: if ``condition`` is no tensor, or only one of the two is given.
         RuntimeError: if ``condition`` is not bool, or the shapes do not broadcast.
     """
+def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+    """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
 def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
     """A tensor of zeros. ``zeros(2, 3)`` or ``zeros((2, 3))``; dtype defaults to the default dtype."""
 def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:

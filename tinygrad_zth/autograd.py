@@ -192,7 +192,7 @@ def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
         if storage is not None and storage.version:
             raise RuntimeError(_overwritten(operation, node, storage.version, 0))
     if node.stamps:
-        for i, stamp in zip(operation.checked, node.stamps):  # noqa: B905 (hot)
+        for i, stamp in zip(operation.checked, node.stamps):
             t = saved[i]
             if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
                 raise RuntimeError(_overwritten(operation, t._array, t._storage.version, stamp))
@@ -227,11 +227,7 @@ def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
     if not create_graph or operation.plain is None:
         return operation.backward(g, needs, *[values[i] for i in operation.rules])
     by_name = dict(zip(operation.saves, values, strict=True))
-    aliases = {
-        name: alias(by_name[name])
-        for name, need in zip(operation.inputs, needs, strict=True)
-        if need
-    }
+    aliases = {name: alias(by_name[name]) for name, need in zip(operation.inputs, needs, strict=True) if need}
     result = operation.plain(*[aliases.get(p, by_name[p]) for p in operation.parameters])
     found = iter(grad(result, list(aliases.values()), g, create_graph=True, allow_unused=True))
     return [next(found) if need else None for need in needs]

@@ -115,9 +115,7 @@ def to_numpy(wanted: dtype | type) -> np.dtype:
     """
     if wanted.__class__ is dtype:
         if wanted.numpy is None:
-            raise NotImplementedError(
-                f"{wanted} has no NumPy storage; use torch.float32 (or torch.float16)"
-            )
+            raise NotImplementedError(f"{wanted} has no NumPy storage; use torch.float32 (or torch.float16)")
         return wanted.numpy
     for kind, mine in ((_builtin_float, float64), (_builtin_int, int64), (_builtin_bool, bool)):
         if wanted is kind:

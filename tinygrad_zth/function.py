@@ -1,17 +1,17 @@
 """``torch.autograd.Function``: an operation whose forward and backward a user writes.
 
-    class Cube(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x**3
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
 
-        @staticmethod
-        def backward(ctx, grad_output):
-            (x,) = ctx.saved_tensors
-            return 3 * x**2 * grad_output
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * grad_output
 
-    y = Cube.apply(x)
+y = Cube.apply(x)
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class FunctionCtx:
         """Keep inputs, outputs or intermediate tensors (or None) for ``backward``."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
         self._saved = tensors
         self._stamps = tuple(None if t is None else storage_of(t).version for t in tensors)
 
@@ -91,7 +93,9 @@ class Function:
     """Base class of custom operations; call them through ``apply``, never construct them."""
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError(f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class itself: {type(self).__name__}.apply")
+        raise RuntimeError(
+            f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class itself: {type(self).__name__}.apply"
+        )
 
     @staticmethod
     def forward(*args, **kwargs) -> Any:
@@ -101,7 +105,9 @@ class Function:
     @staticmethod
     def backward(ctx, *grad_outputs) -> Any:
         """One gradient (or None) per input of ``forward``, from one per output."""
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
 
     setup_context: Any = None
 
@@ -173,7 +179,9 @@ def _operation(cls) -> Operation:
         gradients = []
         for i, (r, need) in enumerate(zip(results, needs, strict=False)):
             if r is not None and not isinstance(r, Tensor):
-                raise TypeError(f"{cls.__name__}.backward: expected a Tensor or None for input {i}, got {type(r).__name__}")
+                raise TypeError(
+                    f"{cls.__name__}.backward: expected a Tensor or None for input {i}, got {type(r).__name__}"
+                )
             gradients.append(None if r is None or not need else r if recorded else r._array)
         return gradients
 

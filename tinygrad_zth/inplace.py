@@ -66,9 +66,7 @@ def check_writeable(t: Tensor, name: str) -> None:
     if mode.recording:
         node = current_node(t)
         if node is not None and node.op is None:
-            raise RuntimeError(
-                f"{name}: a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
         if t._view is not None:
             base = current_node(t._view[0])
             if base is not None and base.op is None:
@@ -174,9 +172,7 @@ def _of_the_old(apply, t: Tensor, node, operands, options) -> Tensor:
 
 
 def _tracked(t: Tensor, operands) -> bool:
-    return current_node(t) is not None or any(
-        isinstance(x, Tensor) and current_node(x) is not None for x in operands
-    )
+    return current_node(t) is not None or any(isinstance(x, Tensor) and current_node(x) is not None for x in operands)
 
 
 def write_out(out: Tensor, result: Tensor, name: str) -> Tensor:

@@ -160,9 +160,7 @@ def op(
     if backward is not None:
         self.rules = tuple(asked.index(n) for n in next(iter(self.wanted.values())))
     else:
-        self.rules = tuple(
-            Rule(p, formulas[p], tuple(asked.index(n) for n in self.wanted[p])) for p in self.inputs
-        )
+        self.rules = tuple(Rule(p, formulas[p], tuple(asked.index(n) for n in self.wanted[p])) for p in self.inputs)
     self.apply = _write_out(self, promote, extras, tensor_like)
     self.apply.op = self
     OPERATIONS[self.name] = self
@@ -287,9 +285,7 @@ def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Cal
             no_node="(" + " and ".join(f"{n} is None" for n in tracked) + ")",
             edges=_tuple(tracked),
             saved=_tuple(saved),
-            stamps=_tuple(
-                [f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]
-            ),
+            stamps=_tuple([f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]),
         )
     if self.view:
         window = _WINDOW.format(p=able[0], arguments=_tuple(list(called.values())[1:]))
@@ -469,10 +465,7 @@ def _mismatch(shapes) -> str:
         a, b = ((s[-i] if i <= len(s) else 1) for s in (result, shape))
         if a != b and a != 1 and b != 1:
             dim = max(len(result), len(shape)) - i
-            return (
-                f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton "
-                f"dimension {dim}"
-            )
+            return f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {dim}"
     return f"shapes {', '.join(map(str, map(list, shapes)))} cannot be broadcast together"
 
 

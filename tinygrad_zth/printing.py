@@ -261,9 +261,7 @@ def _complex_cell(real: str, imag: str, real_width: int) -> str:
 # -- step 3: brackets and lines ------------------------------------------------------
 
 
-def _brackets(
-    cells: list[str], shape: tuple[int, ...], gaps: list[bool], width: int, indent: int
-) -> str:
+def _brackets(cells: list[str], shape: tuple[int, ...], gaps: list[bool], width: int, indent: int) -> str:
     """``cells`` in nested brackets; ``gaps`` says which axes get an ellipsis."""
     if len(shape) == 1:
         # PyTorch pads the ellipsis of a row by one blank, save where it stands alone.
@@ -274,8 +272,7 @@ def _brackets(
 
     step = len(cells) // shape[0] if shape[0] else 0
     rows = [
-        _brackets(cells[at * step : (at + 1) * step], shape[1:], gaps[1:], width, indent + 1)
-        for at in range(shape[0])
+        _brackets(cells[at * step : (at + 1) * step], shape[1:], gaps[1:], width, indent + 1) for at in range(shape[0])
     ]
     separator = "," + "\n" * (len(shape) - 1) + " " * (indent + 1)
     return "[" + separator.join(_with_ellipsis(rows, gaps[0], "...")) + "]"

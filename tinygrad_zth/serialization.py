@@ -31,7 +31,9 @@ def save(obj: Any, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile
     checkpoint.save(obj, f, unwrap=_unwrap)
 
 
-def load(f, map_location=None, pickle_module=None, *, weights_only: bool | None = None, mmap: bool | None = None) -> Any:
+def load(
+    f, map_location=None, pickle_module=None, *, weights_only: bool | None = None, mmap: bool | None = None
+) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
 
     ``map_location``: a device (or its name) for all tensors; by default each returns to the device

@@ -111,9 +111,7 @@ _TAIL = (
 )
 
 
-def horner(
-    coefficients: tuple[float, ...], x: np.ndarray, out: np.ndarray | None = None
-) -> np.ndarray:
+def horner(coefficients: tuple[float, ...], x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The polynomial with these coefficients, highest power first, at `x`, written into `out`."""
     out = np.multiply(x, coefficients[0], out=np.empty_like(x) if out is None else out)
     for c in coefficients[1:-1]:
@@ -154,14 +152,10 @@ def erfinv(x: np.ndarray) -> np.ndarray:
     inner = size < 1.0
     s = np.where(inner, size, 0.0)
     w = -np.log1p(-s) - np.log1p(s)
-    z = s * np.where(
-        w < 5.0, horner(_CENTRE, w - 2.5), horner(_TAIL, np.sqrt(np.maximum(w, 5.0)) - 3.0)
-    )
+    z = s * np.where(w < 5.0, horner(_CENTRE, w - 2.5), horner(_TAIL, np.sqrt(np.maximum(w, 5.0)) - 3.0))
     for _ in range(6):  # two would do, but for the last few values below 1
         # Towards 1 the difference of the complements is what still has digits.
-        error = np.where(
-            s < 0.5, _cody(z, complement=False) - s, (1.0 - s) - _cody(z, complement=True)
-        )
+        error = np.where(s < 0.5, _cody(z, complement=False) - s, (1.0 - s) - _cody(z, complement=True))
         u = error * (_SQRT_PI / 2) * np.exp(z * z)
         z = z - u / (1.0 + z * u)
     z = np.copysign(z, y)

@@ -226,8 +226,7 @@ class Tensor:
         elif node is None:
             if self._array.dtype.kind != "f":
                 raise RuntimeError(
-                    "only Tensors of floating point dtype can require gradients "
-                    f"(this one is {self.dtype})"
+                    f"only Tensors of floating point dtype can require gradients (this one is {self.dtype})"
                 )
             self._node = leaf_node(self)
         return self
@@ -259,7 +258,9 @@ class Tensor:
             self._grad = None
             return
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value._array.shape != self._array.shape:
@@ -267,9 +268,7 @@ class Tensor:
                 f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
             )
         if value._array.dtype != self._array.dtype:
-            raise RuntimeError(
-                f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}"
-            )
+            raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}")
         self._grad = value
 
     @grad.deleter

@@ -26,6 +26,8 @@ class Tensor:
         ...
     def __add__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
+    def __and__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         ...
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: Any = False) -> Any:
@@ -58,8 +60,12 @@ class Tensor:
     def __hash__(self) -> builtins.int: ...
     def __iadd__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``add``; returns the tensor itself."""
+    def __iand__(self, *operands: Any, **options: Any) -> Tensor:
+        """In-place version of ``bitwise_and``; returns the tensor itself."""
     def __ifloordiv__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``floor_divide``; returns the tensor itself."""
+    def __ilshift__(self, *operands: Any, **options: Any) -> Tensor:
+        """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
     def __imod__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``remainder``; returns the tensor itself."""
     def __imul__(self, *operands: Any, **options: Any) -> Tensor:
@@ -68,17 +74,27 @@ class Tensor:
         ...
     def __int__(self) -> builtins.int:
         ...
+    def __invert__(self, *, out: Any = None) -> Tensor:
+        ...
+    def __ior__(self, *operands: Any, **options: Any) -> Tensor:
+        """In-place version of ``bitwise_or``; returns the tensor itself."""
     def __ipow__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``pow``; returns the tensor itself."""
+    def __irshift__(self, *operands: Any, **options: Any) -> Tensor:
+        """In-place version of ``bitwise_right_shift``; returns the tensor itself."""
     def __isub__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sub``; returns the tensor itself."""
     def __iter__(self) -> Iterator[Tensor]:
         """Iterate over the first dimension."""
     def __itruediv__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
+    def __ixor__(self, *operands: Any, **options: Any) -> Tensor:
+        """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def __le__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __len__(self) -> builtins.int:
+        ...
+    def __lshift__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __lt__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
@@ -92,11 +108,15 @@ class Tensor:
     def __neg__(self, *, out: Any = None) -> Tensor:
         """``-input``."""
     def __new__(cls, *data: Any, device: Any = None) -> Tensor: ...
+    def __or__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
     def __pos__(self) -> Tensor:
         """``input`` itself. Raises RuntimeError for a bool tensor."""
     def __pow__(self, exponent: Any) -> Tensor:
         """The operator ``**``."""
     def __radd__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
+    def __rand__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __reduce_ex__(self, protocol: Any) -> builtins.tuple:
         """Pickling, for a user's own use; ``torch.save`` does not pickle."""
@@ -104,15 +124,25 @@ class Tensor:
         """What PyTorch prints for the tensor, to the character."""
     def __rfloordiv__(self, other: Any) -> Tensor:
         ...
+    def __rlshift__(self, other: Any) -> Tensor:
+        ...
     def __rmod__(self, other: Any) -> Tensor:
         ...
     def __rmul__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
+    def __ror__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
     def __rpow__(self, base: Any) -> Tensor:
         """The operator ``number ** tensor``."""
+    def __rrshift__(self, other: Any) -> Tensor:
+        ...
+    def __rshift__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
     def __rsub__(self, other: Any) -> Tensor:
         ...
     def __rtruediv__(self, other: Any) -> Tensor:
+        ...
+    def __rxor__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __setitem__(self, key: Any, value: Any) -> None:
         """``x[key] = value``, in place, differentiable in both. ``value`` is broadcast and cast.
@@ -125,6 +155,8 @@ class Tensor:
     def __sub__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __truediv__(self, other: Any, *, out: Any = None) -> Tensor:
+        ...
+    def __xor__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     @property
     def _base(self) -> Tensor | None:
@@ -156,6 +188,14 @@ class Tensor:
         """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
     def addbmm_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``addbmm``; returns the tensor itself."""
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+        """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
+    def addcdiv_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``addcdiv``; returns the tensor itself."""
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+        """input + value * tensor1 * tensor2."""
+    def addcmul_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``addcmul``; returns the tensor itself."""
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
     def addmm_(self, *operands: Any, **options: Any) -> Any:
@@ -172,6 +212,8 @@ class Tensor:
         """``x.mT``: the last two dimensions exchanged."""
     def all(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
+    def allclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
+        """Whether ``isclose`` holds everywhere."""
     def amax(self, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
     def amin(self, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -198,6 +240,10 @@ class Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def arctan(self, *, out: Any = None) -> Any:
         ...
+    def arctan2(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def arctan2_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``arctan2``; returns the tensor itself."""
     def arctan_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``atan``; returns the tensor itself."""
     def arctanh(self, *, out: Any = None) -> Any:
@@ -227,6 +273,10 @@ class Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def atan(self, *, out: Any = None) -> Any:
         ...
+    def atan2(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def atan2_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``atan2``; returns the tensor itself."""
     def atan_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``atan``; returns the tensor itself."""
     def atanh(self, *, out: Any = None) -> Any:
@@ -255,6 +305,30 @@ class Tensor:
         The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for
         negative numbers, and for anything but a vector of integers.
         """
+    def bitwise_and(self, other: Any, *, out: Any = None) -> Any:
+        """The bits that both have, elementwise; integers or bools."""
+    def bitwise_and_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_and``; returns the tensor itself."""
+    def bitwise_left_shift(self, other: Any, *, out: Any = None) -> Any:
+        """Bits moved up by ``other`` places, elementwise; integers or bools."""
+    def bitwise_left_shift_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
+    def bitwise_not(self, *, out: Any = None) -> Any:
+        ...
+    def bitwise_not_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_not``; returns the tensor itself."""
+    def bitwise_or(self, other: Any, *, out: Any = None) -> Any:
+        """The bits that either has, elementwise; integers or bools."""
+    def bitwise_or_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_or``; returns the tensor itself."""
+    def bitwise_right_shift(self, other: Any, *, out: Any = None) -> Any:
+        """Bits moved down by ``other`` places, elementwise; integers or bools."""
+    def bitwise_right_shift_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_right_shift``; returns the tensor itself."""
+    def bitwise_xor(self, other: Any, *, out: Any = None) -> Any:
+        """The bits that exactly one has, elementwise; integers or bools."""
+    def bitwise_xor_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def bmm(self, mat2: Tensor, *, out: Any = None) -> Tensor:
         """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
     def bool(self, memory_format: Any = None) -> Tensor:
@@ -265,6 +339,10 @@ class Tensor:
         """The tensor as torch.uint8 (itself, if it is that already)."""
     def cauchy_(self, median: Any = 0.0, sigma: Any = 1.0, *, generator: Any = None) -> Any:
         """Fill with Cauchy numbers."""
+    def ceil(self, *, out: Any = None) -> Any:
+        ...
+    def ceil_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``ceil``; returns the tensor itself."""
     def char(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.int8 (itself, if it is that already)."""
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
@@ -313,6 +391,8 @@ class Tensor:
         """How many elements over ``dim`` are not zero, as int64."""
     def cpu(self, memory_format: Any = None) -> Any:
         ...
+    def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:
+        """The vector product along a dimension of size 3 (the first such, if none is given)."""
     def cuda(self, device: Any = None, non_blocking: Any = False, memory_format: Any = None) -> Any:
         ...
     def cummax(self, dim: builtins.int, *, out: Any = None) -> Any:
@@ -334,6 +414,10 @@ class Tensor:
     def data(self, value: Any) -> None: ...
     def data_ptr(self) -> builtins.int:
         """Address of the first element."""
+    def deg2rad(self, *, out: Any = None) -> Any:
+        ...
+    def deg2rad_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``deg2rad``; returns the tensor itself."""
     def det(self, *, out: Any = None) -> Tensor:
         """The determinants of square matrices."""
     def detach(self) -> Tensor:
@@ -353,6 +437,8 @@ class Tensor:
         """The diagonal of the plane of two dimensions, as the last dimension of a view."""
     def diagonal_scatter(self, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``diagonal`` shows."""
+    def diff(self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+        """Differences of neighbours along ``dim``, n times over."""
     def dim(self) -> builtins.int:
         """The number of dimensions."""
     def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
@@ -391,6 +477,8 @@ class Tensor:
         """
     def eq_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``eq``; returns the tensor itself."""
+    def equal(self, other: Tensor) -> builtins.bool:
+        """Whether both have one shape and equal elements (a NaN equals nothing)."""
     def erf(self, *, out: Any = None) -> Any:
         ...
     def erf_(self, *operands: Any, **options: Any) -> Any:
@@ -428,12 +516,26 @@ class Tensor:
         """A copy filled with one value."""
     def fill_(self, value: Any) -> Tensor:
         """Write one value (a number or a 0-d tensor) everywhere."""
+    def fix(self, *, out: Any = None) -> Any:
+        ...
+    def fix_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``fix``; returns the tensor itself."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Dimensions ``start_dim`` to ``end_dim`` as one."""
+    def flip(self, *dims: Any) -> Tensor:
+        """A copy with the order of elements reversed along ``dims``."""
+    def fliplr(self) -> Tensor:
+        """Columns in reverse order."""
+    def flipud(self) -> Tensor:
+        """Rows in reverse order."""
     def float(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float32 (itself, if it is that already)."""
     def float_power(self, exponent: Any, *, out: Any = None) -> Any:
         """``input ** exponent`` computed in float64, which is the result's dtype."""
+    def floor(self, *, out: Any = None) -> Any:
+        ...
+    def floor_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``floor``; returns the tensor itself."""
     def floor_divide(self, other: Any, *, out: Any = None) -> Any:
         """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
     def floor_divide_(self, *operands: Any, **options: Any) -> Any:
@@ -446,11 +548,19 @@ class Tensor:
         """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
     def fmod_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``fmod``; returns the tensor itself."""
+    def frac(self, *, out: Any = None) -> Any:
+        ...
+    def frac_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``frac``; returns the tensor itself."""
     def gather(self, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False) -> Tensor:
         """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
 
         Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
         """
+    def gcd(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def gcd_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``gcd``; returns the tensor itself."""
     def ge(self, other: Any, *, out: Any = None) -> Any:
         """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -502,8 +612,8 @@ class Tensor:
     def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Any = None) -> Tensor:
         """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 
-        The range is the data's own where both are equal. Elements outside are not counted.
-        Raises RuntimeError for integers, for no bins and for max < min.
+        The range is the data's own where both are equal. Elements outside are not counted. Raises
+        RuntimeError for no bins and for max < min, NotImplementedError for integers.
         """
     def histogram(self, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
         """The named tuple (hist, bin_edges).
@@ -514,10 +624,14 @@ class Tensor:
             weight: what each element counts for; of the shape of ``input``.
             density: scale so that the sum of hist times the widths is 1.
 
-        Raises RuntimeError for integers and for edges or a range that are none.
+        Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
         """
     def hsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
+    def hypot(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def hypot_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``hypot``; returns the tensor itself."""
     def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
         """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     def index_add_(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -560,6 +674,23 @@ class Tensor:
         """Whether both are the same window on the same memory."""
     def is_signed(self) -> builtins.bool:
         """Whether the dtype can hold negative numbers."""
+    def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
+        """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close.
+
+        Raises RuntimeError for different dtypes or negative tolerances.
+        """
+    def isfinite(self, *, out: Any = None) -> Any:
+        ...
+    def isinf(self, *, out: Any = None) -> Any:
+        ...
+    def isnan(self, *, out: Any = None) -> Any:
+        ...
+    def isneginf(self, *, out: Any = None) -> Any:
+        ...
+    def isposinf(self, *, out: Any = None) -> Any:
+        ...
+    def isreal(self, *, out: Any = None) -> Any:
+        ...
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number. Raises RuntimeError for any other."""
     @property
@@ -569,6 +700,14 @@ class Tensor:
         """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
     def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
+    def lcm(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def lcm_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``lcm``; returns the tensor itself."""
+    def ldexp(self, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """input * 2 ** other."""
+    def ldexp_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``ldexp``; returns the tensor itself."""
     def le(self, other: Any, *, out: Any = None) -> Any:
         """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -576,6 +715,10 @@ class Tensor:
         """
     def le_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``le``; returns the tensor itself."""
+    def lerp(self, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+        """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
+    def lerp_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``lerp``; returns the tensor itself."""
     def less(self, other: Any, *, out: Any = None) -> Any:
         """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -608,6 +751,10 @@ class Tensor:
         """In-place version of ``log``; returns the tensor itself."""
     def log_normal_(self, mean: Any = 1.0, std: Any = 2.0, *, generator: Any = None) -> Any:
         """Fill with exp of normal numbers of this mean and std."""
+    def logaddexp(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def logaddexp2(self, other: Any, *, out: Any = None) -> Any:
+        ...
     def logcumsumexp(self, dim: builtins.int, *, out: Any = None) -> Tensor:
         """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
     def logdet(self, *, out: Any = None) -> Tensor:
@@ -628,6 +775,10 @@ class Tensor:
         """Whether exactly one is nonzero, elementwise (bool)."""
     def logical_xor_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``logical_xor``; returns the tensor itself."""
+    def logit(self, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
+        """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
+    def logit_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``logit``; returns the tensor itself."""
     def logsumexp(self, dim: Any, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
 
@@ -718,6 +869,10 @@ class Tensor:
         """In-place version of ``mul``; returns the tensor itself."""
     def mv(self, vec: Tensor, *, out: Any = None) -> Tensor:
         """The product of a matrix and a vector."""
+    def nan_to_num(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
+        """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
+    def nan_to_num_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``nan_to_num``; returns the tensor itself."""
     def nanmean(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The mean over ``dim`` of what is not nan; nan if nothing is left."""
     def nanmedian(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
@@ -819,6 +974,10 @@ class Tensor:
         ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
         there is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
         """
+    def rad2deg(self, *, out: Any = None) -> Any:
+        ...
+    def rad2deg_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``rad2deg``; returns the tensor itself."""
     def random_(self, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
         """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
     def ravel(self) -> Any:
@@ -866,6 +1025,14 @@ class Tensor:
     @property
     def retains_grad(self) -> builtins.bool:
         """Whether this inner node keeps its gradient."""
+    def roll(self, shifts: Any, dims: Any = None) -> Tensor:
+        """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
+    def rot90(self, k: builtins.int = 1, dims: Any = ...) -> Tensor:
+        """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
+    def round(self, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
+        """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
+    def round_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``round``; returns the tensor itself."""
     def rsqrt(self, *, out: Any = None) -> Any:
         ...
     def rsqrt_(self, *operands: Any, **options: Any) -> Any:
@@ -909,6 +1076,10 @@ class Tensor:
         ...
     def sin_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``sin``; returns the tensor itself."""
+    def sinc(self, *, out: Any = None) -> Any:
+        ...
+    def sinc_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``sinc``; returns the tensor itself."""
     def sinh(self, *, out: Any = None) -> Any:
         ...
     def sinh_(self, *operands: Any, **options: Any) -> Any:
@@ -955,6 +1126,8 @@ class Tensor:
         """In-place version of ``sub``; returns the tensor itself."""
     def sum(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """Summed to a shape that broadcasts to this one. Raises RuntimeError for any other."""
     def svd(self, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: Any = None) -> Any:
         """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
     def swapaxes(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
@@ -1012,6 +1185,10 @@ class Tensor:
         """``div`` without rounding."""
     def true_divide_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``div``; returns the tensor itself."""
+    def trunc(self, *, out: Any = None) -> Any:
+        ...
+    def trunc_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``trunc``; returns the tensor itself."""
     def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Any:
         """The name of the tensor's type, or the tensor as ``dtype``."""
     def type_as(self, other: Any) -> Any:
@@ -1058,6 +1235,10 @@ class Tensor:
         """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
     def where(self, condition: Any, other: Any) -> Any:
         """``torch.where(condition, self, other)``."""
+    def xlogy(self, other: Any, *, out: Tensor | None = None) -> Tensor:
+        """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
+    def xlogy_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``xlogy``; returns the tensor itself."""
     def zero_(self) -> Tensor:
         """Write zeros everywhere."""
 

@@ -305,9 +305,7 @@ def linear(x: Iterable[Value | float], weight: Sequence[Value], bias: Value) -> 
     """
     inputs = [xi if isinstance(xi, Value) else Value(xi) for xi in x]
     if len(inputs) != len(weight):
-        raise RuntimeError(
-            f"linear: expected {len(weight)} inputs, one a weight, got {len(inputs)}"
-        )
+        raise RuntimeError(f"linear: expected {len(weight)} inputs, one a weight, got {len(inputs)}")
     xs = [xi.data for xi in inputs]
     ws = [wi.data for wi in weight]
     out = bias.data

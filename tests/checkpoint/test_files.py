@@ -36,9 +36,7 @@ def test_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     rng = np.random.default_rng(0)
     seen, interrupted = set(), 0
     for _ in range(12):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], cwd=ROOT, stdout=subprocess.PIPE
-        )
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], cwd=ROOT, stdout=subprocess.PIPE)
         assert writer.stdout.readline() == b"saved\n"
         time.sleep(rng.uniform(0, 0.05))
         writer.send_signal(signal.SIGKILL)
@@ -146,9 +144,7 @@ def test_paths_that_cannot_be_written_or_read(tmp_path):
             load_npz(wrong)
 
 
-@pytest.mark.skipif(
-    os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere, Windows differs"
-)
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere, Windows differs")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     try:

@@ -57,9 +57,7 @@ SCALARS = (
     | st.binary()
 )
 ARRAYS = hnp.arrays(
-    st.sampled_from(
-        ["?", "i1", "u1", "<i4", ">i4", "i8", "u8", "f2", "f4", "f8", ">f8", "c8", "U3", "M8[s]"]
-    ),
+    st.sampled_from(["?", "i1", "u1", "<i4", ">i4", "i8", "u8", "f2", "f4", "f8", ">f8", "c8", "U3", "M8[s]"]),
     hnp.array_shapes(min_dims=0, min_side=0, max_side=4),
 )
 KEYS = SCALARS.filter(lambda key: key == key) | st.tuples(st.integers(), st.text())
@@ -172,9 +170,7 @@ def test_hooks_take_tensors_apart_and_put_them_together():
     for key in ("t", "again"):
         got = found[key].leaf
         assert_same(got.array, leaf.array)
-        assert (got.dtype, got.requires_grad, got.parameter, got.device) == (
-            ("bfloat16", True, True, "cuda:0")
-        )
+        assert (got.dtype, got.requires_grad, got.parameter, got.device) == (("bfloat16", True, True, "cuda:0"))
     assert found["t"].leaf.array is found["again"].leaf.array
     assert_same(found["array"], np.zeros(1))
     assert_same(through_file(state, unwrap=unwrap)["t"], leaf.array)

@@ -128,9 +128,7 @@ for call, arguments in (
     except ImportError as error:
         print(error)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("pip install 'tinygrad_zth[safetensors]'") == 2
 
 

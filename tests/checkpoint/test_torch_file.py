@@ -161,9 +161,7 @@ def test_windows_stay_inside_their_storage(window, message):
         load_torch(torch_zip(tensor_program(*window), {"0": SIX}))
 
 
-@pytest.mark.parametrize(
-    "window", [((2,), (-1,), 3), ((2,), (1,), -1), ((2, 1), (1,)), ((2.0,), (1,)), ([2], [1])]
-)
+@pytest.mark.parametrize("window", [((2,), (-1,), 3), ((2,), (1,), -1), ((2, 1), (1,)), ((2.0,), (1,)), ([2], [1])])
 def test_malformed_windows(window):
     with pytest.raises(pickle.UnpicklingError, match="malformed tensor window"):
         load_torch(torch_zip(tensor_program(*window), {"0": SIX}))
@@ -360,9 +358,7 @@ def test_the_hostile_pickles_would_run_in_pythons_own_reader(tmp_path):
     ],
 )
 def test_malformed_pickles_are_clear_errors(program):
-    with pytest.raises(
-        pickle.UnpicklingError, match="cannot read a BytesIO: (malformed|refused|unk)"
-    ):
+    with pytest.raises(pickle.UnpicklingError, match="cannot read a BytesIO: (malformed|refused|unk)"):
         load_torch(torch_zip(program))
 
 

@@ -186,9 +186,7 @@ def test_a_bad_download_says_so_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("sent", [0, 1000])
-def test_a_silent_server_is_given_up_after_the_timeout(
-    server: Server, source: Source, cache: Path, sent: int
-):
+def test_a_silent_server_is_given_up_after_the_timeout(server: Server, source: Source, cache: Path, sent: int):
     server.answer = server.hang_after(CONTENT[:sent])
     start = time.perf_counter()
     with pytest.raises(data.DownloadError, match=r"silent for 0\.3 s"):

@@ -16,9 +16,7 @@ def close(actual, expected, dtype=None, **tolerance) -> None:
     """Values equal within what `dtype` (default: that of `actual`) can hold; equal shapes."""
     kind = np.dtype(dtype or actual.dtype).char
     assert np.shape(actual) == np.shape(expected)
-    np.testing.assert_allclose(
-        np.asarray(actual, "d"), np.asarray(expected, "d"), **(TOLERANCE[kind] | tolerance)
-    )
+    np.testing.assert_allclose(np.asarray(actual, "d"), np.asarray(expected, "d"), **(TOLERANCE[kind] | tolerance))
 
 
 def numerical_gradient(f, x: np.ndarray, step: float = 1e-5) -> np.ndarray:

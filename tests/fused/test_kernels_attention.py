@@ -38,9 +38,7 @@ def masks(rng, kind, lead, length, keys, dtype):
     return rng.standard_normal(shape).astype(dtype)
 
 
-kinds = st.sampled_from(
-    [None, *((a, b) for a in ("bool", "add") for b in ("matrix", "full", "keys"))]
-)
+kinds = st.sampled_from([None, *((a, b) for a in ("bool", "add") for b in ("matrix", "full", "keys"))])
 
 
 @given(
@@ -98,9 +96,7 @@ def compare(q, k, v, tolerance, **options):
     mask, dropout = options.get("mask"), options.get("dropout")
     is_causal, scale = options.get("is_causal", False), options.get("scale")
     tensors = [torch.from_numpy(np.asarray(a, "d")).requires_grad_() for a in (q, k, v)]
-    t_mask = (
-        None if mask is None else torch.from_numpy(mask if mask.dtype == bool else mask.astype("d"))
-    )
+    t_mask = None if mask is None else torch.from_numpy(mask if mask.dtype == bool else mask.astype("d"))
     adds = mask is not None and mask.dtype.kind == "f"
     if adds:
         t_mask.requires_grad_()
@@ -120,9 +116,7 @@ def compare(q, k, v, tolerance, **options):
     for keep in (True, False):
         out, saved = attention_forward(q, k, v, mask, dropout, is_causal, scale, keep)
         close(out, expected.detach().numpy(), **tolerance)
-        grads = attention_backward(
-            g, q, k, v, out, saved, mask, dropout, is_causal, scale, (True, True, True, adds)
-        )
+        grads = attention_backward(g, q, k, v, out, saved, mask, dropout, is_causal, scale, (True, True, True, adds))
         for grad, t in zip(grads, [*tensors, t_mask]):
             if grad is not None:
                 close(grad, t.grad.numpy(), **tolerance)
@@ -136,14 +130,9 @@ def compare(q, k, v, tolerance, **options):
 def test_blocks_and_ranges(dtype, sizes, large, drop):
     length, keys = SIZES[sizes]
     rng = np.random.default_rng(1)
-    q, k, v = (
-        normal(i, (2, 3, n, 4), dtype, s)
-        for i, n, s in ((0, length, large), (1, keys, 1.0), (2, keys, 1.0))
-    )
+    q, k, v = (normal(i, (2, 3, n, 4), dtype, s) for i, n, s in ((0, length, large), (1, keys, 1.0), (2, keys, 1.0)))
     dropout = ((rng.random((2, 3, length, keys)) > 0.3) / 0.7).astype(dtype) if drop else None
-    tolerance = (
-        {"rtol": 1e-4, "atol": 2e-5 * large**1.5} if dtype == "f" else {"rtol": 1e-9, "atol": 1e-10}
-    )
+    tolerance = {"rtol": 1e-4, "atol": 2e-5 * large**1.5} if dtype == "f" else {"rtol": 1e-9, "atol": 1e-10}
     compare(q, k, v, tolerance, is_causal=True, dropout=dropout)
     compare(q, k, v, tolerance, is_causal=False, dropout=dropout)
     mask = rng.random((length, keys)) > 0.5
@@ -192,9 +181,7 @@ def test_a_row_that_sees_nothing_gives_zeros_and_no_gradient():
         assert all(np.isfinite(a).all() for a in grads[:3]) and (grads[0][..., 1, :] == 0).all()
 
 
-@pytest.mark.parametrize(
-    "shapes", [((2, 0, 4), (2, 3, 4)), ((2, 3, 4), (2, 0, 4)), ((0, 3, 4), (0, 3, 4))]
-)
+@pytest.mark.parametrize("shapes", [((2, 0, 4), (2, 3, 4)), ((2, 3, 4), (2, 0, 4)), ((0, 3, 4), (0, 3, 4))])
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_nothing_to_attend_to(shapes, is_causal):
     q, k = (np.ones(s, "f") for s in shapes)

@@ -32,9 +32,7 @@ def exact(f, x):
 
 
 def ulps(actual, expected):
-    return np.abs(np.asarray(actual, "d") - expected) / np.spacing(
-        np.abs(expected).astype(actual.dtype)
-    )
+    return np.abs(np.asarray(actual, "d") - expected) / np.spacing(np.abs(expected).astype(actual.dtype))
 
 
 def test_erf_and_erfc_float64():
@@ -68,9 +66,7 @@ def test_erfinv():
     tail = np.abs(p) > 0.5
     np.testing.assert_allclose(exact(math.erf, z)[~tail], p[~tail], rtol=1e-14, atol=1e-300)
     np.testing.assert_allclose(exact(math.erfc, np.abs(z[tail])), 1 - np.abs(p[tail]), rtol=1e-13)
-    np.testing.assert_array_equal(
-        erfinv(np.array([1.0, -1.0, 1.1, np.nan])), [np.inf, -np.inf, np.nan, np.nan]
-    )
+    np.testing.assert_array_equal(erfinv(np.array([1.0, -1.0, 1.1, np.nan])), [np.inf, -np.inf, np.nan, np.nan])
     assert erfinv(np.array([0.5], "f")).dtype == np.float32
 
 
@@ -123,9 +119,7 @@ def test_against_torch(form, dtype):
     out, cdf = forward(x)
     tolerance = {"rtol": 1e-6, "atol": 1e-6} if dtype == "f" else {"rtol": 1e-12, "atol": 1e-13}
     close(out, expected.detach().numpy(), **tolerance)
-    close(
-        backward(g, x, cdf), t.grad.numpy(), **tolerance | {"atol": 1e-5 * tolerance["rtol"] / 1e-6}
-    )
+    close(backward(g, x, cdf), t.grad.numpy(), **tolerance | {"atol": 1e-5 * tolerance["rtol"] / 1e-6})
     y = np.linspace(-5, 5, 1001).astype(dtype)
     p = np.linspace(-0.99, 0.99, 1001).astype(dtype)
     for mine, theirs, v in ((erf, torch.erf, y), (erfc, torch.erfc, y), (erfinv, torch.erfinv, p)):

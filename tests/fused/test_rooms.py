@@ -10,6 +10,7 @@ import pytest
 import tinygrad_zth as zth
 from tinygrad_zth import fused
 from tinygrad_zth.fused import attention as attention_room
+from tinygrad_zth.fused import batch_norm as batch_norm_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import gelu as gelu_room
 from tinygrad_zth.fused import layer_norm as layer_norm_room
@@ -58,6 +59,9 @@ case(layer_norm_room.layer_norm, X, (5,), None, None, 1e-5, id="plain")
 case(layer_norm_room.layer_norm, X, (5,), None, array(5), 1e-5, id="bias")
 case(layer_norm_room.rms_norm, X, (5,), array(5), None, id="weight")
 case(layer_norm_room.rms_norm, X, (4, 5), None, 1e-3, id="plain")
+case(batch_norm_room.batch_norm, X, array(4), array(4), None, None, 1e-5, id="training")
+case(batch_norm_room.batch_norm, X[:, :, 0], None, None, None, None, 1e-5, id="2d")
+case(batch_norm_room.batch_norm, X, array(4), None, Fixed(RNG.random(4)), Fixed(RNG.random(4) + 1), 1e-5, id="running")
 Q, K, V = array(2, 3, 6, 4), array(2, 3, 7, 4), array(2, 3, 7, 5)
 NOISE = (RNG.random((2, 3, 6, 7)) > 0.3) / 0.7
 case(attention_room.attention, Q, K, V, None, None, False, 0.5, id="free")
@@ -139,10 +143,7 @@ def test_every_room_is_here():
 
     from tinygrad_zth.operation import OPERATIONS
 
-    modules = [
-        importlib.import_module(f"{fused.__name__}.{m.name}")
-        for m in pkgutil.iter_modules(fused.__path__)
-    ]
+    modules = [importlib.import_module(f"{fused.__name__}.{m.name}") for m in pkgutil.iter_modules(fused.__path__)]
     names = {
         value.op.name
         for module in modules

@@ -252,9 +252,7 @@ def check_state(g, position, step, where):
     else:
         assert g.cached_normal == pytest.approx(cached, rel=1e-15), where
         cached = g.cached_normal
-    np.testing.assert_array_equal(
-        g.state_bytes(), position.state(step["words"], cached), err_msg=str(where)
-    )
+    np.testing.assert_array_equal(g.state_bytes(), position.state(step["words"], cached), err_msg=str(where))
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
@@ -320,9 +318,7 @@ def test_the_names_the_lecture_shows():
         assert " ".join(sampled_names(5)) == "junide. janasah. p. cony. a."
 
 
-@pytest.mark.parametrize(
-    ("rule", "expected"), [("exponential", "recording"), ("mkl", "mkl_releases")]
-)
+@pytest.mark.parametrize(("rule", "expected"), [("exponential", "recording"), ("mkl", "mkl_releases")])
 def test_the_untrained_gpt_text_of_each_release(rule, expected):
     lecture = LECTURE["gpt_bigram_text"]
     text, token = lecture[expected], 0
@@ -340,10 +336,7 @@ def test_the_untrained_gpt_text_of_each_release(rule, expected):
 
 def test_the_standard_deviations_of_part_three():
     g = Generator().manual_seed(2147483647)
-    a, b, c = (
-        draw.normal_(np.empty(shape, np.float32), generator=g)
-        for shape in ((1000, 1), (1000, 1000), 1000)
-    )
+    a, b, c = (draw.normal_(np.empty(shape, np.float32), generator=g) for shape in ((1000, 1), (1000, 1000), 1000))
     product = b @ a
     found = [x.std(ddof=1, dtype=np.float64) for x in (a, b, product, c, b.T @ c)]
     np.testing.assert_allclose(found, LECTURE["part3_bonus_std"]["recording"], rtol=2e-6)

@@ -59,18 +59,14 @@ def check_gradients(f, *arrays, second: bool = True, tolerance: float = 1e-5) ->
     """Assert that ``f``'s gradients (and theirs) are what finite differences say."""
     arrays = [np.asarray(a, np.float64) for a in arrays]
     found, inputs = gradients(f, arrays)
-    for g, x, expected in zip(
-        found, inputs, _slopes(lambda a: _objective(f, a), arrays), strict=True
-    ):
+    for g, x, expected in zip(found, inputs, _slopes(lambda a: _objective(f, a), arrays), strict=True):
         assert g.shape == x.shape and g.dtype == x.dtype
         np.testing.assert_allclose(g.numpy(), expected, rtol=tolerance, atol=tolerance)
     if not second:
         return
 
     def slope_objective(moved) -> float:
-        return sum(
-            float((g.numpy() * weights_for(g.shape, 2)).sum()) for g in gradients(f, moved)[0]
-        )
+        return sum(float((g.numpy() * weights_for(g.shape, 2)).sum()) for g in gradients(f, moved)[0])
 
     first, inputs = gradients(f, arrays, create_graph=True)
     loss = sum((g * tensor(weights_for(tuple(g.shape), 2))).sum() for g in first)

@@ -47,9 +47,7 @@ def test_factors_make_the_matrix_again(a):
     np.testing.assert_allclose(again.numpy(), symmetric.numpy(), atol=1e-9)
     p = zth.linalg.pinv(x)
     assert p.shape == x.mT.shape
-    np.testing.assert_allclose(
-        p.numpy(), np.linalg.pinv(a, rcond=4 * np.finfo(float).eps), atol=1e-6
-    )
+    np.testing.assert_allclose(p.numpy(), np.linalg.pinv(a, rcond=4 * np.finfo(float).eps), atol=1e-6)
 
 
 SQUARE, WIDE, TALL, BATCH = r(3, 3), r(2, 3), r(3, 2), r(2, 2, 2)
@@ -72,9 +70,7 @@ def test_gradients_of_both_orders(expression, x):
     check_gradients(lambda x: eval(f"L.{expression}", {"L": zth.linalg, "x": x}), x, tolerance=3e-5)
 
 
-@pytest.mark.parametrize(
-    "shapes", [((3, 3), (3,)), ((2, 2), (2, 3)), ((2, 2, 2), (2, 2)), ((2, 2), (3, 2, 1))]
-)
+@pytest.mark.parametrize("shapes", [((3, 3), (3,)), ((2, 2), (2, 3)), ((2, 2, 2), (2, 2)), ((2, 2), (3, 2, 1))])
 def test_gradients_of_solve(shapes):
     a, b = (r(*s) for s in shapes)
     a = a + 2 * np.eye(a.shape[-1])

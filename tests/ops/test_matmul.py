@@ -140,9 +140,7 @@ ALL_SHAPES = [
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize(
-    "name", ["matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "kron"]
-)
+@pytest.mark.parametrize("name", ["matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "kron"])
 def test_parity_for_all_pairs_of_shapes(name):
     failed = []
     for a, b in itertools.product(ALL_SHAPES, ALL_SHAPES):
@@ -193,9 +191,7 @@ def test_what_is_not_looked_at_may_be_nan():
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize(
-    "dims", ["0", "1", "2", "([1], [0])", "([0, 1], [1, 0])", "([-1], [1])", "([0], [0, 1])", "5"]
-)
+@pytest.mark.parametrize("dims", ["0", "1", "2", "([1], [0])", "([0, 1], [1, 0])", "([-1], [1])", "([0], [0, 1])", "5"])
 def test_tensordot(dims):
     same_as_torch(f"T.tensordot(x, y, dims={dims})", r(2, 3), r(3, 2))
     same_as_torch(f"T.tensordot(x, y, {dims})", r(4, 2, 3), r(2, 3, 5))

@@ -106,9 +106,7 @@ def test_gradients_of_both_orders(expression):
     x = r(2, 3, 2) + 0.2
     check_gradients(lambda x: eval(f"T.{expression}", {"T": zth, "x": x}), x)
     turned = r(2, 3, 2).T  # not contiguous
-    check_gradients(
-        lambda x: eval(f"T.{expression}", {"T": zth, "x": x.transpose(0, 2)}), turned, second=False
-    )
+    check_gradients(lambda x: eval(f"T.{expression}", {"T": zth, "x": x.transpose(0, 2)}), turned, second=False)
 
 
 @pytest.mark.parametrize("zeros", [[(0, 1)], [(0, 1), (1, 1)], [(0, 1), (0, 2), (1, 0)]])

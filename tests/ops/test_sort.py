@@ -25,9 +25,7 @@ FEW_VALUES = st.integers(-3, 3).map(float)  # so that there are ties
 
 
 @given(
-    hnp.arrays(
-        np.float64, hnp.array_shapes(max_dims=3, max_side=5, min_side=1), elements=FEW_VALUES
-    ),
+    hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=5, min_side=1), elements=FEW_VALUES),
     st.booleans(),
     st.data(),
 )
@@ -76,11 +74,7 @@ def test_the_median_of_all_shares_its_gradient_among_equals():
     assert x.grad.tolist() == [0, 0.5, 0.5, 0]
 
 
-@given(
-    hnp.arrays(
-        np.int64, hnp.array_shapes(max_dims=2, max_side=6, min_side=0), elements=st.integers(-2, 2)
-    )
-)
+@given(hnp.arrays(np.int64, hnp.array_shapes(max_dims=2, max_side=6, min_side=0), elements=st.integers(-2, 2)))
 def test_unique_agrees_with_numpy(a):
     x = zth.tensor(a)
     values, inverse, counts = zth.unique(x, return_inverse=True, return_counts=True)

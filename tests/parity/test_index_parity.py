@@ -19,7 +19,9 @@ def keys(draw, shape):
     batch = draw(st.sampled_from([(2,), (3,), (2, 1), (1, 3), ()]))
     while d < len(shape) and draw(st.integers(0, 5)):
         n = shape[d]
-        kind = draw(st.sampled_from(["int", "slice", "slice", "none", "dots", "tensor", "tensor", "list", "mask", "mask2"]))
+        kind = draw(
+            st.sampled_from(["int", "slice", "slice", "none", "dots", "tensor", "tensor", "list", "mask", "mask2"])
+        )
         if kind == "int" and n:
             items.append(draw(st.integers(-n, n - 1)))
         elif kind == "slice":
@@ -38,7 +40,13 @@ def keys(draw, shape):
             values = draw(st.lists(st.integers(-n, n - 1), min_size=size, max_size=size))
             items.append(np.array(values, np.int64).reshape(batch))
         elif kind == "list" and n:
-            items.append(draw(st.lists(st.integers(0, n - 1), min_size=batch[-1] if batch else 1, max_size=batch[-1] if batch else 1)))
+            items.append(
+                draw(
+                    st.lists(
+                        st.integers(0, n - 1), min_size=batch[-1] if batch else 1, max_size=batch[-1] if batch else 1
+                    )
+                )
+            )
         elif kind == "mask":
             items.append(np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool))
         elif kind == "mask2" and d + 1 < len(shape):

@@ -69,9 +69,7 @@ def calls(draw_):
     if name == "range":
         dtype = draw_(st.sampled_from(TYPES[1:]))
         info = np.iinfo(dtype) if "int" in dtype else None
-        least, most = (
-            (info.min, info.max) if info else (0, 1) if dtype == "bool" else (-(2**24), 2**24)
-        )
+        least, most = (info.min, info.max) if info else (0, 1) if dtype == "bool" else (-(2**24), 2**24)
         low, high = sorted(draw_(st.tuples(*[st.integers(int(least), int(most))] * 2)))
         return name, layout, dtype, (low, min(high + 1, 2**63 - 1))
     return name, layout, draw_(st.sampled_from(FLOATS)), (draw_(st.floats(0, 1)),)
@@ -213,9 +211,7 @@ def test_a_state_from_pytorch_is_taken_up_and_given_back():
         back = torch.Generator()
         back.set_state(torch.from_numpy(g.state_bytes()))
         wanted = torch.rand(1000, generator=back).numpy()
-        np.testing.assert_array_equal(
-            draw.uniform_(np.empty(1000, np.float32), generator=g), wanted
-        )
+        np.testing.assert_array_equal(draw.uniform_(np.empty(1000, np.float32), generator=g), wanted)
         torch.manual_seed(used)
 
 
@@ -376,11 +372,7 @@ def test_generators_refuse_the_same_seeds(seed):
 @given(data=st.data())
 def test_integer_ranges_beyond_a_floats_precision_are_narrowed_alike(dtype, data):
     edge = 2 ** {"float16": 11, "float32": 24, "float64": 53}[dtype]
-    near = (
-        st.integers(-edge * 4, edge * 4)
-        | st.integers(edge - 4, edge + 9)
-        | st.integers(-edge - 9, 4 - edge)
-    )
+    near = st.integers(-edge * 4, edge * 4) | st.integers(edge - 4, edge + 9) | st.integers(-edge - 9, 4 - edge)
     low, high = sorted(data.draw(st.tuples(near, near)))
     ours, theirs = made(40, dtype)
     g = Generator().manual_seed(1)

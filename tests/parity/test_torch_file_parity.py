@@ -99,9 +99,7 @@ def test_windows_on_a_shared_storage(data):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_a_whole_training_state_in_every_protocol(protocol):
-    net = torch.nn.Sequential(
-        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Embedding(5, 2)
-    )
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Embedding(5, 2))
     optimizer = torch.optim.AdamW(net[:2].parameters())
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2, 2])
     net[:2](torch.randn(6, 3)).sum().backward()

@@ -36,9 +36,7 @@ def load(where: device):
     cupy = _cupy()
     count = device_count()
     if count == 0:
-        raise RuntimeError(
-            "Found no NVIDIA driver on your system. CuPy is installed, but no CUDA device can be used."
-        )
+        raise RuntimeError("Found no NVIDIA driver on your system. CuPy is installed, but no CUDA device can be used.")
     if where.index is not None and where.index >= count:
         raise RuntimeError(f"CUDA error: invalid device ordinal {where.index}: {count} device(s) present")
     if "backend" not in _loaded:

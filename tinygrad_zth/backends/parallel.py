@@ -63,9 +63,7 @@ class _Workers:
     def at_least(self, n: int) -> None:
         with self.lock:
             while self.count < n:
-                threading.Thread(
-                    target=self._serve, name=f"tinygrad_zth-{self.count}", daemon=True
-                ).start()
+                threading.Thread(target=self._serve, name=f"tinygrad_zth-{self.count}", daemon=True).start()
                 self.count += 1
 
     def _serve(self) -> None:
@@ -104,9 +102,7 @@ def set_num_threads(n: int) -> None:
     _threads = n
 
 
-def run_blocks(
-    body: Callable[[int, int], object], rows: int, width: int, ns_per_element: float
-) -> None:
+def run_blocks(body: Callable[[int, int], object], rows: int, width: int, ns_per_element: float) -> None:
     """Call `body(start, stop)` for consecutive ranges that cover `range(rows)`.
 
     `width` is the number of elements in a row and `ns_per_element` an estimate of the time one
@@ -144,9 +140,7 @@ def run_tasks(task: Callable[[int], object], count: int, threads: int) -> None:
         _share(lambda i, _: task(i), deque(range(count)), 1, count, min(threads, count) - 1)
 
 
-def _share(
-    body: Callable[[int, int], object], starts: deque[int], step: int, rows: int, helpers: int
-) -> None:
+def _share(body: Callable[[int, int], object], starts: deque[int], step: int, rows: int, helpers: int) -> None:
     """Work off `starts` on this thread and `helpers` others; return when all are done.
 
     Whoever is free takes the next block, so that a core which something else keeps busy simply

@@ -72,6 +72,4 @@ def load(file: File, *, wrap: Wrap | None = None) -> Any:
             return load_safetensors(stream, wrap=wrap)
         if start[:1] == b"\x80":
             return load_torch(stream, wrap=wrap)
-        raise corrupt(
-            describe(file), "it is none of .npz, .safetensors, torch.save's zip file (or truncated)"
-        )
+        raise corrupt(describe(file), "it is none of .npz, .safetensors, torch.save's zip file (or truncated)")

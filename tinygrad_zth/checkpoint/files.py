@@ -65,9 +65,7 @@ def write_atomically(file: File) -> Iterator[IO[bytes]]:
     """
     if not isinstance(file, (str, bytes, os.PathLike)):
         if not hasattr(file, "write") or isinstance(file, io.TextIOBase):
-            raise TypeError(
-                f"expected a path or a file open for writing bytes, got {describe(file)}"
-            )
+            raise TypeError(f"expected a path or a file open for writing bytes, got {describe(file)}")
         yield file
         return
 

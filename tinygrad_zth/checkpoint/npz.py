@@ -77,9 +77,7 @@ def load_npz(file: File, *, wrap: Wrap | None = None) -> Any:
             }
         nodes = _read_manifest(archive, describe(file))
         try:
-            return decode(
-                nodes, lambda name: _read_array(archive, f"{name}.npy", describe(file)), wrap
-            )
+            return decode(nodes, lambda name: _read_array(archive, f"{name}.npy", describe(file)), wrap)
         except Malformed as error:
             raise corrupt(describe(file), f"its manifest is damaged: {error}") from error
 
@@ -105,9 +103,7 @@ def _read_manifest(archive: zipfile.ZipFile, name: str) -> list[Any]:
     match manifest:
         case {"format": "tinygrad_zth checkpoint", "version": int(version), "nodes": list(nodes)}:
             if version > _VERSION:
-                raise corrupt(
-                    name, f"format version {version}; this library reads up to {_VERSION}"
-                )
+                raise corrupt(name, f"format version {version}; this library reads up to {_VERSION}")
             return nodes
     raise corrupt(name, f"its {_MANIFEST} is not that of a {_FORMAT}")
 

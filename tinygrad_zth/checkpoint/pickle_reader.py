@@ -87,9 +87,7 @@ class _Machine:
 
     def top(self, kind: type, what: str) -> Any:
         if not self.stack or not isinstance(self.stack[-1], kind):
-            raise UnpicklingError(
-                f"malformed pickle: {what} to something that is no {kind.__name__}"
-            )
+            raise UnpicklingError(f"malformed pickle: {what} to something that is no {kind.__name__}")
         return self.stack[-1]
 
     def item(self) -> Any:
@@ -137,8 +135,7 @@ class _Machine:
         target = self.stack[-1] if self.stack else None
         if type(target) is not OrderedDict or type(state) is not dict or set(state) - {"_metadata"}:
             raise UnpicklingError(
-                f"refused to set attributes of a {type(target).__name__}: only a state_dict's "
-                "_metadata is read"
+                f"refused to set attributes of a {type(target).__name__}: only a state_dict's _metadata is read"
             )
         vars(target).update(state)
 
@@ -168,9 +165,7 @@ def fill(mapping: dict[Any, Any], values: list[Any]) -> None:
 def _allowed(value: Any) -> Any:
     for part in value if type(value) is tuple else (value,):
         if isinstance(part, Symbol):
-            raise UnpicklingError(
-                f"refused '{part.name}' as a value: only tensors and plain values"
-            )
+            raise UnpicklingError(f"refused '{part.name}' as a value: only tensors and plain values")
         if isinstance(part, Internal):
             raise UnpicklingError("refused a bare storage: only tensors and plain values are read")
     return value

@@ -45,8 +45,7 @@ def _library() -> ModuleType:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "reading and writing .safetensors needs the safetensors library: "
-            "pip install 'tinygrad_zth[safetensors]'"
+            "reading and writing .safetensors needs the safetensors library: pip install 'tinygrad_zth[safetensors]'"
         ) from error
     return safetensors
 

@@ -82,9 +82,7 @@ def load_torch(file: File, *, wrap: Wrap | None = None) -> Any:
             with zipfile.ZipFile(stream) as archive:
                 return _Reader(archive, name, wrap).read()
         except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
-            raise corrupt(
-                name, f"not a zip file, or a truncated or damaged one: {error}"
-            ) from error
+            raise corrupt(name, f"not a zip file, or a truncated or damaged one: {error}") from error
 
 
 def is_torch_file(stream: IO[bytes]) -> bool:
@@ -170,9 +168,7 @@ class _Reader:
 
     def _storage(self, reference: Any) -> _Storage:
         match reference:
-            case ("storage", Symbol() as kind, str(key), str(where), int(count)) if (
-                kind.name in _STORAGES
-            ):
+            case ("storage", Symbol() as kind, str(key), str(where), int(count)) if kind.name in _STORAGES:
                 dtype = _STORAGES[kind.name]
             case _:
                 raise UnpicklingError(f"malformed reference to a storage: {reference!r}")
@@ -196,9 +192,7 @@ class _Reader:
         match arguments:
             case (_Storage() as storage, offset, size, stride):
                 return self._made(storage, storage.dtype, (offset, size, stride), False, None)
-            case (_Storage() as storage, offset, size, stride, bool(requires_grad), _, *rest) if (
-                len(rest) < 2
-            ):
+            case (_Storage() as storage, offset, size, stride, bool(requires_grad), _, *rest) if len(rest) < 2:
                 window = (offset, size, stride)
                 bits = rest[0] if rest else None
                 return self._made(storage, storage.dtype, window, requires_grad, bits)
@@ -257,9 +251,7 @@ class _Reader:
             # No element, so no address matters, and PyTorch's may lie behind the storage.
             offset, stride = 0, (0,) * len(size)
         try:
-            return np.ndarray(
-                size, elements.dtype, elements, offset * width, [step * width for step in stride]
-            )
+            return np.ndarray(size, elements.dtype, elements, offset * width, [step * width for step in stride])
         except (ValueError, TypeError, OverflowError) as error:
             raise corrupt(
                 self._name,
@@ -271,9 +263,7 @@ class _Reader:
         match arguments:
             case (tensor, bool(requires_grad), _) if id(tensor) in self._leaves:
                 leaf = self._leaves[id(tensor)][1]
-                return self._wrapped(
-                    TensorLeaf(leaf.array, leaf.dtype, requires_grad, True, leaf.device)
-                )
+                return self._wrapped(TensorLeaf(leaf.array, leaf.dtype, requires_grad, True, leaf.device))
         raise UnpicklingError("malformed Parameter")
 
     def _wrapped(self, leaf: TensorLeaf) -> Any:

@@ -124,9 +124,7 @@ def attention_forward(xp, q, k, v, mask, noise, causal, scale):
 def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm):
     """Gradients of q, k, v and an additive mask for g (..., L, F)."""
     if isinstance(norm, attention_numpy.Saved):
-        return attention_numpy.attention_backward(
-            g, q, k, v, out, norm, mask, noise, causal, scale, needs
-        )
+        return attention_numpy.attention_backward(g, q, k, v, out, norm, mask, noise, causal, scale, needs)
     xp = backend_of(g).xp
     L, S = q.shape[-2], k.shape[-2]
     mask = _written_out(mask, L, S)
@@ -163,9 +161,7 @@ def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm)
 def _numpy_forward(q, k, v, mask, noise, causal, scale):
     """``attention_forward`` by NumPy's own kernel, which keeps more if there will be a backward."""
     _check(q, k, v, mask)
-    return attention_numpy.attention_forward(
-        q, k, v, mask, noise, causal, scale, keep=mode.recording
-    )
+    return attention_numpy.attention_forward(q, k, v, mask, noise, causal, scale, keep=mode.recording)
 
 
 def plain(q, k, v, mask, noise, causal, scale):

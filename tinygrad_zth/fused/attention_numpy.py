@@ -240,9 +240,7 @@ def _check(q, k, v, mask, is_causal) -> tuple[int, ...]:
             "instead."
         )
     if is_causal and mask is not None:
-        raise RuntimeError(
-            "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
-        )
+        raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     try:
         if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
             raise ValueError
@@ -289,15 +287,10 @@ def _indices(lead: tuple[int, ...], seen: int, threads: int) -> list[tuple[slice
     axis = lead.index(max(lead))
     wanted = max(3 * threads, seen // _SCORES_IN_CACHE)
     step = max(1, lead[axis] // wanted)
-    return [
-        (slice(None),) * axis + (slice(start, start + step),)
-        for start in range(0, lead[axis], step)
-    ]
+    return [(slice(None),) * axis + (slice(start, start + step),) for start in range(0, lead[axis], step)]
 
 
-def _blocks(
-    lead: tuple[int, ...], length: int, keys: int, is_causal: bool
-) -> list[tuple[int, int, int]]:
+def _blocks(lead: tuple[int, ...], length: int, keys: int, is_causal: bool) -> list[tuple[int, int, int]]:
     """`(first query, past the last, keys seen)` for each block of queries."""
     step = max(16, _SCORES_AT_ONCE // max(1, math.prod(lead) * keys))
     if is_causal:
@@ -433,7 +426,5 @@ def _like_heads(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 def _summed_to(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """`grad` with the axes summed that broadcasting from `shape` made."""
     extra = grad.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i for i, n in enumerate(shape, extra) if n == 1 and grad.shape[i] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i for i, n in enumerate(shape, extra) if n == 1 and grad.shape[i] != 1)
     return np.add.reduce(grad, axes, keepdims=True).reshape(shape) if axes else grad

@@ -83,8 +83,7 @@ def cross_entropy_forward(
     if target.shape != shape:
         if x.ndim > 1 and target.ndim and target.shape[0] != x.shape[0]:
             raise ValueError(
-                f"Expected input batch_size ({x.shape[0]}) to match target batch_size "
-                f"({target.shape[0]})."
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({target.shape[0]})."
             )
         raise RuntimeError(
             f"cross_entropy: expected target of shape {list(shape)} for logits of shape "
@@ -122,9 +121,7 @@ def cross_entropy_forward(
         losses[~counted] = 0  # not a product: an ignored row may hold infinities
     if reduction != "mean":
         denominator = 1.0
-    saved = SavedIndices(
-        e, sums, index, counted, weight, denominator, label_smoothing, x.shape, x.dtype
-    )
+    saved = SavedIndices(e, sums, index, counted, weight, denominator, label_smoothing, x.shape, x.dtype)
     return _reduced(losses, reduction, denominator, shape, x.dtype), saved
 
 
@@ -202,9 +199,7 @@ def cross_entropy_probabilities_forward(
         losses = -np.vecdot(log_p, mass)
     shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
     denominator = float(count) if reduction == "mean" else 1.0
-    saved = SavedProbabilities(
-        log_p, mass, weight, denominator, label_smoothing, x.shape, x.dtype, target.dtype
-    )
+    saved = SavedProbabilities(log_p, mass, weight, denominator, label_smoothing, x.shape, x.dtype, target.dtype)
     return _reduced(losses, reduction, denominator, shape, x.dtype), saved
 
 
@@ -231,15 +226,11 @@ def cross_entropy_probabilities_backward(
             g_target = log_p * (g * (saved.label_smoothing - 1.0))[:, None]
             if saved.weight is not None:
                 g_target *= saved.weight
-            g_target = _from_class_rows(g_target, saved.shape).astype(
-                saved.target_dtype, copy=False
-            )
+            g_target = _from_class_rows(g_target, saved.shape).astype(saved.target_dtype, copy=False)
     return gx, g_target
 
 
-def _check(
-    x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, reduction: str
-) -> None:
+def _check(x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, reduction: str) -> None:
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if not 0.0 <= label_smoothing <= 1.0:
@@ -270,9 +261,7 @@ def _from_class_rows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def _valid_indices(
-    index: np.ndarray, classes: int, ignore_index: int
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _valid_indices(index: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices fit to index with, 0 where ignored, and which rows count (None: all do)."""
     index = np.ascontiguousarray(index, np.intp)
     if index.size == 0:

@@ -20,6 +20,4 @@ def plain(x, noise):
     return x * noise
 
 
-dropout = op(
-    _apply, name="dropout", grad_name="MulBackward0", tensors=("noise",), x=lambda g, noise: g * noise
-)
+dropout = op(_apply, name="dropout", grad_name="MulBackward0", tensors=("noise",), x=lambda g, noise: g * noise)

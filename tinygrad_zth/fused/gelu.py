@@ -22,9 +22,7 @@ __all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_
 _K = math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
 # erf(x / sqrt 2) = tanh(x R(x^2)): the coefficients of Q with the division by sqrt 2 worked in.
-_TANH_OF_NORMAL = tuple(
-    c * 0.5 ** (len(TANH_OF_ERF) - 1 - i) * math.sqrt(0.5) for i, c in enumerate(TANH_OF_ERF)
-)
+_TANH_OF_NORMAL = tuple(c * 0.5 ** (len(TANH_OF_ERF) - 1 - i) * math.sqrt(0.5) for i, c in enumerate(TANH_OF_ERF))
 # exp(-x^2 / 2) / sqrt(2 pi) = 2^(x^2 _DENSITY_SCALE + _DENSITY_SHIFT)
 _DENSITY_SCALE = -0.5 / math.log(2.0)
 _DENSITY_SHIFT = -0.5 * math.log2(2.0 * math.pi)

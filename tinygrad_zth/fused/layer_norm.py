@@ -225,7 +225,5 @@ rms_norm = op(
     inputs=("x", "weight"),
     extras=("normalised", "rstd"),
     plain=plain_rms_norm,
-    backward=lambda g, needs, normalised, rstd, weight: rms_norm_backward(
-        g, normalised, rstd, weight, needs
-    ),
+    backward=lambda g, needs, normalised, rstd, weight: rms_norm_backward(g, normalised, rstd, weight, needs),
 )

@@ -17,7 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _layer(name: str, function: str, formula: str, shown: tuple[str, ...] | None = None, **defaults: Any) -> type[Module]:
+def _layer(
+    name: str, function: str, formula: str, shown: tuple[str, ...] | None = None, **defaults: Any
+) -> type[Module]:
     """A layer whose arguments are handed to ``functional.<function>`` by name.
 
     shown: the arguments that ``repr`` gives (default, all but ``inplace``, which shows when set).
@@ -66,8 +68,12 @@ SiLU = _layer("SiLU", "silu", "x sigmoid(x)", inplace=False)
 Mish = _layer("Mish", "mish", "x tanh(softplus(x))", inplace=False)
 Hardsigmoid = _layer("Hardsigmoid", "hardsigmoid", "min(max(x / 6 + 1 / 2, 0), 1)", inplace=False)
 Hardswish = _layer("Hardswish", "hardswish", "x hardsigmoid(x)", inplace=False)
-Hardtanh = _layer("Hardtanh", "hardtanh", "x held between min_val and max_val", min_val=-1.0, max_val=1.0, inplace=False)
-Threshold = _layer("Threshold", "threshold", "x above the threshold, else value", threshold=..., value=..., inplace=False)
+Hardtanh = _layer(
+    "Hardtanh", "hardtanh", "x held between min_val and max_val", min_val=-1.0, max_val=1.0, inplace=False
+)
+Threshold = _layer(
+    "Threshold", "threshold", "x above the threshold, else value", threshold=..., value=..., inplace=False
+)
 GELU = _layer("GELU", "gelu", "x Phi(x) (Hendrycks and Gimpel 2016)", approximate="none")
 Tanh = _layer("Tanh", "tanh", "tanh(x)")
 Sigmoid = _layer("Sigmoid", "sigmoid", "1 / (1 + exp(-x))")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import functional as F
-from . import init
 from ..dtypes import int64
 from ..ops.create import empty, ones, tensor, zeros
 from ..tensor import Tensor
+from . import functional as F
+from . import init
 from .module import Module
 from .parameter import Parameter
 

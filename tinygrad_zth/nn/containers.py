@@ -6,7 +6,6 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
-from ..tensor import Tensor
 from .module import Module, _indent
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -178,9 +177,7 @@ class ModuleList(_Numbered):
     def extend(self, modules: Iterable[Module]) -> ModuleList:
         """Add all of ``modules`` at the end; returns the list. TypeError if it is not iterable."""
         if not isinstance(modules, Iterable):
-            raise TypeError(
-                f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}"
-            )
+            raise TypeError(f"ModuleList.extend should be called with an iterable, but got {type(modules).__name__}")
         for module in list(modules):
             self.append(module)
         return self
@@ -201,9 +198,7 @@ class ModuleList(_Numbered):
                 lines.append((i, i, text))
         if not lines:
             return f"{self._get_name()}()"
-        parts = [
-            f"({a}-{b}): {b - a + 1} x {text}" if b > a else f"({a}): {text}" for a, b, text in lines
-        ]
+        parts = [f"({a}-{b}): {b - a + 1} x {text}" if b > a else f"({a}): {text}" for a, b, text in lines]
         return f"{self._get_name()}(\n  " + "\n  ".join(map(_indent, parts)) + "\n)"
 
 
@@ -273,9 +268,7 @@ class ModuleDict(Module):
             return
         for i, pair in enumerate(modules):
             if not isinstance(pair, Iterable):
-                raise TypeError(
-                    f"ModuleDict update sequence element #{i} should be Iterable; is {type(pair).__name__}"
-                )
+                raise TypeError(f"ModuleDict update sequence element #{i} should be Iterable; is {type(pair).__name__}")
             pair = tuple(pair)
             if len(pair) != 2:
                 raise ValueError(f"ModuleDict update sequence element #{i} has length {len(pair)}; 2 is required")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import functional as F
 from ..tensor import Tensor
+from . import functional as F
 from .module import Module
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
@@ -22,9 +22,11 @@ class _Dropout(Module):
 
 
 def _layer(name: str, doc: str):
-    function = {"Dropout": "dropout", "AlphaDropout": "alpha_dropout", "FeatureAlphaDropout": "feature_alpha_dropout"}.get(
-        name, name.lower()
-    )
+    function = {
+        "Dropout": "dropout",
+        "AlphaDropout": "alpha_dropout",
+        "FeatureAlphaDropout": "feature_alpha_dropout",
+    }.get(name, name.lower())
 
     def forward(self, input: Tensor) -> Tensor:
         return getattr(F, function)(input, self.p, self.training, self.inplace)

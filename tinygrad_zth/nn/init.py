@@ -208,4 +208,3 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator=None) 
         places = sampling.randperm(rows)[:zeros]  # from the default generator, as in PyTorch
         tensor._array[places, column] = 0
     return tensor
-

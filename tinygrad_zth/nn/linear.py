@@ -44,9 +44,7 @@ class Linear(Module):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.weight = empty_parameter(out_features, in_features, device=device, dtype=dtype)
-        self.register_parameter(
-            "bias", empty_parameter(out_features, device=device, dtype=dtype) if bias else None
-        )
+        self.register_parameter("bias", empty_parameter(out_features, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -85,12 +83,8 @@ class Bilinear(Module):
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got {in1_features}")
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = empty_parameter(
-            out_features, in1_features, in2_features, device=device, dtype=dtype
-        )
-        self.register_parameter(
-            "bias", empty_parameter(out_features, device=device, dtype=dtype) if bias else None
-        )
+        self.weight = empty_parameter(out_features, in1_features, in2_features, device=device, dtype=dtype)
+        self.register_parameter("bias", empty_parameter(out_features, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

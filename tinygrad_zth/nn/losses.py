@@ -83,7 +83,9 @@ BCEWithLogitsLoss = _loss(
     reduction="mean",
 )  # fmt: skip
 KLDivLoss = _loss("KLDivLoss", "kl_div", "input, target", reduction="mean", log_target=False)
-GaussianNLLLoss = _loss("GaussianNLLLoss", "gaussian_nll_loss", "input, target, var", full=False, eps=1e-6, reduction="mean")
+GaussianNLLLoss = _loss(
+    "GaussianNLLLoss", "gaussian_nll_loss", "input, target, var", full=False, eps=1e-6, reduction="mean"
+)
 PoissonNLLLoss = _loss(
     "PoissonNLLLoss", "poisson_nll_loss", "log_input, target", log_input=True, full=False, eps=1e-8, reduction="mean"
 )

@@ -91,8 +91,7 @@ class Module(Calls, State):
         elif parameters is not None and name in parameters:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' "
-                    "(torch.nn.Parameter or None expected)"
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
                 )
             self.register_parameter(name, value)
         elif isinstance(value, Module):
@@ -103,8 +102,7 @@ class Module(Calls, State):
         elif modules is not None and name in modules:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as child module '{name}' "
-                    "(torch.nn.Module or None expected)"
+                    f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
                 )
             modules[name] = value
         elif is_buffer(value) or (buffers is not None and name in buffers):
@@ -502,8 +500,5 @@ def _where_to(*args: Any, **kwargs: Any) -> tuple[device_type | None, dtypes.dty
         elif value is not None and not isinstance(value, bool):
             raise TypeError(f"to() received an invalid combination of arguments - got {type(value).__name__}")
     if dtype is not None and not dtype.is_floating_point:
-        raise TypeError(
-            "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-            f"dtype={dtype}"
-        )
+        raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
     return (None if device is None else device_type(device)), dtype

@@ -40,9 +40,7 @@ class Calls:
 
     def forward(self, *input: Any) -> Any:
         """What the module computes; defined by every subclass."""
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
-        )
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -50,9 +48,7 @@ class Calls:
                 self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
             )
         except AttributeError:
-            raise AttributeError(
-                f"cannot call {type(self).__name__} before Module.__init__() call"
-            ) from None
+            raise AttributeError(f"cannot call {type(self).__name__} before Module.__init__() call") from None
         return self.forward(*args, **kwargs) if plain else self._call_with_hooks(args, kwargs)
 
     def _call_with_hooks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -87,8 +83,7 @@ class Calls:
                     continue
                 if not (isinstance(replaced, tuple) and len(replaced) == 2):
                     raise RuntimeError(
-                        "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                        f"but got {replaced}."
+                        f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
                     )
                 args, kwargs = replaced
             else:
@@ -173,10 +168,7 @@ def _cross(g: list, needs: tuple, watcher: Callable) -> list:
     """The gradients that pass a boundary, after the watcher has seen (and perhaps replaced) them."""
     tensors = [None if x is None else x if isinstance(x, Tensor) else new_tensor(x) for x in g]
     passed = watcher(tuple(tensors))
-    return [
-        new if new is None or isinstance(old, Tensor) else new._array
-        for old, new in zip(g, passed, strict=True)
-    ]
+    return [new if new is None or isinstance(old, Tensor) else new._array for old, new in zip(g, passed, strict=True)]
 
 
 _BOUNDARY = joint("module_boundary", ("watcher",), _cross, "BackwardHookFunctionBackward")
@@ -271,7 +263,6 @@ def _new_gradients(replaced: Any, old: tuple, which: str) -> tuple:
         replaced = (replaced,)
     if len(replaced) != len(old):
         raise RuntimeError(
-            f"Backward hook returned an invalid number of grad_{which}, got {len(replaced)}, "
-            f"but expected {len(old)}"
+            f"Backward hook returned an invalid number of grad_{which}, got {len(replaced)}, but expected {len(old)}"
         )
     return replaced

@@ -173,9 +173,7 @@ class State:
                     if first not in (self._modules if dot else own):
                         unexpected_keys.append(key)
 
-    def _load_member(
-        self, name: str, value: Tensor, key: str, given: Any, assign: bool, error_msgs: list[str]
-    ) -> None:
+    def _load_member(self, name: str, value: Tensor, key: str, given: Any, assign: bool, error_msgs: list[str]) -> None:
         if not isinstance(given, Tensor):
             error_msgs.append(
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like '
@@ -240,9 +238,7 @@ class State:
             if missing:
                 errors.insert(0, f"Missing key(s) in state_dict: {_quoted(missing)}. ")
         if errors:
-            raise RuntimeError(
-                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
-            )
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
         return _IncompatibleKeys(missing, unexpected)
 
 

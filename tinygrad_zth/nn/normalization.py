@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import functional as F
-from . import init
 from ..ops.create import empty
 from ..tensor import Tensor
+from . import functional as F
+from . import init
 from .module import Module
 from .parameter import Parameter
 

@@ -76,9 +76,7 @@ class ParameterList(Module):
     def extend(self, values: Iterable[Any]) -> ParameterList:
         """Add all values at the end; returns the list. TypeError for a tensor or no iterable."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(
-                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
-            )
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in values:
             self.append(value)
         return self
@@ -208,9 +206,7 @@ class ParameterDict(Module):
         for i, pair in enumerate(pairs):
             pair = tuple(pair)
             if len(pair) != 2:
-                raise ValueError(
-                    f"ParameterDict update sequence element #{i} has length {len(pair)}; 2 is required"
-                )
+                raise ValueError(f"ParameterDict update sequence element #{i} has length {len(pair)}; 2 is required")
             self[pair[0]] = pair[1]
 
     def extra_repr(self) -> str:
@@ -218,4 +214,3 @@ class ParameterDict(Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
-

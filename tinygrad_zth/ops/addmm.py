@@ -22,19 +22,15 @@ def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
     kind = product._array.dtype
     if input._array.dtype is not kind:
         raise RuntimeError(
-            f"{name}(): self and the product must have the same dtype, got "
-            f"{of(input._array.dtype)} and {of(kind)}"
+            f"{name}(): self and the product must have the same dtype, got {of(input._array.dtype)} and {of(kind)}"
         )
     if kind.kind != "f":
         for argument, number in (("beta", beta), ("alpha", alpha)):
             if isinstance(number, float):
                 raise RuntimeError(
-                    f"For integral input tensors, argument {argument} must not be a floating "
-                    "point number."
+                    f"For integral input tensors, argument {argument} must not be a floating point number."
                 )
-    input = broadcast_to(
-        input, product._array.shape
-    )  # may grow to the product's shape, not beyond it
+    input = broadcast_to(input, product._array.shape)  # may grow to the product's shape, not beyond it
     if alpha != 1:
         product = product * alpha
     if beta == 0:

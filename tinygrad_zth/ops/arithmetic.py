@@ -37,9 +37,7 @@ _rsub = op(  # other - self
     np.subtract, name="rsub", grad_name="RsubBackward1", promote="same", infix=True, refuses_bool=_NO_BOOL,
     x=lambda g: g, y=lambda g: -g,
 )  # fmt: skip
-_mul = op(
-    np.multiply, name="mul", promote="same", infix=True, x=lambda g, y: g * y, y=lambda g, x: g * x
-)
+_mul = op(np.multiply, name="mul", promote="same", infix=True, x=lambda g, y: g * y, y=lambda g, x: g * x)
 _div = op(
     np.true_divide, name="div", promote="float", infix=True,
     x=lambda g, y: g / y, y=lambda g, x, y: -g * ((x / y) / y),
@@ -143,12 +141,8 @@ def _fmod(xp, x, y):
 
 
 _no_slope = {"x": lambda g: zeros_of(g), "y": lambda g: zeros_of(g)}
-_floor_div = op(
-    _floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True, **_no_slope
-)
-_trunc_div = op(
-    _divide_truncated, name="div_trunc", grad_name="DivBackward2", promote="same", infix=True, **_no_slope
-)
+_floor_div = op(_floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
+_trunc_div = op(_divide_truncated, name="div_trunc", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
 _mod = op(
     _remainder, name="remainder", promote="same", infix=True,
     x=lambda g: g, y=lambda g, x, y: -g * _floor_div(x, y),
@@ -168,8 +162,7 @@ remainder = function_of(
 )
 floor_divide = function_of(
     _floor_div,
-    "``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer "
-    "divided by zero.",
+    "``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero.",
 )
 
 
@@ -187,8 +180,7 @@ def div(input, other, *, rounding_mode=None, out=None):
         operator = _trunc_div
     else:
         raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"{rounding_mode!r}"
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
         )
     result = operator(input, other) if out is None else operator(input, other, out=out)
     if result is NotImplemented:
@@ -207,9 +199,7 @@ def true_divide(input, other, *, out=None):
 def positive(input):
     """``input`` itself. Raises RuntimeError for a bool tensor."""
     if input._array.dtype.kind == "b":
-        raise RuntimeError(
-            "The `+` operator, on a bool tensor is not supported."
-        )
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
 
 

@@ -47,8 +47,7 @@ def torch_call(function: Callable) -> Callable:
             given = args[0] if args else options.get(first)
             if not isinstance(given, Tensor):
                 raise TypeError(
-                    f"{name}(): argument {first!r} (position 1) must be Tensor, "
-                    f"not {type(given).__name__}"
+                    f"{name}(): argument {first!r} (position 1) must be Tensor, not {type(given).__name__}"
                 ) from None
             raise
         return result if out is None else _store(out, result, name)
@@ -65,6 +64,4 @@ def _store(out, result, name: str):
         return write_out(out, result, name)
     if len(out) != len(result):
         raise TypeError(f"{name}(): out has {len(out)} tensors, {len(result)} are needed")
-    return type(result)(
-        *(write_out(place, value, name) for place, value in zip(out, result, strict=True))
-    )
+    return type(result)(*(write_out(place, value, name) for place, value in zip(out, result, strict=True)))

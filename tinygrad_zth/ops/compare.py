@@ -77,9 +77,7 @@ def where(condition, input=None, other=None, *, out=None):
     if condition.__class__ in array_types or isinstance(condition, np.generic):
         return pick(condition, input, other)  # a formula at work on arrays
     if not isinstance(condition, Tensor):
-        raise TypeError(
-            f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}"
-        )
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     if input is None and other is None:
         c = condition._array
         xp = backend_of(c).xp
@@ -93,11 +91,7 @@ def where(condition, input=None, other=None, *, out=None):
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
         )
-    if not (
-        isinstance(input, Tensor)
-        and isinstance(other, Tensor)
-        and input._array.dtype is other._array.dtype
-    ):
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input._array.dtype is other._array.dtype):
         input, other = together("where", (input, other), names=("condition", "input", "other")[1:])
     result = pick(condition, input, other)
     if out is None:

@@ -112,9 +112,7 @@ def _terms(text: str) -> list:
     while i < len(text):
         if text.startswith("...", i):
             if Ellipsis in labels:
-                raise RuntimeError(
-                    "einsum(): found '.' for operand for which an ellipsis was already found"
-                )
+                raise RuntimeError("einsum(): found '.' for operand for which an ellipsis was already found")
             labels.append(Ellipsis)
             i += 3
             continue
@@ -133,11 +131,7 @@ def _parse(equation, operands) -> tuple:
     """Per operand its labels, and those of the result or None, from either of two forms."""
     if isinstance(equation, str):
         inputs, arrow, output = equation.partition("->")
-        tensors = (
-            operands[0]
-            if len(operands) == 1 and isinstance(operands[0], (list, tuple))
-            else operands
-        )
+        tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
         terms = [_terms(text) for text in inputs.split(",")]
         result = _terms(output) if arrow else None
     else:  # einsum(x, [0, 1], y, [1, 2], [0, 2])
@@ -150,9 +144,7 @@ def _parse(equation, operands) -> tuple:
         raise RuntimeError("einsum(): must provide at least one operand")
     if len(tensors) != len(terms):
         amount = "fewer" if len(tensors) < len(terms) else "more"
-        raise RuntimeError(
-            f"einsum(): {amount} operands were provided than specified in the equation"
-        )
+        raise RuntimeError(f"einsum(): {amount} operands were provided than specified in the equation")
     return list(tensors), terms, result
 
 
@@ -168,18 +160,13 @@ def _expanded(tensors, terms, result) -> tuple:
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) {ellipsis} the "
                 "number of "
-                f"dimensions ({ndim}) for operand {n}"
-                + ("" if Ellipsis in labels else " and no ellipsis was given")
+                f"dimensions ({ndim}) for operand {n}" + ("" if Ellipsis in labels else " and no ellipsis was given")
             )
         widths.append(ndim - named)
     width = max(widths)
 
     def spell(labels, own):
-        return tuple(
-            j
-            for i in labels
-            for j in (range(52 + width - own, 52 + width) if i is Ellipsis else (i,))
-        )
+        return tuple(j for i in labels for j in (range(52 + width - own, 52 + width) if i is Ellipsis else (i,)))
 
     inputs = [spell(labels, own) for labels, own in zip(terms, widths, strict=True)]
     if result is None:
@@ -189,13 +176,10 @@ def _expanded(tensors, terms, result) -> tuple:
     output = spell(result, width)
     for i in output:
         if output.count(i) > 1:
-            raise RuntimeError(
-                f"einsum(): output subscript {_name(i)} appears more than once in the output"
-            )
+            raise RuntimeError(f"einsum(): output subscript {_name(i)} appears more than once in the output")
         if i < 52 and not any(i in labels for labels in inputs):
             raise RuntimeError(
-                f"einsum(): output subscript {_name(i)} does not appear in the equation for any "
-                "input operand"
+                f"einsum(): output subscript {_name(i)} does not appear in the equation for any input operand"
             )
     return inputs, output
 
@@ -303,8 +287,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
         return input * other
     if a[-1] != b[-1]:
         raise RuntimeError(
-            "inner() the last dimension must match on both input tensors but got shapes "
-            f"{list(a)} and {list(b)}"
+            f"inner() the last dimension must match on both input tensors but got shapes {list(a)} and {list(b)}"
         )
     return tensordot(input, other, ([-1], [-1]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import dtypes
-from ..backends import backend_for, backend_of
+from ..backends import backend_for
 from ..device import device as device_type
 from ..inplace import check_writeable, write
 from ..operation import cast, op
@@ -44,7 +44,9 @@ _transfer_op = op(
 )  # fmt: skip
 
 
-def to(self: Tensor, *args, dtype=None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None) -> Tensor:
+def to(
+    self: Tensor, *args, dtype=None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None
+) -> Tensor:
     """The tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(other)``.
 
     Returns the tensor itself where nothing changes, unless ``copy`` is set.
@@ -56,9 +58,7 @@ def to(self: Tensor, *args, dtype=None, device=None, non_blocking: bool = False,
             dtype, device = a.dtype, a.device
         elif isinstance(a, (str, device_type)) or (isinstance(a, int) and not isinstance(a, bool)):
             device = a
-        elif isinstance(a, bool):
-            non_blocking = a
-        elif a is not None:
+        elif a is not None and not isinstance(a, bool):
             raise TypeError(f"to() received an invalid combination of arguments - got {type(a).__name__}")
     result = self
     if device is not None:

@@ -24,9 +24,7 @@ __all__ = ["FUNCTIONS", "METHODS"]
 def _rows(array, dim):
     """The slices along ``dim`` as rows of a matrix."""
     xp = backend_of(array).xp
-    return xp.moveaxis(array, dim, 0).reshape(
-        array.shape[dim], array.size // (array.shape[dim] or 1)
-    )
+    return xp.moveaxis(array, dim, 0).reshape(array.shape[dim], array.size // (array.shape[dim] or 1))
 
 
 def _runs(xp, rows, numbered):
@@ -58,10 +56,7 @@ def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_count
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
         dim = one_dim("unique", dim, array.ndim)
         if array.size == 0 and array.shape[dim]:
-            raise RuntimeError(
-                "There are 0 sized dimensions, and they aren't selected, so unique cannot be "
-                "applied"
-            )
+            raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
         rows = _rows(array, dim)
         place = xp.lexsort(rows.T[::-1]) if sort and rows.shape[1] else None
     ordered = rows if place is None else rows[place]
@@ -94,9 +89,7 @@ def unique(
     return _distinct(input, dim, True, return_inverse, return_counts)
 
 
-def unique_consecutive(
-    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None
-):
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None):
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     return _distinct(input, dim, False, return_inverse, return_counts)
 
@@ -115,9 +108,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     array = input._array
     if array.ndim != 1 or array.dtype.kind not in "iu" or (array.size and int(array.min()) < 0):
         if array.dtype.kind not in "iu":
-            raise NotImplementedError(
-                f"\"bincount_cpu\" not implemented for '{of(array.dtype).legacy}'"
-            )
+            raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{of(array.dtype).legacy}'")
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
@@ -187,10 +178,7 @@ def _equal_edges(array, bins: int, range):
         if not (math.isfinite(low) and math.isfinite(high)):
             raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
         if low > high:
-            raise RuntimeError(
-                f"{name}: min should not exceed max, but got min {low:g} max {high:g} for "
-                "dimension 0"
-            )
+            raise RuntimeError(f"{name}: min should not exceed max, but got min {low:g} max {high:g} for dimension 0")
     _require_floating("histogram_cpu", array)
     if range is None:
         low, high = _range_of(name, array) if array.size else (0.0, 1.0)
@@ -200,9 +188,7 @@ def _equal_edges(array, bins: int, range):
 
 
 @torch_call
-def histogram(
-    input: Tensor, bins, *, range=None, weight: Tensor | None = None, density: bool = False
-):
+def histogram(input: Tensor, bins, *, range=None, weight: Tensor | None = None, density: bool = False):
     """The named tuple (hist, bin_edges).
 
     Args:
@@ -218,9 +204,7 @@ def histogram(
     if isinstance(bins, Tensor):
         edges = bins._array
         if edges.dtype != array.dtype:
-            raise RuntimeError(
-                "torch.histogramdd: input tensor and bins tensors should have the same dtype"
-            )
+            raise RuntimeError("torch.histogramdd: input tensor and bins tensors should have the same dtype")
         if edges.ndim != 1:
             raise RuntimeError("torch.histogramdd: bins tensor should have one dimension")
         _require_floating("histogramdd", array)
@@ -260,13 +244,10 @@ def searchsorted(
     sequence = sorted_sequence._array
     xp = backend_of(sequence).xp
     if side is not None and side not in ("left", "right"):
-        raise RuntimeError(
-            f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
-        )
+        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left "
-            "while right was True"
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
         )
     where = "right" if right or side == "right" else "left"
     values = input._array if isinstance(input, Tensor) else xp.asarray(input)
@@ -303,10 +284,7 @@ def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool
     An interval holds its upper boundary (its lower one, with ``right=True``).
     """
     if boundaries._array.ndim != 1:
-        raise RuntimeError(
-            "bucketize(): boundaries tensor must be 1 dimension, but got "
-            f"dim({boundaries._array.ndim})"
-        )
+        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries._array.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 

@@ -53,7 +53,10 @@ def _array_of(data, kind):
         array = np.asarray(data)
         return array.astype(kind) if kind is not None else dtypes.canonical(array.copy())
     if isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
-        data = [x.tolist() if isinstance(x, Tensor) and x._array.ndim else x.item() if isinstance(x, Tensor) else x for x in data]
+        data = [
+            x.tolist() if isinstance(x, Tensor) and x._array.ndim else x.item() if isinstance(x, Tensor) else x
+            for x in data
+        ]
     elif isinstance(data, range):
         data = list(data)
     try:
@@ -120,7 +123,9 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
 def asarray(obj, *, dtype=None, device=None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
     """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
     t = as_tensor(obj, dtype, device)
-    shared = isinstance(obj, (np.ndarray, Tensor)) and np.shares_memory(t._array, obj._array if isinstance(obj, Tensor) else obj)
+    shared = isinstance(obj, (np.ndarray, Tensor)) and np.shares_memory(
+        t._array, obj._array if isinstance(obj, Tensor) else obj
+    )
     if copy is False and not shared:
         raise ValueError("can't alias arbitrary sequence into a tensor.")
     if copy and shared:
@@ -162,7 +167,9 @@ def _shape(name: str, size) -> tuple[int, ...]:
 
 
 def _filler(name: str, function: str, doc: str):
-    def make(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **named) -> Tensor:
+    def make(
+        *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **named
+    ) -> Tensor:
         if "size" in named:
             size = (named.pop("size"),)
         if named:
@@ -204,7 +211,11 @@ def _like(name: str, function: str, doc: str):
         kind = None if dtype is None else dtypes.to_numpy(dtype)
         array = input._array
         xp = backend_of(array).xp if device is None else backend_for(device_type(device)).xp
-        made = getattr(xp, function)(array, dtype=kind) if 0 not in array.strides else getattr(xp, function[:-5])(array.shape, kind or array.dtype)
+        made = (
+            getattr(xp, function)(array, dtype=kind)
+            if 0 not in array.strides
+            else getattr(xp, function[:-5])(array.shape, kind or array.dtype)
+        )
         t = new_tensor(made)
         return t.requires_grad_() if requires_grad else t
 
@@ -218,7 +229,9 @@ ones_like = _like("ones_like", "ones_like", "Ones")
 empty_like = _like("empty_like", "empty_like", "Uninitialised memory")
 
 
-def full_like(input: Tensor, fill_value, *, dtype=None, layout=None, device=None, requires_grad: bool = False, memory_format=None) -> Tensor:
+def full_like(
+    input: Tensor, fill_value, *, dtype=None, layout=None, device=None, requires_grad: bool = False, memory_format=None
+) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
     t = empty_like(input, dtype=dtype, device=device)
     t._array[...] = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
@@ -227,7 +240,9 @@ def full_like(input: Tensor, fill_value, *, dtype=None, layout=None, device=None
 
 def _new(make):
     def method(self: Tensor, *size, dtype=None, device=None, requires_grad: bool = False, **named) -> Tensor:
-        return make(*size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, **named)
+        return make(
+            *size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, **named
+        )
 
     method.__name__ = method.__qualname__ = f"new_{make.__name__}"
     method.__doc__ = f"``torch.{make.__name__}`` with this tensor's dtype and device unless others are given."
@@ -252,7 +267,12 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad:
     Raises RuntimeError for a step of zero or bounds that contradict its sign.
     """
     if named:
-        given = {**dict(zip(("end",) if len(args) == 1 and "end" not in named else ("start", "end", "step"), args, strict=False)), **named}
+        given = {
+            **dict(
+                zip(("end",) if len(args) == 1 and "end" not in named else ("start", "end", "step"), args, strict=False)
+            ),
+            **named,
+        }
         args = (given.get("start", 0), given["end"], given.get("step", 1))
     start, end, step = _numbers(*{1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)])
     if step == 0:
@@ -266,11 +286,17 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad:
         n = math.ceil((end - start) / step)
         array = (start + np.arange(n) * step).astype(kind)  # each element from the start: no drift
     else:
-        array = np.arange(int(start), int(end), int(step), kind) if isinstance(start, int) and isinstance(step, int) and isinstance(end, int) else np.arange(start, end, step).astype(kind)
+        array = (
+            np.arange(int(start), int(end), int(step), kind)
+            if isinstance(start, int) and isinstance(step, int) and isinstance(end, int)
+            else np.arange(start, end, step).astype(kind)
+        )
     return _finish("arange", _made(array, device, requires_grad), out)
 
 
-def linspace(start, end, steps: int, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start, end, steps: int, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False
+) -> Tensor:
     """``steps`` values from start to end, both included."""
     start, end = _numbers(start, end)
     if steps < 0:
@@ -294,7 +320,18 @@ def _spaced(start, end, steps, kind):
     return np.where(i < steps // 2 if steps > 1 else i < 1, up, down).astype(kind)
 
 
-def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+def logspace(
+    start,
+    end,
+    steps: int,
+    base: float = 10.0,
+    *,
+    out=None,
+    dtype=None,
+    layout=None,
+    device=None,
+    requires_grad: bool = False,
+) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
     start, end = _numbers(start, end)
     kind = _kind(dtype)
@@ -302,7 +339,9 @@ def logspace(start, end, steps: int, base: float = 10.0, *, out=None, dtype=None
     return _finish("logspace", _made(np.power(float(base), exponents).astype(kind), device, requires_grad), out)
 
 
-def eye(n: int, m: int | None = None, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
@@ -341,7 +380,9 @@ def _matrix(name: str, apply):
         return _finish(name, apply(input, diagonal), out)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The {'lower' if name == 'tril' else 'upper'} triangle of the last two dimensions, zeros elsewhere."
+    function.__doc__ = (
+        f"The {'lower' if name == 'tril' else 'upper'} triangle of the last two dimensions, zeros elsewhere."
+    )
     return function
 
 

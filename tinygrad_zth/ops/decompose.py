@@ -158,9 +158,7 @@ def _singular_values_gradient(g, x, found):
 
 
 def _part(position: int, name: str, formula):
-    return op(
-        lambda x, found: found[position], name=name, grad_name="LinalgSvdBackward0", x=formula
-    )
+    return op(lambda x, found: found[position], name=name, grad_name="LinalgSvdBackward0", x=formula)
 
 
 left_vectors_of = _part(0, "left_singular_vectors", _left_gradient)
@@ -234,8 +232,7 @@ def qr(A: Tensor, mode: str = "reduced"):
     batch_of_matrices("linalg.qr", A)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
-            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
-            "'r', or 'complete'"
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
     array = A._array
     m, n = array.shape[-2:]
@@ -250,9 +247,7 @@ def qr(A: Tensor, mode: str = "reduced"):
         return return_types.linalg_qr(from_array(np.zeros(0, array.dtype)), r)
     if mode == "complete" and m > n:
         text = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
-        return return_types.linalg_qr(
-            *(no_gradient(A, part, text) for part in numpy_qr(array, mode="complete"))
-        )
+        return return_types.linalg_qr(*(no_gradient(A, part, text) for part in numpy_qr(array, mode="complete")))
     if m >= n:
         found = tuple(numpy_qr(array))
         return return_types.linalg_qr(q_of(A, found), r_of(A, found))
@@ -286,9 +281,7 @@ def _cholesky_gradient(g, out):
     return (half + mt(half)) * 0.5
 
 
-cholesky_of = op(
-    _cholesky, name="linalg_cholesky", grad_name="LinalgCholeskyExBackward0", x=_cholesky_gradient
-)
+cholesky_of = op(_cholesky, name="linalg_cholesky", grad_name="LinalgCholeskyExBackward0", x=_cholesky_gradient)
 
 
 def _first_bad_minor(array) -> tuple[tuple, int]:
@@ -314,9 +307,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
         factor = cholesky_of(mt(A) if upper else A)
     except np.linalg.LinAlgError:
         place, order = _first_bad_minor(A._array)
-        batch = (
-            f"(Batch element {np.ravel_multi_index(place, A._array.shape[:-2])}): " if place else ""
-        )
+        batch = f"(Batch element {np.ravel_multi_index(place, A._array.shape[:-2])}): " if place else ""
         raise LinAlgError(
             f"linalg.cholesky: {batch}The factorization could not be completed because the input "
             "is not "

@@ -30,9 +30,7 @@ def _erfinv(x):
 
 erf = op(_erf, name="erf", promote="float", x=lambda g, x: g * exp(-x * x) * _SLOPE)
 erfc = op(_erfc, name="erfc", promote="float", x=lambda g, x: g * exp(-x * x) * -_SLOPE)
-erfinv = op(
-    _erfinv, name="erfinv", promote="float", x=lambda g, out: g * exp(out * out) * (1 / _SLOPE)
-)
+erfinv = op(_erfinv, name="erfinv", promote="float", x=lambda g, out: g * exp(out * out) * (1 / _SLOPE))
 
 FUNCTIONS = {"erf": erf, "erfc": erfc, "erfinv": erfinv}
 METHODS = {**FUNCTIONS, "erf_": twin(erf), "erfc_": twin(erfc), "erfinv_": twin(erfinv)}

@@ -109,14 +109,8 @@ def refuse_empty(name: str, shape, dim, error: type = RuntimeError) -> None:
     """Raise as PyTorch does if there is nothing to choose from."""
     if dim is None:
         if 0 in shape:
-            hint = (
-                " Specify the reduction dim with the 'dim' argument."
-                if error is RuntimeError
-                else ""
-            )
-            raise error(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0.{hint}"
-            )
+            hint = " Specify the reduction dim with the 'dim' argument." if error is RuntimeError else ""
+            raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.{hint}")
         return
     for d in (dim,) if dim.__class__ is int else dim:
         if shape[d] == 0:

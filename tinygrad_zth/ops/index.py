@@ -190,7 +190,12 @@ def _windows_of(basic: tuple | None) -> tuple:
     """The path of views that a basic key stands for, under the name PyTorch gives it."""
     if basic is None:
         return ()
-    return ((_select if basic[-1].__class__ is int or len(basic) == 1 and basic[0].__class__ is int else slice_of, (basic,)),)
+    return (
+        (
+            _select if basic[-1].__class__ is int or len(basic) == 1 and basic[0].__class__ is int else slice_of,
+            (basic,),
+        ),
+    )
 
 
 def _read_advanced(x: Tensor, advanced: tuple) -> Tensor:
@@ -275,7 +280,9 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     d = dim_of(dim, input._array.ndim)
     n = input._array.shape[d]
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}"
+        )
     return _select(input, (slice(None),) * d + (int(index),))
 
 
@@ -392,13 +399,19 @@ def _check_along(name: str, x, dim: int, index: Tensor, src=None) -> int:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for i, n in enumerate(array.shape if ndim else ()):
         if (i != d and n > x.shape[i]) or (src is not None and n > src.shape[i]):
-            what = f"input {list(x.shape)}" + (f" and to be smaller than src {list(src.shape)}" if src is not None else "")
-            raise RuntimeError(f"Size does not match at dimension {i} expected index {list(array.shape)} to be no larger than {what} apart from dimension {d}")
+            what = f"input {list(x.shape)}" + (
+                f" and to be smaller than src {list(src.shape)}" if src is not None else ""
+            )
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(array.shape)} to be no larger than {what} apart from dimension {d}"
+            )
     if array.size:
         n = x.shape[d] if ndim else 1
         low, high = array.min(), array.max()
         if low < 0 or high >= n:
-            raise RuntimeError(f"index {int(low if low < 0 else high)} is out of bounds for dimension {d} with size {n}")
+            raise RuntimeError(
+                f"index {int(low if low < 0 else high)} is out of bounds for dimension {d} with size {n}"
+            )
     return d
 
 
@@ -439,7 +452,9 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add_op(input, _check_along("scatter_add", input._array, dim, index, src._array), index, src)
 
 
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin."""
     from .elementwise import div, exp, log  # noqa: F401  (the composition below is built of them)
 
@@ -527,7 +542,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     places = _along_index("take", index)
     n = flat._array.size
     if places.size and (places.min() < -n or places.max() >= n):
-        raise IndexError("out of range: tried to access an index of a tensor of {n} elements".format(n=n))
+        raise IndexError(f"out of range: tried to access an index of a tensor of {n} elements")
     return index_flat(flat, places)
 
 
@@ -539,7 +554,13 @@ def index_flat(flat: Tensor, places) -> Tensor:
 
 
 def _masked_fill(xp, x, mask, value):
-    return xp.where(mask, value if getattr(value, "dtype", x.dtype) == x.dtype and hasattr(value, "dtype") else xp.asarray(value, x.dtype), x)
+    return xp.where(
+        mask,
+        value
+        if getattr(value, "dtype", x.dtype) == x.dtype and hasattr(value, "dtype")
+        else xp.asarray(value, x.dtype),
+        x,
+    )
 
 
 _masked_fill_op = op(
@@ -552,7 +573,9 @@ _masked_fill_op = op(
 def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     if not isinstance(mask, Tensor) or mask._array.dtype.kind != "b":
-        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask))}")
+        raise RuntimeError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask))}"
+        )
     if isinstance(value, Tensor) and value._array.ndim:
         raise RuntimeError(
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
@@ -606,13 +629,17 @@ def _places(name: str, input: Tensor, dim: int, index: Tensor, values=None) -> t
     array = _long_index(name, index)
     d = dim_of(dim, input._array.ndim)
     if array.ndim > 1:
-        raise IndexError(f"{name}(): Index is supposed to be a vector, but got dim: {array.ndim} with type: {index.dtype.legacy} and size: {list(array.shape)}")
+        raise IndexError(
+            f"{name}(): Index is supposed to be a vector, but got dim: {array.ndim} with type: {index.dtype.legacy} and size: {list(array.shape)}"
+        )
     n = input._array.shape[d] if input._array.ndim else 1
     array = array.reshape(-1)
     if array.size and (array.min() < -n or array.max() >= n):
         raise IndexError(f"{name}(): index out of range in self")
     if values is not None and values._array.ndim and values._array.shape[d] != array.size:
-        raise RuntimeError(f"{name}(): Number of indices ({array.size}) should be equal to source.size(dim): ({values._array.shape[d]}), for dim: {d}")
+        raise RuntimeError(
+            f"{name}(): Number of indices ({array.size}) should be equal to source.size(dim): ({values._array.shape[d]}), for dim: {d}"
+        )
     return (slice(None),) * d + (array.copy(),)
 
 
@@ -628,7 +655,9 @@ _index_add_op = op(_index_add, name="index_add", x=lambda g: g, source=lambda g,
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
-        raise RuntimeError(f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type")
+        raise RuntimeError(
+            f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
+        )
     key = _places("index_add", input, dim, index, source)
     return _index_add_op(input, source if alpha == 1 else source * alpha, key)
 
@@ -636,7 +665,9 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with ``source`` at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
-        raise RuntimeError(f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} and (source) {source.dtype.legacy}")
+        raise RuntimeError(
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) {input.dtype.legacy} and (source) {source.dtype.legacy}"
+        )
     out = input.clone()
     write(out, source, ((globals()["index"], (_places("index_copy", input, dim, index, source),)),), "index_copy")
     return out
@@ -668,12 +699,16 @@ def _functional_write(name: str, window):
         out = input.clone()
         target = window(out, *args, **kwargs)
         if target._array.shape != src._array.shape:
-            raise RuntimeError(f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(target.shape)}")
+            raise RuntimeError(
+                f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(target.shape)}"
+            )
         target.copy_(src)
         return out
 
     function.__name__ = name
-    function.__doc__ = f"A copy of ``input`` with ``src`` written to the window that ``{name.rpartition('_')[0]}`` shows."
+    function.__doc__ = (
+        f"A copy of ``input`` with ``src`` written to the window that ``{name.rpartition('_')[0]}`` shows."
+    )
     return function
 
 

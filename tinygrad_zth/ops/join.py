@@ -183,8 +183,11 @@ def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple[Tensor,
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
         if size < 0 or (size == 0 and n):
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}" if size < 0 else
-                               f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={size}"
+                if size < 0
+                else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
+            )
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sizes = [int(s) for s in split_size_or_sections]
@@ -405,7 +408,9 @@ def repeat(input: Tensor, *repeats) -> Tensor:
     shape = (1,) * (len(repeats) - len(shape)) + shape
     spread = [n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair]
     target = [n for pair in zip(repeats, shape, strict=True) for n in pair]
-    out = reshape(broadcast_to(reshape(input, tuple(spread)), target), tuple(r * n for r, n in zip(repeats, shape, strict=True)))
+    out = reshape(
+        broadcast_to(reshape(input, tuple(spread)), target), tuple(r * n for r, n in zip(repeats, shape, strict=True))
+    )
     return out.clone() if all(r == 1 for r in repeats) else out
 
 
@@ -421,7 +426,9 @@ def repeat_interleave(input: Tensor, repeats, dim: int | None = None, *, output_
         raise RuntimeError("repeats can not be negative")
     if counts.size not in (1, input._array.shape[d]):
         raise RuntimeError("repeats must have the same size as input along dim")
-    places = np.repeat(np.arange(input._array.shape[d]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(-1)[0]))
+    places = np.repeat(
+        np.arange(input._array.shape[d]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(-1)[0])
+    )
     return getitem(input, (slice(None),) * d + (places,))
 
 

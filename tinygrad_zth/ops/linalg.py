@@ -33,8 +33,7 @@ __all__ = [
 def _two_dims(dim, ndim: int) -> tuple[int, int]:
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(
-            "linalg.matrix_norm: dim must be a 2-tuple. Got "
-            f"{dim if isinstance(dim, int) else list(dim)}"
+            f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim if isinstance(dim, int) else list(dim)}"
         )
     a, b = (dim_of(d, ndim) for d in dim)
     if a == b:
@@ -55,9 +54,7 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
         A = accumulable(A, dtype)
     rows, columns = _two_dims(dim, A._array.ndim)
     shape = A._array.shape
-    nothing = 0 in (shape[rows], shape[columns]) and (
-        ord == "nuc" or not isinstance(ord, str) and ord > 0
-    )
+    nothing = 0 in (shape[rows], shape[columns]) and (ord == "nuc" or not isinstance(ord, str) and ord > 0)
     if ord == "fro" or nothing:
         return vector_norm(A, 2, (rows, columns), keepdim)
     largest = amax if isinstance(ord, str) or ord > 0 else amin
@@ -84,8 +81,7 @@ def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None) ->
     if isinstance(ord, str):
         if dim is None and ndim != 2:
             raise RuntimeError(
-                "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. "
-                f"Got {ndim}D."
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {ndim}D."
             )
         return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     if ord is None:
@@ -93,8 +89,7 @@ def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None) ->
     if dim is None:
         if ndim not in (1, 2):
             raise RuntimeError(
-                "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. "
-                f"Got {ndim}D."
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {ndim}D."
             )
         dim = 0 if ndim == 1 else (0, 1)
     if isinstance(dim, int):
@@ -165,8 +160,7 @@ def _best_order(sizes) -> dict:
         for i in range(count - length):
             j = i + length
             cost[i, j], split[i, j] = min(
-                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
-                for k in range(i, j)
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
             )
     return split
 
@@ -185,9 +179,7 @@ def multi_dot(tensors) -> Tensor:
         ndim, end = t._array.ndim, n in (0, len(tensors) - 1)
         if ndim != 2 and not (end and ndim == 1):
             which = "the first tensor" if n == 0 else "the last tensor" if end else f"tensor {n}"
-            raise RuntimeError(
-                f"multi_dot(): {which} must be {'1D or 2D' if end else '2D'} but got {ndim}D"
-            )
+            raise RuntimeError(f"multi_dot(): {which} must be {'1D or 2D' if end else '2D'} but got {ndim}D")
     if first == 1:
         tensors[0] = unsqueeze(tensors[0], 0)
     if last == 1:

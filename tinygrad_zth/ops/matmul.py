@@ -85,14 +85,10 @@ def refuse_operands(name: str, a: Tensor, b: Tensor) -> None:
             )
     x, y = a._array, b._array
     if name == "matmul" and (x.ndim == 0 or y.ndim == 0):
-        raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
-        )
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D")
     if x.dtype != y.dtype:
         one, two = of(x.dtype), of(y.dtype)
-        raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}"
-        )
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}")
 
 
 def _c_name(kind) -> str:
@@ -137,8 +133,7 @@ def _matmul_tensors(input, other):
                 "the same number "
                 f"of elements, but got {a[0]} and {b[0]} elements respectively"
                 if n == 1
-                else f"size mismatch, got input ({_rows(a)}), mat ({_rows(a)}x{a[-1]}), "
-                f"vec ({b[0]})"
+                else f"size mismatch, got input ({_rows(a)}), mat ({_rows(a)}x{a[-1]}), vec ({b[0]})"
             )
         if n == 1:
             return dot_of(input, other)
@@ -185,9 +180,7 @@ def _ranked(name: str, ranks, *tensors) -> None:
     """Raise RuntimeError unless each tensor has the number of dimensions asked for."""
     for t, (argument, rank, kind) in zip(tensors, ranks, strict=True):
         if not isinstance(t, Tensor):
-            raise TypeError(
-                f"{name}(): argument {argument!r} must be Tensor, not {type(t).__name__}"
-            )
+            raise TypeError(f"{name}(): argument {argument!r} must be Tensor, not {type(t).__name__}")
         if t._array.ndim != rank:
             raise RuntimeError(f"{argument} must be a {kind}")
 
@@ -234,8 +227,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
     if a.dtype is not b.dtype:
         raise RuntimeError(
-            "dot : expected both vectors to have same dtype, but found "
-            f"{of(a.dtype).legacy} and {of(b.dtype).legacy}"
+            f"dot : expected both vectors to have same dtype, but found {of(a.dtype).legacy} and {of(b.dtype).legacy}"
         )
     return _matmul_tensors(input, tensor)
 
@@ -245,9 +237,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
     for argument, t in (("self", input), ("vec2", vec2)):
         if t._array.ndim != 1:
-            raise RuntimeError(
-                f"outer: Expected 1-D argument {argument}, but got {t._array.ndim}-D"
-            )
+            raise RuntimeError(f"outer: Expected 1-D argument {argument}, but got {t._array.ndim}-D")
     if input._array.dtype is not vec2._array.dtype:
         return reshape(input, (-1, 1)) * vec2
     return outer_of(input, vec2)

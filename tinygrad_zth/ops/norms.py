@@ -32,16 +32,12 @@ def _signed_power(xp, x, p):
 
 
 absolute_power = op(_power, name="absolute_power", x=lambda g, x, p: g * p * signed_power(x, p - 1))
-signed_power = op(
-    _signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1)
-)
+signed_power = op(_signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1))
 
 
 def _signed_shares(xp, x, out, dim, keepdim):
     """sign(x) / k for the k elements whose magnitude is ``out`` (or nan), else 0."""
-    same = (xp.abs(x) == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))) | (
-        x != x
-    )
+    same = (xp.abs(x) == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))) | (x != x)
     return _signed_power(xp, x, 0) * same / same.sum(dim, keepdims=True, dtype=x.dtype)
 
 
@@ -92,9 +88,7 @@ def _vector_norm(input, p, dim, keepdim, dtype):
     array = input._array
     if array.dtype.kind != "f":
         got = of(array.dtype).legacy
-        raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {got}"
-        )
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {got}")
     dim = dims_of(dim, array.ndim)
     if dtype is not None:
         input = accumulable(input, dtype)
@@ -104,8 +98,7 @@ def _vector_norm(input, p, dim, keepdim, dtype):
             refuse_empty("linalg.vector_norm", array.shape, dim)
         except (RuntimeError, IndexError) as empty:
             raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {p:g} norm of nothing, which has no "
-                f"identity: {empty}"
+                f"linalg.vector_norm cannot compute the {p:g} norm of nothing, which has no identity: {empty}"
             ) from None
     return norm_of(input, p, dim, keepdim)
 
@@ -131,13 +124,10 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
     for name, x in (("X1", x1), ("X2", x2)):
         if x._array.ndim < 2:
-            raise RuntimeError(
-                f"cdist only supports at least 2D tensors, {name} got: {x._array.ndim}D"
-            )
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x._array.ndim}D")
     if x1._array.shape[-1] != x2._array.shape[-1]:
         raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1._array.shape[-1]} X2: "
-            f"{x2._array.shape[-1]}"
+            f"X1 and X2 must have the same number of columns. X1: {x1._array.shape[-1]} X2: {x2._array.shape[-1]}"
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
@@ -152,9 +142,7 @@ def _nan_to_zero(xp, x):
 
 
 nan_to_zero = op(_nan_to_zero, x=lambda g, x: g * (x == x))
-count_numbers = op(
-    lambda x, dim, keepdim: (x == x).sum(dim, keepdims=keepdim), name="count_numbers"
-)
+count_numbers = op(lambda x, dim, keepdim: (x == x).sum(dim, keepdims=keepdim), name="count_numbers")
 
 
 @torch_call
@@ -170,10 +158,7 @@ def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Te
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
     if input._array.dtype.kind != "f":
         got = of(input._array.dtype)
-        raise RuntimeError(
-            "nanmean(): expected input to have floating point or complex dtype but got "
-            f"{got.legacy}"
-        )
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {got.legacy}")
     input = accumulable(input, dtype)
     dim = dims_of(dim, input._array.ndim)
     return sum_of(nan_to_zero(input), dim, keepdim) / count_numbers(input, dim, keepdim)

@@ -106,9 +106,7 @@ def _logit(xp, x):
     return xp.log(x / (1 - x))
 
 
-_logit_op = op(
-    _logit, promote="float", x=lambda g, x: pick((x < 0) | (x > 1), math.nan, g / (abs(x) * (1 - x)))
-)
+_logit_op = op(_logit, promote="float", x=lambda g, x: pick((x < 0) | (x > 1), math.nan, g / (abs(x) * (1 - x))))
 
 
 def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:

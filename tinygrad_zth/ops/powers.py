@@ -62,13 +62,9 @@ def _power_slope(g, x, exponent):
 #: tensor ** number
 power_number = op(_power, name="pow", x=_power_slope)
 sqrt = op(np.sqrt, name="sqrt", promote="float", x=lambda g, out: g / (out * 2))
-rsqrt = op(
-    _reciprocal_root, name="rsqrt", promote="float", x=lambda g, out: g * (power_number(out, 3) * -0.5)
-)
+rsqrt = op(_reciprocal_root, name="rsqrt", promote="float", x=lambda g, out: g * (power_number(out, 3) * -0.5))
 reciprocal = op(np.reciprocal, name="reciprocal", promote="float", x=lambda g, out: -g * (out * out))
-_square = op(
-    np.square, name="square", grad_name="PowBackward0", promote="same", x=lambda g, x: g * (x * 2)
-)
+_square = op(np.square, name="square", grad_name="PowBackward0", promote="same", x=lambda g, x: g * (x * 2))
 
 
 def square(input, *, out=None):

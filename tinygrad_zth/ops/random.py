@@ -63,9 +63,7 @@ def fork_rng(devices=None, enabled: bool = True) -> Iterator[None]:
 # ---------------------------------------------------------------------------- filling
 
 
-def fill_random(
-    t: Tensor, name: str, sampler: Callable, *args, generator: Generator | None = None
-) -> Tensor:
+def fill_random(t: Tensor, name: str, sampler: Callable, *args, generator: Generator | None = None) -> Tensor:
     """Fill ``t`` in place by ``sampler(array, *args, generator=...)``; returns ``t``.
 
     Raises RuntimeError for a leaf that requires grad, as every in-place operation does.
@@ -102,12 +100,8 @@ def _filler(sampler: Callable, doc: str, **defaults) -> Callable:
 
 uniform_ = _filler(sampling.uniform_, "Fill with numbers uniform on [from, to).", a=0.0, b=1.0)
 normal_ = _filler(sampling.normal_, "Fill with normal numbers.", mean=0.0, std=1.0)
-log_normal_ = _filler(
-    sampling.log_normal_, "Fill with exp of normal numbers of this mean and std.", mean=1.0, std=2.0
-)
-exponential_ = _filler(
-    sampling.exponential_, "Fill with exponential numbers of rate ``lambd``.", lambd=1.0
-)
+log_normal_ = _filler(sampling.log_normal_, "Fill with exp of normal numbers of this mean and std.", mean=1.0, std=2.0)
+exponential_ = _filler(sampling.exponential_, "Fill with exponential numbers of rate ``lambd``.", lambd=1.0)
 cauchy_ = _filler(sampling.cauchy_, "Fill with Cauchy numbers.", median=0.0, sigma=1.0)
 
 
@@ -160,9 +154,7 @@ def _drawn(name: str, sampler: Callable, doc: str) -> Callable:
         try:
             array = np.empty(_shape(name, size), kind)
         except AttributeError:
-            raise TypeError(
-                f"{name}(): argument 'size' must be tuple of ints, but found {size!r}"
-            ) from None
+            raise TypeError(f"{name}(): argument 'size' must be tuple of ints, but found {size!r}") from None
         sampler(array, generator=generator)
         return _finish(name, _made(array, device, requires_grad), out)
 
@@ -204,17 +196,12 @@ def _bounds(name: str, args: tuple, named: dict, last: tuple[str, ...]) -> list:
     given = dict(zip(names, args, strict=False))
     clash = [n for n in named if n in given or n not in ("low", "high", *last)]
     if clash or len(args) > len(names):
-        raise TypeError(
-            f"{name}() received an invalid combination of arguments - got {args} and {named}"
-        )
+        raise TypeError(f"{name}() received an invalid combination of arguments - got {args} and {named}")
     given.update(named)
     missing = [n for n in ("high", *last) if n not in given]
     if missing:
         raise TypeError(f"{name}() missing required argument: {missing[0]!r}")
-    low, high = (
-        v.item() if isinstance(v, (Tensor, np.generic)) else v
-        for v in (given.get("low", 0), given["high"])
-    )
+    low, high = (v.item() if isinstance(v, (Tensor, np.generic)) else v for v in (given.get("low", 0), given["high"]))
     for v in (low, high):
         if not isinstance(v, int):
             raise TypeError(f"{name}(): argument 'high' must be int, not {type(v).__name__}")
@@ -230,9 +217,7 @@ def randint(
     dtype int64 unless given. Raises RuntimeError if low >= high.
     """
     low, high, size = _bounds("randint", args, named, ("size",))
-    array = np.empty(
-        _shape("randint", (size,)), _kind(dtype, dtypes.int64 if out is None else out.dtype)
-    )
+    array = np.empty(_shape("randint", (size,)), _kind(dtype, dtypes.int64 if out is None else out.dtype))
     sampling.random_(array, low, high, generator=generator)
     return _finish("randint", _made(array, device, requires_grad), out)
 
@@ -285,29 +270,21 @@ def normal(
     try:
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
     except ValueError:
-        raise RuntimeError(
-            f"normal: sizes {[list(a.shape) for a in arrays]} do not broadcast"
-        ) from None
+        raise RuntimeError(f"normal: sizes {[list(a.shape) for a in arrays]} do not broadcast") from None
     z = np.empty(shape, arrays[0].dtype)
     sampling.normal_(z, generator=generator)
     z *= _host(std)
     z += _host(mean)
-    return _finish(
-        "normal", _made(z, device if device is not None else given[0].device, requires_grad), out
-    )
+    return _finish("normal", _made(z, device if device is not None else given[0].device, requires_grad), out)
 
 
-def bernoulli(
-    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out=None
-) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out=None) -> Tensor:
     """Ones with the probabilities in ``input`` (or, of its shape, with probability ``p``), else zeros.
 
     Raises RuntimeError for a probability outside [0, 1].
     """
     t = _empty_tensor_like(input)
-    fill_random(
-        t, "bernoulli", sampling.bernoulli_, _host(input) if p is None else p, generator=generator
-    )
+    fill_random(t, "bernoulli", sampling.bernoulli_, _host(input) if p is None else p, generator=generator)
     return _finish("bernoulli", t, out)
 
 

@@ -76,9 +76,7 @@ def _spread(x, shape, dim, keepdim):
     else:
         if not keepdim:
             x = x.reshape(kept(shape, dim))
-        strides = tuple(
-            [s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)]
-        )
+        strides = tuple([s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)])
     if not x.flags.c_contiguous or 0 in shape:
         return np.broadcast_to(x, shape)
     window = np.ndarray(shape, x.dtype, x, 0, strides)  # np.broadcast_to takes five times as long
@@ -190,9 +188,7 @@ def _slope(shape, dim, correction):
 
 
 def _var_gradient(g, x, x_shape, dim, correction, keepdim):
-    return spread(g * _slope(x_shape, dim, correction), x_shape, dim, keepdim) * (
-        x - mean_of(x, dim, True)
-    )
+    return spread(g * _slope(x_shape, dim, correction), x_shape, dim, keepdim) * (x - mean_of(x, dim, True))
 
 
 def _std(xp, x, dim, correction, keepdim):
@@ -241,9 +237,7 @@ def _spread_arguments(name, input, dim, unbiased, correction):
 
 
 @torch_call
-def var(
-    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
-) -> Tensor:
+def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
     ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
@@ -254,9 +248,7 @@ def var(
 
 
 @torch_call
-def std(
-    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
-) -> Tensor:
+def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
     be 0.
     """
@@ -270,17 +262,13 @@ def _with_mean(name, apply, input, dim, unbiased, keepdim, correction):
 
 
 @torch_call
-def var_mean(
-    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
-) -> tuple:
+def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
     """The pair (variance, mean); see ``var``."""
     return _with_mean("var_mean", var_of, input, dim, unbiased, keepdim, correction)
 
 
 @torch_call
-def std_mean(
-    input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None
-) -> tuple:
+def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
     """The pair (standard deviation, mean); see ``std``."""
     return _with_mean("std_mean", std_of, input, dim, unbiased, keepdim, correction)
 
@@ -292,11 +280,7 @@ def _logsumexp(xp, x, dim, keepdim):
     top = x.max(dim, keepdims=True)
     top = xp.where(xp.isfinite(top), top, top.dtype.type(0))  # -inf and inf carry themselves
     total = xp.log(xp.exp(x - top).sum(dim, keepdims=True)) + top
-    return (
-        total
-        if keepdim
-        else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
-    )
+    return total if keepdim else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
 
 
 def _flags(ndim, dim):
@@ -309,9 +293,7 @@ def _exp_difference(xp, x, y):
     return xp.exp(x - y)
 
 
-_softmax_like = op(
-    _exp_difference, name="exp_difference", x=lambda g, out: g * out, y=lambda g, out: -g * out
-)
+_softmax_like = op(_exp_difference, name="exp_difference", x=lambda g, out: g * out, y=lambda g, out: -g * out)
 logsumexp_of = op(
     _logsumexp, name="logsumexp",
     x=lambda g, x, x_shape, out, dim, keepdim: spread(g, x_shape, dim, keepdim)

@@ -11,9 +11,7 @@ def _define(name: str, fields: str) -> type:
     base = namedtuple(name, fields)
 
     def text(self) -> str:
-        rows = ",\n".join(
-            f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True)
-        )
+        rows = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
         return f"torch.return_types.{name}(\n{rows})"
 
     made = type(name, (base,), {"__slots__": (), "__repr__": text, "__module__": __name__})

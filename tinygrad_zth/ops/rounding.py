@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..inplace import twin
 from ..operation import as_function, op
 from ..tensor import Tensor

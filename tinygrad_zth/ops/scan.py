@@ -90,9 +90,7 @@ def _cumprod_gradient(g, x, out, dim, reverse):
     return shift(out, dim, -ahead, 1) * rest
 
 
-cumsum_of = op(
-    _running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse)
-)
+cumsum_of = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
 cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
 
 
@@ -224,9 +222,7 @@ def _logcumsumexp_gradient(g, x, out, dim):
     return rest * falling(x, out)
 
 
-logcumsumexp_of = op(
-    lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient
-)
+logcumsumexp_of = op(lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient)
 
 
 @torch_call
@@ -234,9 +230,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
     array = input._array
     if array.dtype.kind != "f":
-        raise NotImplementedError(
-            f"\"logcumsumexp_out_cpu\" not implemented for '{of(array.dtype).legacy}'"
-        )
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{of(array.dtype).legacy}'")
     dim = one_dim("logcumsumexp", dim, array.ndim)
     return logcumsumexp_of(input, dim) if array.ndim else input.clone()
 

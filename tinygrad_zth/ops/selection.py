@@ -48,9 +48,7 @@ def _mode_index(xp, x, dim, keepdim):
     ranked = order(x, dim, False)
     values = xp.moveaxis(xp.take_along_axis(x, ranked, dim), dim, -1)
     ranked = xp.moveaxis(ranked, dim, -1)
-    starts = xp.concatenate(
-        [xp.ones((*values.shape[:-1], 1), bool), values[..., 1:] != values[..., :-1]], -1
-    )
+    starts = xp.concatenate([xp.ones((*values.shape[:-1], 1), bool), values[..., 1:] != values[..., :-1]], -1)
     run = xp.cumsum(starts, -1)  # the number of each run of equal elements
     length = (run[..., :, None] == run[..., None, :]).sum(-1)
     first = length.argmax(-1)[..., None]
@@ -101,9 +99,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
 def _median(name: str, input: Tensor, dim, keepdim: bool, pair: type):
     skip = name == "nanmedian"
     if dim is not None:
-        return _picked(
-            name, input, dim, keepdim, lambda x, d: median_index(x, d, keepdim, skip), pair
-        )
+        return _picked(name, input, dim, keepdim, lambda x, d: median_index(x, d, keepdim, skip), pair)
     flat = reshape(input, (-1,))
     if flat._array.size == 0:
         if flat._array.dtype.kind != "f":
@@ -129,9 +125,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
     """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
     of them.
     """
-    return _picked(
-        "mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode
-    )
+    return _picked("mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode)
 
 
 # ---------------------------------------------------------------------------- quantiles
@@ -184,8 +178,7 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
         points = from_array(np.asarray(q, array.dtype))._array
     if not bool(((points >= 0) & (points <= 1)).all()):
         raise RuntimeError(
-            "quantile() q must be in the range [0, 1]"
-            + ("" if isinstance(q, Tensor) else f" but got {q}")
+            "quantile() q must be in the range [0, 1]" + ("" if isinstance(q, Tensor) else f" but got {q}")
         )
     ndim = array.ndim
     shape = [1] * ndim
@@ -195,9 +188,7 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
         axis = one_dim(name, dim, ndim)
         flat = input if ndim else reshape(input, (1,))
         shape = [1 if d == axis else n for d, n in enumerate(array.shape)]
-    lower, upper, weight = _ranks(
-        backend_of(array).xp, flat._array, points, axis, interpolation, name == "nanquantile"
-    )
+    lower, upper, weight = _ranks(backend_of(array).xp, flat._array, points, axis, interpolation, name == "nanquantile")
     low, high = gather(flat, axis, from_array(lower)), gather(flat, axis, from_array(upper))
     result = (low + (high - low) * from_array(weight)).movedim(axis, 0)
     if not keepdim and ndim and dim is not None:
@@ -208,9 +199,7 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
 
 
 @torch_call
-def quantile(
-    input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Tensor:
+def quantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
     """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
     ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
@@ -220,9 +209,7 @@ def quantile(
 
 
 @torch_call
-def nanquantile(
-    input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear"
-) -> Tensor:
+def nanquantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
     """``quantile`` of what is not nan."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 

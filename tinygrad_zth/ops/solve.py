@@ -43,13 +43,9 @@ def batch_of_matrices(name: str, A: Tensor) -> None:
     at_least_2d(name, A)
     if A._array.dtype.kind != "f":
         got = of(A._array.dtype).legacy
-        raise RuntimeError(
-            f"{name}: Expected a floating point or complex tensor as input. Got {got}"
-        )
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {got}")
     if A._array.itemsize < 4:
-        raise RuntimeError(
-            f"{name}: Low precision dtypes not supported. Got {of(A._array.dtype).legacy}"
-        )
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {of(A._array.dtype).legacy}")
 
 
 def square(name: str, A: Tensor, lapack: bool = True) -> None:
@@ -59,9 +55,7 @@ def square(name: str, A: Tensor, lapack: bool = True) -> None:
     (batch_of_matrices if lapack else at_least_2d)(name, A)
     m, n = A._array.shape[-2:]
     if m != n:
-        raise RuntimeError(
-            f"{name}: A must be batches of square matrices, but they are {m} by {n} matrices"
-        )
+        raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {m} by {n} matrices")
 
 
 def _first_singular(array) -> str:
@@ -166,16 +160,13 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
         found = solve_of(A, right) if left else mt(solve_of(mt(A), mt(right)))
     except np.linalg.LinAlgError:
         raise LinAlgError(
-            f"torch.linalg.solve: {_first_singular(a)}The solver failed because the input matrix "
-            "is singular."
+            f"torch.linalg.solve: {_first_singular(a)}The solver failed because the input matrix is singular."
         ) from None
     return found.squeeze(-1) if vector else found
 
 
 @torch_call
-def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
-) -> Tensor:
+def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """X with A X = B, for triangular A, of which the other triangle is not looked at."""
     square("linalg.solve_triangular", A)
     array = A._array
@@ -293,12 +284,7 @@ def _pinv_gradient(g, x, out):
         )  # fmt: skip
     k = bmm_of(out, t)
     pk = bmm_of(p, k)
-    return (
-        -mt(bmm_of(k, out))
-        + bmm_of(bmm_of(t - bmm_of(x, k), out), p)
-        + pk
-        - bmm_of(bmm_of(pk, out), x)
-    )
+    return -mt(bmm_of(k, out)) + bmm_of(bmm_of(t - bmm_of(x, k), out), p) + pk - bmm_of(bmm_of(pk, out), x)
 
 
 pinv_of = op(_pinv, name="linalg_pinv", x=_pinv_gradient)
@@ -311,11 +297,7 @@ def tolerance(array, atol, rtol):
     xp = backend_of(array).xp
     largest = xp.linalg.svd(array, compute_uv=False)[..., :1]
     if rtol is None:
-        rtol = (
-            0.0
-            if atol is not None and _positive(atol)
-            else max(array.shape[-2:]) * float(np.finfo(array.dtype).eps)
-        )
+        rtol = 0.0 if atol is not None and _positive(atol) else max(array.shape[-2:]) * float(np.finfo(array.dtype).eps)
     floor = raw_of(0.0 if atol is None else atol)
     share = raw_of(rtol)
     return xp.maximum(_column(floor), _column(share) * largest).astype(array.dtype)
@@ -370,9 +352,7 @@ def lstsq(A: Tensor, B: Tensor, rcond=None, *, driver: str | None = None):
     """
     batch_of_matrices("linalg.lstsq", A)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
-        raise RuntimeError(
-            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
-        )
+        raise RuntimeError("torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
     a, b = A._array, B._array
     if a.dtype is not b.dtype:
         raise RuntimeError("torch.linalg.lstsq: Expected input and other to have the same dtype")

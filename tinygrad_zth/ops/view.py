@@ -243,7 +243,9 @@ def _squeeze(x, dims):
     return x.squeeze(dims)
 
 
-_squeeze_op = op(_squeeze, name="squeeze", grad_name="SqueezeBackward1", view=True, x=lambda g, x_shape: reshape(g, x_shape))
+_squeeze_op = op(
+    _squeeze, name="squeeze", grad_name="SqueezeBackward1", view=True, x=lambda g, x_shape: reshape(g, x_shape)
+)
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
@@ -330,7 +332,9 @@ def _diagonal(x, offset, dim1, dim2):
     length = max(0, min(n1, n2 - offset) if offset >= 0 else min(n1 + offset, n2))
     keep = [d for d in range(x.ndim) if d not in (dim1, dim2)]
     if length == 0:
-        return x.transpose((*keep, dim1, dim2))[..., :0, 0] if n2 else x.transpose((*keep, dim1, dim2))[..., :0, :].sum(-1)
+        return (
+            x.transpose((*keep, dim1, dim2))[..., :0, 0] if n2 else x.transpose((*keep, dim1, dim2))[..., :0, :].sum(-1)
+        )
     corner = [slice(None)] * x.ndim
     corner[dim1 if offset < 0 else dim2] = slice(abs(offset), None)
     corner = x[tuple(corner)]
@@ -378,18 +382,14 @@ _unfold_op = op(
     _unfold, name="unfold", view=True,
     x=lambda g, x_shape, dim, size, step: _fold_op(g, x_shape, dim, size, step),
 )  # fmt: skip
-_fold_op = op(
-    _fold, name="unfold_backward", x=lambda g, dim, size, step: _unfold_op(g, dim, size, step)
-)
+_fold_op = op(_fold, name="unfold_backward", x=lambda g, dim, size, step: _unfold_op(g, dim, size, step))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""
     d = dim_of(dimension, input._array.ndim)
     if size > input._array.shape[d]:
-        raise RuntimeError(
-            f"maximum size for tensor at dimension {d} is {input._array.shape[d]} but size is {size}"
-        )
+        raise RuntimeError(f"maximum size for tensor at dimension {d} is {input._array.shape[d]} but size is {size}")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     return _unfold_op(input, d, size, step)
@@ -431,8 +431,12 @@ def _strided_take(xp, x, places, shape):
     return flat[xp.asarray(places)]
 
 
-_strided_sum_op = op(_strided_sum, name="as_strided_scatter", x=lambda g, places, shape: _strided_take_op(g, places, shape))
-_strided_take_op = op(_strided_take, name="as_strided_gather", x=lambda g, places, shape: _strided_sum_op(g, places, shape))
+_strided_sum_op = op(
+    _strided_sum, name="as_strided_scatter", x=lambda g, places, shape: _strided_take_op(g, places, shape)
+)
+_strided_take_op = op(
+    _strided_take, name="as_strided_gather", x=lambda g, places, shape: _strided_sum_op(g, places, shape)
+)
 
 
 def _as_strided_kernel(x, size, stride, offset, places):

@@ -56,9 +56,7 @@ class Adam(BlockOptimizer):
         check(0.0 <= eps, "epsilon value", eps)
         check_betas(betas)
         check(0.0 <= weight_decay, "weight_decay value", weight_decay)
-        if not (
-            all(isinstance(b, float) for b in betas) or all(isinstance(b, Tensor) for b in betas)
-        ):
+        if not (all(isinstance(b, float) for b in betas) or all(isinstance(b, Tensor) for b in betas)):
             raise ValueError("betas must be either both floats or both Tensors")
         for i, b in enumerate(betas):
             if isinstance(b, Tensor) and b.numel() != 1:

@@ -235,9 +235,7 @@ class _Bundles:
                     return False
         return True
 
-    def make(
-        self, params: list[Tensor], names: tuple[str, ...], owner: BlockOptimizer, group: dict
-    ) -> None:
+    def make(self, params: list[Tensor], names: tuple[str, ...], owner: BlockOptimizer, group: dict) -> None:
         """Bundle ``params`` anew, with the states they have; those they lack are begun."""
         self.params, self.names, self.all = params, names, []
         self.arrays = [p._array for p in params]

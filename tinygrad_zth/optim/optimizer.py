@@ -138,25 +138,18 @@ class Optimizer:
         names = [item[0] for item in given if isinstance(item, tuple)]
         params = [item[1] if isinstance(item, tuple) else item for item in given]
         if names and len(names) != len(params):
-            raise ValueError(
-                "all optimizer params should be with/without names. Some param names are missing"
-            )
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
         param_group["params"] = params
         if names:
             param_group["param_names"] = names
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(
-                    "optimizer can only optimize Tensors, but one of the params is " + _typename(p)
-                )
+                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + _typename(p))
             if not (p.is_leaf or p.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
-                raise ValueError(
-                    "parameter group didn't specify a value of required optimization parameter "
-                    + name
-                )
+                raise ValueError("parameter group didn't specify a value of required optimization parameter " + name)
             param_group.setdefault(name, default)
         self._check_new(param_group)
         self.param_groups.append(param_group)
@@ -165,8 +158,7 @@ class Optimizer:
         mine = {id(p) for p in group["params"]}
         if len(mine) != len(group["params"]):
             warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; each of them is "
-                "updated once a step",
+                "optimizer contains a parameter group with duplicate parameters; each of them is updated once a step",
                 stacklevel=4,
             )
         for other in self.param_groups:
@@ -228,8 +220,7 @@ class Optimizer:
         for saved, group in zip(saved_groups, self.param_groups, strict=True):
             if len(saved["params"]) != len(group["params"]):
                 raise ValueError(
-                    "loaded state dict contains a parameter group that doesn't match the size of "
-                    "optimizer's group"
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
                 )
         numbers = chain.from_iterable(group["params"] for group in saved_groups)
         mine = dict(zip(numbers, self._params(), strict=True))
@@ -266,27 +257,19 @@ class Optimizer:
         """Call ``hook(optimizer, args, kwargs)`` after each step."""
         return self._register("step_post", hook)
 
-    def register_state_dict_pre_hook(
-        self, hook: Callable, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` before ``state_dict`` reads the state."""
         return self._register("state_dict_pre", hook, prepend)
 
-    def register_state_dict_post_hook(
-        self, hook: Callable, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` on the result; it may return another."""
         return self._register("state_dict_post", hook, prepend)
 
-    def register_load_state_dict_pre_hook(
-        self, hook: Callable, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer, state_dict)`` on what is to be loaded; it may return another."""
         return self._register("load_pre", hook, prepend)
 
-    def register_load_state_dict_post_hook(
-        self, hook: Callable, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call ``hook(optimizer)`` after a state has been loaded."""
         return self._register("load_post", hook, prepend)
 
@@ -302,8 +285,7 @@ def _with_hooks(step: Callable) -> Callable:
             if result is not None:
                 if not isinstance(result, tuple) or len(result) != 2:
                     raise RuntimeError(
-                        f"{step} must return None or a tuple of (new_args, new_kwargs), "
-                        f"but got {result}."
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                     )
                 args, kwargs = result
         self._opt_called = True  # type: ignore[attr-defined]

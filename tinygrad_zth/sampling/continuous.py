@@ -41,9 +41,7 @@ def _require_continuous(out: np.ndarray, name: str, type_name: str) -> None:
         )
 
 
-def uniform_(
-    out: np.ndarray, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None
-) -> np.ndarray:
+def uniform_(out: np.ndarray, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> np.ndarray:
     """Uniform on [a, b). One word an element, float64 two.
 
     Raises:
@@ -56,9 +54,7 @@ def uniform_(
         if not -largest <= bound <= largest:
             raise RuntimeError(f"{name} is out of bounds for {C_NAMES[out.dtype.name]}")
     if a > b:
-        raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}"
-        )
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a:g} > to={b:g}")
     if b - a > largest:
         raise RuntimeError(
             f"uniform_ expects to-from <= std::numeric_limits<{legacy_name(out)}>::max(), but "
@@ -80,9 +76,7 @@ def uniform_(
     return draw(out, generator, values)
 
 
-def normal_(
-    out: np.ndarray, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
-) -> np.ndarray:
+def normal_(out: np.ndarray, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> np.ndarray:
     """Normal with the given mean and standard deviation. See :mod:`.gaussian`.
 
     Raises:
@@ -132,9 +126,7 @@ def exponentials(source: Generator, n: int, lambd: float, dtype: np.dtype) -> np
     return log
 
 
-def exponential_(
-    out: np.ndarray, lambd: float = 1.0, *, generator: Generator | None = None
-) -> np.ndarray:
+def exponential_(out: np.ndarray, lambd: float = 1.0, *, generator: Generator | None = None) -> np.ndarray:
     """Exponential with rate ``lambd``. Two words an element. RuntimeError unless lambd > 0."""
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")

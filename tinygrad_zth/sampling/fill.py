@@ -27,8 +27,7 @@ DIGITS: dict[np.dtype, int] = {FLOAT16: 11, FLOAT32: 24, FLOAT64: 53}
 LIMITS: dict[np.dtype, tuple] = {np.dtype(np.bool_): (0, 1)}
 LIMITS |= {t: (float(np.finfo(t).min), float(np.finfo(t).max)) for t in DIGITS}
 LIMITS |= {
-    np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max))
-    for t in ("uint8", "int8", "int16", "int32", "int64")
+    np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t in ("uint8", "int8", "int16", "int32", "int64")
 }
 C_NAMES = {
     "bool": "bool",
@@ -97,9 +96,7 @@ def store(part: np.ndarray, values: np.ndarray) -> None:
     np.copyto(part, values, casting="unsafe")
 
 
-def draw(
-    out: np.ndarray, generator: Generator | None, values: Callable[[Generator, int], np.ndarray]
-) -> np.ndarray:
+def draw(out: np.ndarray, generator: Generator | None, values: Callable[[Generator, int], np.ndarray]) -> np.ndarray:
     """Fill ``out`` by ``values(generator, count)``, chunk by chunk."""
     source = generator or default_generator
 

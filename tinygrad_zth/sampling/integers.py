@@ -44,8 +44,7 @@ def random_(
     if high is None and low == -(2**63):
         if dtype not in (np.int64, FLOAT32, FLOAT64):
             raise RuntimeError(
-                "random_full_64_bits_range_kernel_cpu handles only int64, double and float, "
-                f"but got {legacy_name(out)}"
+                f"random_full_64_bits_range_kernel_cpu handles only int64, double and float, but got {legacy_name(out)}"
             )
         return draw(out, generator, lambda source, n: source.words64(n).view(np.int64))
     if high is None:
@@ -58,9 +57,7 @@ def random_(
         last = most
     else:
         if low >= high:
-            raise RuntimeError(
-                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
-            )
+            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
         low, high = _next_representable(low, dtype, +1), _next_representable(high, dtype, -1)
         if low >= high:
             raise RuntimeError(
@@ -123,9 +120,7 @@ def _check_holds(dtype: np.dtype, low: int, last: int) -> None:
             )
 
 
-def randperm(
-    n: int, dtype: np.dtype | type = np.int64, *, generator: Generator | None = None
-) -> np.ndarray:
+def randperm(n: int, dtype: np.dtype | type = np.int64, *, generator: Generator | None = None) -> np.ndarray:
     """A random permutation of 0 .. n - 1 (Fisher & Yates 1938), one word an exchange.
 
     Raises:

@@ -78,16 +78,13 @@ def multinomial(
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if weights.dtype.kind != "f":
         raise RuntimeError(
-            "multinomial only supports floating-point dtypes for input, got: "
-            + dtypes.of(weights.dtype).legacy
+            "multinomial only supports floating-point dtypes for input, got: " + dtypes.of(weights.dtype).legacy
         )
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     n = weights.shape[-1]
     if not replacement and num_samples > n:
-        raise RuntimeError(
-            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
-        )
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     if n > 1 << 24:
         raise RuntimeError("number of categories cannot exceed 2^24")
     if weights.ndim == 2 and weights.shape[0] == 0:
@@ -133,14 +130,9 @@ def _by_inverse(weights: np.ndarray, num_samples: int, source: Generator) -> np.
     for row in rows:
         low, high = row.min(), row.max()
         if not low >= 0:
-            raise RuntimeError(
-                "invalid multinomial distribution (encountering probability entry < 0)"
-            )
+            raise RuntimeError("invalid multinomial distribution (encountering probability entry < 0)")
         if not high < np.inf:
-            raise RuntimeError(
-                "invalid multinomial distribution "
-                "(encountering probability entry = infinity or NaN)"
-            )
+            raise RuntimeError("invalid multinomial distribution (encountering probability entry = infinity or NaN)")
         if not high > 0:
             raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     working = np.float64 if weights.dtype == np.float64 else np.float32

@@ -13,9 +13,7 @@ from .fill import FLOAT64, draw, memory_order, require_floating
 __all__ = ["bernoulli_", "dropout_mask_", "geometric_"]
 
 
-def bernoulli_(
-    out: np.ndarray, p: float | np.ndarray = 0.5, *, generator: Generator | None = None
-) -> np.ndarray:
+def bernoulli_(out: np.ndarray, p: float | np.ndarray = 0.5, *, generator: Generator | None = None) -> np.ndarray:
     """One with probability ``p``, else zero.
 
     A number ``p`` is compared with 53-bit uniforms, two words an element. An array, broadcast to
@@ -51,9 +49,7 @@ def bernoulli_(
     return draw(out, generator, values)
 
 
-def dropout_mask_(
-    out: np.ndarray, p: float = 0.5, *, generator: Generator | None = None
-) -> np.ndarray:
+def dropout_mask_(out: np.ndarray, p: float = 0.5, *, generator: Generator | None = None) -> np.ndarray:
     """Dropout's factor: 0 with probability ``p``, else 1 / (1 - p); drawn unless p is 0 or 1.
 
     For PyTorch's numbers make ``out`` with :func:`empty_like` of the input.

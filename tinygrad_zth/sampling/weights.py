@@ -37,9 +37,7 @@ def trunc_normal_(
         )
     source = generator or default_generator
     kind = out.dtype.type
-    below, above = (
-        (1.0 + math.erf((bound - mean) / std / math.sqrt(2.0))) / 2.0 for bound in (a, b)
-    )
+    below, above = ((1.0 + math.erf((bound - mean) / std / math.sqrt(2.0))) / 2.0 for bound in (a, b))
     with source.lock:
         if above - below > 0.3:
             normal_(out, mean, std, generator=source)
@@ -66,9 +64,7 @@ def trunc_normal_(
             np.copyto(out, candidates, where=pending)
 
 
-def orthogonal_(
-    out: np.ndarray, gain: float = 1.0, *, generator: Generator | None = None
-) -> np.ndarray:
+def orthogonal_(out: np.ndarray, gain: float = 1.0, *, generator: Generator | None = None) -> np.ndarray:
     """``gain`` times a (semi-)orthogonal matrix, uniform in the Haar measure (Saxe et al. 2013).
 
     Axes after the first count as one. The sign of R's diagonal is divided out (Mezzadri 2007).

@@ -94,21 +94,17 @@ class GradientReport:
         lines = list(self.problems)
         if self.failures:
             first = self.failures[0]
-            lines.append(
-                f"Jacobian mismatch for output {first.output} with respect to input {first.input},"
-            )
+            lines.append(f"Jacobian mismatch for output {first.output} with respect to input {first.input},")
             lines.append(f"{len(self.failures)} of {self.compared} derivatives compared:")
             lines += [
-                f"  {e.place}: analytical {e.analytic:.10g}, numerical {e.numeric:.10g}"
-                for e in self.failures[:_SHOWN]
+                f"  {e.place}: analytical {e.analytic:.10g}, numerical {e.numeric:.10g}" for e in self.failures[:_SHOWN]
             ]
             if len(self.failures) > _SHOWN:
                 lines.append(f"  and {len(self.failures) - _SHOWN} more")
         if self.kinks:
             lines.append(f"not differentiable at {len(self.kinks)} of {self.compared}:")
             lines += [
-                f"  {e.place}: one-sided slopes {e.left:.6g} and {e.right:.6g}, "
-                f"analytical {e.analytic:.6g} not judged"
+                f"  {e.place}: one-sided slopes {e.left:.6g} and {e.right:.6g}, analytical {e.analytic:.6g} not judged"
                 for e in self.kinks[:_SHOWN]
             ]
             if len(self.kinks) > _SHOWN:
@@ -151,10 +147,7 @@ class _Check:
         wide = zip(self.along(i, direction, h), self.along(i, direction, -h), strict=True)
         narrow = zip(self.along(i, direction, h / 2), self.along(i, direction, -h / 2), strict=True)
         with np.errstate(all="ignore"):
-            return [
-                (4 * (a - b) / h - (c - d) / (2 * h)) / 3
-                for (a, b), (c, d) in zip(narrow, wide, strict=True)
-            ]
+            return [(4 * (a - b) / h - (c - d) / (2 * h)) / 3 for (a, b), (c, d) in zip(narrow, wide, strict=True)]
 
     def agree(self, analytic, numeric):
         """Elementwise: |a - n| <= atol + rtol |n|; nan agrees with nothing here."""
@@ -246,8 +239,7 @@ def _checked_gradients(check: _Check, o: int, output: Tensor, seed, nondet_tol) 
             continue
         if g._array.shape != t._array.shape or g._array.dtype != t._array.dtype:
             problems.append(
-                f"the gradient of input {i} is {g.dtype} {list(g.shape)}, the input itself is "
-                f"{t.dtype} {list(t.shape)}"
+                f"the gradient of input {i} is {g.dtype} {list(g.shape)}, the input itself is {t.dtype} {list(t.shape)}"
             )
             raise _Hopeless
     arrays = [_as_array(g, check.inputs[i]) for i, g in zip(check.varied, found, strict=True)]
@@ -272,9 +264,7 @@ def _full(check: _Check, outputs: list[Tensor], base, nondet_tol) -> None:
     rows: list[list[np.ndarray]] = []  # [output][varied input] -> (out elements, *input shape)
     for o, output in enumerate(outputs):
         shape = output._array.shape
-        jacobian = [
-            np.zeros((output._array.size, *check.inputs[i]._array.shape)) for i in check.varied
-        ]
+        jacobian = [np.zeros((output._array.size, *check.inputs[i]._array.shape)) for i in check.varied]
         if current_node(output) is not None:
             for n, key in enumerate(np.ndindex(shape)):
                 seed = np.zeros(shape)
@@ -519,9 +509,7 @@ def gradgradcheck(
         again = _Check(func, args[:count], eps, atol, rtol, "gradgradcheck").call()
         again = [again[n] for n in kept]
         targets = [t for t in args[:count] if _requires_grad(t)]
-        found = autograd.grad(
-            again, targets, list(args[count:]), create_graph=True, allow_unused=True
-        )
+        found = autograd.grad(again, targets, list(args[count:]), create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
 
     return gradcheck(

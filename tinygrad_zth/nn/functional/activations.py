@@ -80,9 +80,7 @@ _threshold_op = op(_threshold, x=lambda g, x, threshold: pick(x <= threshold, 0,
 _hardshrink_op = op(_hardshrink, x=lambda g, x, lambd: pick(abs(x) <= lambd, 0, g))
 _softshrink_op = op(_softshrink, x=lambda g, x, lambd: pick(abs(x) <= lambd, 0, g))
 _hardsigmoid_op = op(_hardsigmoid, x=lambda g, x: pick((x > -3) & (x < 3), g / 6, 0))
-_hardswish_op = op(
-    _hardswish, x=lambda g, x: pick(x <= -3, 0, pick(x < 3, g * (x / 3 + 0.5), g))
-)
+_hardswish_op = op(_hardswish, x=lambda g, x: pick(x <= -3, 0, pick(x < 3, g * (x / 3 + 0.5), g)))
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -257,9 +255,7 @@ _softplus_op = op(
     _softplus,
     x=lambda g, x, beta, threshold: pick(x * beta > threshold, g, g * sigmoid(x * beta)),
 )
-_logsigmoid_op = op(
-    _logsigmoid, name="log_sigmoid", grad_name="LogSigmoidBackward0", x=lambda g, x: g * sigmoid(-x)
-)
+_logsigmoid_op = op(_logsigmoid, name="log_sigmoid", grad_name="LogSigmoidBackward0", x=lambda g, x: g * sigmoid(-x))
 _mish_op = op(_mish, x=lambda g, x: g * _mish_slope(x))
 _softsign_op = op(_softsign, x=lambda g, x: g / ((1 + abs(x)) * (1 + abs(x))))
 
@@ -368,30 +364,22 @@ def _along(operation: Callable, input: Tensor, dim: int | None, dtype: dtype_typ
     return _apply(operation, input, dim_of(_default_dim(ndim) if dim is None else dim, ndim))
 
 
-def softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None
-) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along ``dim``; the input is first cast to ``dtype`` if one is given."""
     return _along(_softmax_op, input, dim, dtype)
 
 
-def log_softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None
-) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None) -> Tensor:
     """The logarithm of :func:`softmax`, without overflow."""
     return _along(_log_softmax_op, input, dim, dtype)
 
 
-def softmin(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None
-) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None) -> Tensor:
     """:func:`softmax` of -x."""
     return softmax(-input, dim, _stacklevel, dtype)  # type: ignore[operator]
 
 
-def gumbel_softmax(
-    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
-) -> Tensor:
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A sample of the Gumbel-softmax distribution (Jang et al. 2016).
 
     hard: return a one-hot vector, with the gradient of the soft sample.

@@ -7,7 +7,15 @@ from ...fused.dropout import dropout as _apply
 from ...inplace import write_result
 from ...tensor import Tensor, new_tensor
 
-__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout", "feature_dropout"]
+__all__ = [
+    "alpha_dropout",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "feature_alpha_dropout",
+    "feature_dropout",
+]
 
 
 def _check(p: float) -> None:

@@ -39,7 +39,9 @@ def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, eps:
 
 def _one_value(shape) -> None:
     if math.prod(shape) // max(shape[1], 1) == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size torch.Size({list(shape)})")
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size torch.Size({list(shape)})"
+        )
 
 
 def batch_norm(
@@ -116,7 +118,9 @@ def instance_norm(
     if math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
     apart = input.reshape(1, n * c, *input.shape[2:])
-    own = [None if r is None else new_tensor(r._array[None].repeat(n, 0).reshape(-1)) for r in (running_mean, running_var)]
+    own = [
+        None if r is None else new_tensor(r._array[None].repeat(n, 0).reshape(-1)) for r in (running_mean, running_var)
+    ]
     out = batch_norm(apart, own[0], own[1], None, None, True, momentum, eps).reshape(input.shape)
     for running, all_ in ((running_mean, own[0]), (running_var, own[1])):
         if running is not None:

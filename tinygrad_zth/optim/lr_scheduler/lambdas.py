@@ -26,9 +26,7 @@ class LambdaLR(PerGroupLR):
         ValueError: the list is not as long as there are groups.
     """
 
-    def __init__(
-        self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         n = len(optimizer.param_groups)
         if callable(lr_lambda):
@@ -45,8 +43,7 @@ class LambdaLR(PerGroupLR):
         """Everything but the optimiser and plain functions; of callable objects, attributes."""
         state = super().state_dict()
         state["lr_lambdas"] = [
-            None if isinstance(f, types.FunctionType) else f.__dict__.copy()
-            for f in self.lr_lambdas
+            None if isinstance(f, types.FunctionType) else f.__dict__.copy() for f in self.lr_lambdas
         ]
         return state
 
