@@ -28,16 +28,18 @@ class Geometry(NamedTuple):
     def reach(self) -> tuple[int, ...]:
         """The size of the padded input that the windows cover."""
         return tuple(
-            (n - 1) * s + d * (k - 1) + 1
-            for n, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)
+            (n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(self.out, self.stride, self.dilation, self.kernel)
         )
 
     def taps(self) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
         """Per tap its place in the window, and the slices of the padded input it sees."""
         for place in itertools.product(*map(range, self.kernel)):
-            yield place, tuple(
-                slice(i * d, i * d + (n - 1) * s + 1, s)
-                for i, d, n, s in zip(place, self.dilation, self.out, self.stride)
+            yield (
+                place,
+                tuple(
+                    slice(i * d, i * d + (n - 1) * s + 1, s)
+                    for i, d, n, s in zip(place, self.dilation, self.out, self.stride)
+                ),
             )
 
 
@@ -142,15 +144,11 @@ def _spread_windows(xp, y, size, geometry):
     return result
 
 
-unfold_windows = op(
-    _unfold, name="im2col", x=lambda g, x_shape, geometry: fold_windows(g, x_shape[2:], geometry)
-)
+unfold_windows = op(_unfold, name="im2col", x=lambda g, x_shape, geometry: fold_windows(g, x_shape[2:], geometry))
 fold_windows = op(_fold, name="col2im", columns=lambda g, geometry: unfold_windows(g, geometry))
 sum_windows = op(
     _sum_windows,
     name="sum_pool",
     x=lambda g, x_shape, geometry: spread_windows(g, x_shape[2:], geometry),
 )
-spread_windows = op(
-    _spread_windows, name="sum_pool_transpose", y=lambda g, geometry: sum_windows(g, geometry)
-)
+spread_windows = op(_spread_windows, name="sum_pool_transpose", y=lambda g, geometry: sum_windows(g, geometry))

@@ -30,7 +30,9 @@ def ints(value: Any, n: int, name: str) -> tuple[int, ...]:
     return (int(value),) * n
 
 
-def _check(name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool) -> None:
+def _check(
+    name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, groups: int, transposed: bool
+) -> None:
     for position, (what, t) in enumerate((("input", input), ("weight", weight)), 1):
         if not isinstance(t, Tensor):
             raise TypeError(f"{name}(): argument '{what}' (position {position}) must be Tensor, not {type(t).__name__}")
@@ -198,9 +200,7 @@ def _window_geometry(size: tuple[int, ...], kernel_size: Any, dilation: Any, pad
         ints(v, 2, name)
         for v, name in ((kernel_size, "kernel_size"), (dilation, "dilation"), (padding, "padding"), (stride, "stride"))
     )
-    out = tuple(
-        (s + 2 * p - d * (k - 1) - 1) // t + 1 for s, p, d, k, t in zip(size, before, dilation, kernel, stride)
-    )
+    out = tuple((s + 2 * p - d * (k - 1) - 1) // t + 1 for s, p, d, k, t in zip(size, before, dilation, kernel, stride))
     if any(n < 1 for n in out):
         raise RuntimeError(
             f"Given input with spatial size {size}, kernel_size={kernel}, dilation={dilation}, padding={before}, "

@@ -46,9 +46,7 @@ def _source(mode: str, n: int, before: int, after: int) -> np.ndarray:
     return (n - 1) - abs((n - 1) - abs(place))  # reflect
 
 
-def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Tensor:
+def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with more (or, for negative amounts, fewer) elements at its borders.
 
     Args:
@@ -84,9 +82,7 @@ def pad(
     if value:
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not 0 < len(pairs) < 4 or ndim not in (len(pairs) + 1, len(pairs) + 2):
-        raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
-        )
+        raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
     for i in range(ndim - len(pairs), ndim):
         n, (a, b) = input._array.shape[i], full[i]
         if mode == "reflect" and max(a, b) >= n:
