@@ -11,10 +11,12 @@ import tinygrad_zth as zth
 from tinygrad_zth import fused
 from tinygrad_zth.fused import attention as attention_room
 from tinygrad_zth.fused import batch_norm as batch_norm_room
+from tinygrad_zth.fused import convolution as convolution_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import gelu as gelu_room
 from tinygrad_zth.fused import layer_norm as layer_norm_room
 from tinygrad_zth.fused import softmax as softmax_room
+from tinygrad_zth.fused.windows import Geometry
 
 RNG = np.random.default_rng(0)
 
@@ -62,6 +64,8 @@ case(layer_norm_room.rms_norm, X, (4, 5), None, 1e-3, id="plain")
 case(batch_norm_room.batch_norm, X, array(4), array(4), None, None, 1e-5, id="training")
 case(batch_norm_room.batch_norm, X[:, :, 0], None, None, None, None, 1e-5, id="2d")
 case(batch_norm_room.batch_norm, X, array(4), None, Fixed(RNG.random(4)), Fixed(RNG.random(4) + 1), 1e-5, id="running")
+GEOMETRY = Geometry((3, 2), (2, 1), (1, 0), (1, 2), (3, 4))
+case(convolution_room.convolution, array(2, 4, 5, 6), array(6, 2, 3, 2), array(6), GEOMETRY, 2, id="grouped")
 Q, K, V = array(2, 3, 6, 4), array(2, 3, 7, 4), array(2, 3, 7, 5)
 NOISE = (RNG.random((2, 3, 6, 7)) > 0.3) / 0.7
 case(attention_room.attention, Q, K, V, None, None, False, 0.5, id="free")

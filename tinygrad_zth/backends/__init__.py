@@ -39,6 +39,8 @@ def backend_of(array):
         for array_type, backend in _backends.items():
             if isinstance(array, array_type):
                 return backend
+        if isinstance(array, np.generic):  # what NumPy makes of a 0-d array
+            return NUMPY
         raise TypeError(f"expected an array, not {type(array).__name__}") from None
 
 

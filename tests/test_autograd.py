@@ -1,0 +1,217 @@
+"""The engine: backward, accumulation, modes, hooks, views and writes, custom Functions, lifetime."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_zth as torch
+
+
+def leaf(*values):
+    return torch.tensor(list(values), requires_grad=True)
+
+
+def test_backward_accumulates_into_leaves_only():
+    x = leaf(1.0, 2.0)
+    y = x * x
+    for expected in ([2.0, 4.0], [4.0, 8.0]):
+        y.sum().backward(retain_graph=True)
+        assert x.grad.tolist() == expected
+    assert y.grad_fn.name() == "MulBackward0" and y.grad is None
+
+
+def test_a_freed_graph_says_so():
+    y = leaf(1.0).exp().sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        y.backward()
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: leaf(1.0, 2.0).exp().backward(), "implicitly created only for scalar outputs"),
+        (lambda: torch.ones(1).backward(), "does not require grad"),
+        (lambda: leaf(1.0, 2.0).backward(torch.ones(3)), "Mismatch in shape"),
+        (lambda: torch.tensor([1, 2], requires_grad=True), "floating point"),
+        (lambda: leaf(1.0).add_(1), "leaf Variable that requires grad"),
+        (lambda: leaf(1.0, 2.0)[0].fill_(1), "view of a leaf Variable"),
+        (lambda: torch.ones(3).expand(2, 3).add_(1), "single memory location"),
+        (lambda: torch.autograd.grad(leaf(1.0).sum(), leaf(2.0)), "not have been used"),
+        (lambda: torch.ones(2) + torch.ones(3), "must match the size of tensor b"),
+        (lambda: torch.ones(2, 3) @ torch.ones(2, 3), "cannot be multiplied"),
+        (lambda: leaf(1.0).numpy(), "requires grad"),
+    ],
+)
+def test_misuse_is_a_runtime_error(call, message):
+    with pytest.raises(RuntimeError, match=message):
+        call()
+
+
+def test_modes_nest_and_belong_to_their_thread():
+    x, seen = leaf(1.0), []
+    with torch.no_grad():
+        assert not (x * 2).requires_grad
+        with torch.enable_grad():
+            assert (x * 2).requires_grad
+        thread = threading.Thread(target=lambda: seen.append((x * 2).requires_grad))
+        thread.start()
+        thread.join()
+    assert seen == [True] and torch.is_grad_enabled()
+
+    @torch.no_grad()
+    def double():
+        return x * 2
+
+    assert not double().requires_grad
+    with torch.set_grad_enabled(False), torch.inference_mode():
+        assert not (x * 2).requires_grad
+    assert torch.is_grad_enabled()
+
+
+def test_hooks_see_and_replace_the_gradient():
+    x = leaf(1.0, 2.0)
+    y = x * 3
+    seen = []
+    handle = y.register_hook(lambda g: seen.append(g.tolist()))
+    y.register_hook(lambda g: g * 2)
+    y.retain_grad()
+    y.sum().backward(retain_graph=True)
+    assert seen == [[1.0, 1.0]] and y.grad.tolist() == [2.0, 2.0] and x.grad.tolist() == [6.0, 6.0]
+    handle.remove()
+    y.sum().backward()
+    assert len(seen) == 1
+
+
+def test_gradients_of_gradients():
+    x = leaf(2.0, 3.0)
+    g = (x**4).sum()
+    for expected in ([32.0, 108.0], [48.0, 108.0], [48.0, 72.0], [24.0, 24.0]):
+        (g,) = torch.autograd.grad(g.sum(), x, create_graph=True)
+        assert g.tolist() == expected
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**31 - 1))
+def test_broadcasting_is_undone(a, b, seed):
+    """A gradient has its tensor's shape, dtype and value, whatever was broadcast."""
+    rng = np.random.default_rng(seed)
+    full = tuple(rng.integers(1, 4, 3))
+    shapes = [tuple(1 if rng.random() < 0.4 else n for n in full[k:]) for k in (a, b)]
+    x, y = (torch.tensor(rng.standard_normal(s), requires_grad=True) for s in shapes)
+    out = x * y + x
+    w = rng.standard_normal(tuple(out.shape))
+    out.backward(torch.tensor(w))
+    wide = np.broadcast_to(w, out.shape)
+    for t, slope in ((x, y.detach().numpy() + 1), (y, x.detach().numpy())):
+        expected = wide * slope
+        while expected.ndim > t.dim():
+            expected = expected.sum(0)
+        for d, n in enumerate(t.shape):
+            if n == 1:
+                expected = expected.sum(d, keepdims=True)
+        assert t.grad.shape == t.shape and t.grad.dtype == t.dtype
+        np.testing.assert_allclose(t.grad.numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_two_leaves_never_share_a_gradient_buffer():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (x + y).sum().backward()
+    x.grad.zero_()
+    assert y.grad.tolist() == [1.0, 1.0]
+
+
+def test_overwritten_values_are_noticed():
+    x, w = leaf(1.0, 2.0), leaf(1.0, 1.0)
+    h = x * 2
+    out = (h * w).sum()
+    h.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+    y = x.exp()
+    y[0] = 0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_writes_through_views_of_views_are_differentiable():
+    x, v = leaf(1.0, 2.0, 3.0, 4.0), leaf(10.0)
+    h = (x * 1).reshape(2, 2)
+    row = h[1]
+    row[0:1] = v
+    row.mul_(3)
+    assert h.tolist() == [[1.0, 2.0], [30.0, 12.0]]
+    h.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0, 3.0] and v.grad.tolist() == [3.0]
+
+
+class Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, k):
+        ctx.save_for_backward(x)
+        ctx.k = k
+        return x * x * k, x + 1
+
+    @staticmethod
+    def backward(ctx, g, h):
+        (x,) = ctx.saved_tensors
+        return 2 * ctx.k * x * g + h, None
+
+
+def test_custom_function():
+    x = leaf(1.0, 2.0)
+    a, b = Scale.apply(x, 3.0)
+    (g,) = torch.autograd.grad((a + b).sum(), x, create_graph=True)
+    assert g.tolist() == [7.0, 13.0]
+    (second,) = torch.autograd.grad(g.sum(), x)
+    assert second.tolist() == [6.0, 6.0]
+    with pytest.raises(RuntimeError, match="should not be instantiated"):
+        Scale()
+
+
+def test_anomaly_mode_names_the_operation():
+    x = leaf(0.0)
+    with torch.autograd.detect_anomaly():
+        y = x.sqrt() * 0
+        with pytest.raises(RuntimeError, match=r"SqrtBackward0(.|\n)*test_autograd"):
+            y.sum().backward()
+
+
+def test_a_graph_goes_when_its_loss_goes():
+    """Without the garbage collector: there are no reference cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(1.0, 2.0)
+        h = (x * 2).tanh()
+        node = weakref.ref(h.grad_fn)
+        a, b = h.unbind()
+        loss = (h[0] + a * b).sum()
+        loss.backward()
+        del loss, h, a, b
+        assert node() is None
+    finally:
+        gc.enable()
+
+
+def test_a_long_chain():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + 1
+    y.backward()
+    assert x.grad.item() == 1.0
+    del y  # neither does the end of a long graph recurse
+
+
+def test_unused_outputs_and_inputs():
+    x, z = leaf(1.0, 2.0, 3.0), leaf(1.0)
+    first, _, _ = x.unbind()
+    g = torch.autograd.grad(first * 2, [x, z], allow_unused=True)
+    assert g[0].tolist() == [2.0, 0.0, 0.0] and g[1] is None
