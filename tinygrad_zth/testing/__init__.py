@@ -31,21 +31,13 @@ from .gradcheck import (
     gradgradcheck,
 )
 from .layouts import LAYOUTS, laid_out
-from .strategies import axes, broadcastable, elements, indices, layouts, shapes, tensors
 
 __all__ = [
     "LAYOUTS",
     "GradcheckError",
     "GradientReport",
-    "axes",
-    "broadcastable",
     "check_gradients",
-    "elements",
     "gradcheck",
     "gradgradcheck",
-    "indices",
     "laid_out",
-    "layouts",
-    "shapes",
-    "tensors",
 ]
