@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import autograd, cuda, dtypes, linalg, nn, ops, optim, special, utils
+from . import autograd, cuda, dtypes, linalg, nn, ops, optim, special, testing, utils
 from .device import device
 from .dtypes import (
     bfloat16,
@@ -44,5 +44,6 @@ from .tensor import Size, Tensor
 from .version import __version__
 
 autograd.Function = _Function
+autograd.gradcheck, autograd.gradgradcheck = testing.gradcheck, testing.gradgradcheck
 autograd.once_differentiable = _once_differentiable
 globals().update(ops.FUNCTIONS)

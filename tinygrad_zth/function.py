@@ -133,6 +133,7 @@ class Function:
         first = next((t for t in produced if isinstance(t, Tensor)), None)
         if first is None:
             return results
+        ctx._inputs = tuple(None if n is None else n.shape for n in nodes)
         shapes = tuple(None if t is None else (t._array.shape, t._array.dtype) for t in like)
         kept = tuple(t for t in ctx._saved if t is not None)  # freed with the graph, as all that is saved
         producer = record(new_tensor(first._array), operation, nodes, (ctx, shapes, *kept))
@@ -182,10 +183,24 @@ def _operation(cls) -> Operation:
                 raise TypeError(
                     f"{cls.__name__}.backward: expected a Tensor or None for input {i}, got {type(r).__name__}"
                 )
-            gradients.append(None if r is None or not need else r if recorded else r._array)
+            if r is None or not need:
+                gradients.append(None)
+                continue
+            if r._array.shape != ctx._inputs[i] and not _reaches(ctx._inputs[i], r._array.shape):
+                raise RuntimeError(
+                    f"Function {cls.__name__}Backward returned an invalid gradient at index {i} - got "
+                    f"{list(r._array.shape)} but expected shape compatible with {list(ctx._inputs[i])}"
+                )
+            gradients.append(r if recorded else r._array)
         return gradients
 
     return joint(cls.__name__, ("ctx", "shapes"), backward, f"{cls.__name__}Backward")
+
+
+def _reaches(shape, larger) -> bool:
+    """Whether ``shape`` broadcasts to ``larger``, so that a gradient of that shape can be summed to it."""
+    lead = len(larger) - len(shape)
+    return lead >= 0 and all(n in (1, m) for n, m in zip(shape, larger[lead:], strict=True))
 
 
 def once_differentiable(function):

@@ -188,7 +188,7 @@ def _check_mask(k, d: int, shape) -> None:
 
 def _windows_of(basic: tuple | None) -> tuple:
     """The path of views that a basic key stands for, under the name PyTorch gives it."""
-    if basic is None:
+    if not basic:
         return ()
     return (
         (
@@ -229,7 +229,7 @@ def getitem(self: Tensor, key) -> Tensor:
         self = window(self, *arguments)
     if advanced is not None:
         return _read_advanced(self, advanced)
-    return alias(self) if basic is None else self
+    return self if basic else alias(self)
 
 
 def setitem(self: Tensor, key, value) -> None:

@@ -346,8 +346,7 @@ def check_gradients(
     check = _Check(fn, inputs, eps, atol, rtol, name)
     if not check.varied:
         raise ValueError(
-            f"{name} expects at least one input tensor to require gradient, but none of the them "
-            "have requires_grad=True."
+            f"{name} expects at least one input tensor to require gradient, but none of them have requires_grad=True."
         )
     for i in check.varied:
         array = inputs[i]._array
@@ -442,7 +441,7 @@ def gradcheck(
         check_forward_ad=check_forward_ad,
     )
     if not check_backward_ad:
-        raise ValueError("gradcheck: check_backward_ad=False leaves nothing to check")
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
     try:
         report = check_gradients(
             func, inputs, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol,
@@ -487,7 +486,7 @@ def gradgradcheck(
         check_fwd_over_rev=check_fwd_over_rev,
     )
     if not check_rev_over_rev:
-        raise ValueError("gradgradcheck: check_rev_over_rev=False leaves nothing to check")
+        raise AssertionError("Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True")
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     count = len(inputs)
     first = _Check(func, inputs, eps, atol, rtol, "gradgradcheck")
