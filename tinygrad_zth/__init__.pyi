@@ -10,6 +10,7 @@ from . import nn as nn
 from . import optim as optim
 from . import special as special
 from . import utils as utils
+from . import testing as testing
 from . import dtypes as dtypes
 from .ops import return_types as return_types
 from .generator import Generator as Generator
