@@ -15,6 +15,7 @@ from tinygrad_zth.fused import convolution as convolution_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import gelu as gelu_room
 from tinygrad_zth.fused import layer_norm as layer_norm_room
+from tinygrad_zth.fused import pooling as pooling_room
 from tinygrad_zth.fused import softmax as softmax_room
 from tinygrad_zth.fused.windows import Geometry
 
@@ -66,6 +67,12 @@ case(batch_norm_room.batch_norm, X[:, :, 0], None, None, None, None, 1e-5, id="2
 case(batch_norm_room.batch_norm, X, array(4), None, Fixed(RNG.random(4)), Fixed(RNG.random(4) + 1), 1e-5, id="running")
 GEOMETRY = Geometry((3, 2), (2, 1), (1, 0), (1, 2), (3, 4))
 case(convolution_room.convolution, array(2, 4, 5, 6), array(6, 2, 3, 2), array(6), GEOMETRY, 2, id="grouped")
+case(pooling_room.max_pool1d, array(2, 3, 7), Geometry((3,), (2,), (1,), (1,), (4,)), id="ceil")
+case(pooling_room.max_pool2d, array(2, 3, 5, 6), Geometry((3, 2), (2, 1), (1, 1), (1, 2), (3, 6)), id="overlap")
+case(pooling_room.max_pool2d, array(2, 3, 4, 6), Geometry((2, 2), (2, 2), (0, 0), (1, 1), (2, 3)), id="apart")
+case(
+    pooling_room.max_pool3d, array(1, 2, 4, 4, 5), Geometry((2, 2, 2), (2, 1, 2), (0,) * 3, (1,) * 3, (2, 3, 2)), id=""
+)
 Q, K, V = array(2, 3, 6, 4), array(2, 3, 7, 4), array(2, 3, 7, 5)
 NOISE = (RNG.random((2, 3, 6, 7)) > 0.3) / 0.7
 case(attention_room.attention, Q, K, V, None, None, False, 0.5, id="free")

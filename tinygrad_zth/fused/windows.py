@@ -43,7 +43,7 @@ class Geometry(NamedTuple):
             )
 
 
-def _overlap(size: tuple[int, ...], geometry: Geometry) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def inside(size: tuple[int, ...], geometry: Geometry) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """The part of the input that windows reach, in the padded array and in the input."""
     inner, outer = [], []
     for n, p, reach in zip(size, geometry.padding, geometry.reach()):
@@ -62,7 +62,7 @@ def padded(xp, x, geometry: Geometry, value=0):
         if all(n >= r for n, r in zip(size, reach)):
             return x[(..., *(slice(0, r) for r in reach))]
     whole = xp.full((*x.shape[:2], *reach), value, x.dtype)
-    inner, outer = _overlap(size, geometry)
+    inner, outer = inside(size, geometry)
     whole[(..., *inner)] = x[(..., *outer)]
     return whole
 
@@ -91,7 +91,7 @@ def add_windows(xp, windows, size: tuple[int, ...], geometry: Geometry):
         whole[(..., *seen)] += windows[(slice(None), *place)].swapaxes(0, 1)
     if size == whole.shape[2:] and not any(geometry.padding):
         return whole
-    inner, outer = _overlap(size, geometry)
+    inner, outer = inside(size, geometry)
     result = xp.zeros((samples, channels, *size), windows.dtype)
     result[(..., *outer)] = whole[(..., *inner)]
     return result
@@ -138,7 +138,7 @@ def _spread_windows(xp, y, size, geometry):
         whole[(..., *seen)] += y
     if tuple(size) == whole.shape[2:] and not any(geometry.padding):
         return whole
-    inner, outer = _overlap(tuple(size), geometry)
+    inner, outer = inside(tuple(size), geometry)
     result = xp.zeros((*y.shape[:2], *size), y.dtype)
     result[(..., *outer)] = whole[(..., *inner)]
     return result

@@ -6,6 +6,7 @@ from . import functional, init, utils
 from .activations import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .containers import *  # noqa: F403
+from .conv import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
@@ -15,3 +16,4 @@ from .module import Module
 from .normalization import *  # noqa: F403
 from .parameter import Buffer, Parameter
 from .parameter_containers import *  # noqa: F403
+from .pooling import *  # noqa: F403
