@@ -215,3 +215,14 @@ def test_unused_outputs_and_inputs():
     first, _, _ = x.unbind()
     g = torch.autograd.grad(first * 2, [x, z], allow_unused=True)
     assert g[0].tolist() == [2.0, 0.0, 0.0] and g[1] is None
+
+
+def test_a_gradient_that_two_inputs_receive_is_not_added_to_in_place():
+    """c = a + b hands its gradient to both; what later arrives at a must not change what b was given."""
+    x, y = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
+    a, b = x * 1, y * 1
+    d = a * 3
+    c = a + b
+    (c * 2 + d).sum().backward()
+    assert x.grad.tolist() == [5.0, 5.0, 5.0]
+    assert y.grad.tolist() == [2.0, 2.0, 2.0]

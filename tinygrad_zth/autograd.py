@@ -136,10 +136,11 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
                         continue
                 if graph.anomaly:
                     _check_nan(node, gi)
-                # The gradient handed on unchanged stays ours for the first who gets it; a view of
-                # something is never ours; anything else a formula returns is a fresh buffer.
+                # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
+                # adds to it would change what the other was given); a view of something is never ours;
+                # anything else a formula returns is a fresh buffer.
                 if gi is g:
-                    mine, ours = ours, False
+                    mine = ours and len(node.edges) == 1
                 else:
                     mine = not create_graph and gi.base is None and operation.fresh
                 _deliver(pending, queue, edge, gi, mine)
