@@ -62,7 +62,10 @@ def GPT(torch: Any, size: Size, written_out: bool = False) -> Any:
             super().__init__()
             self.norm1, self.attention = nn.LayerNorm(size.channels), Attention()
             self.norm2 = nn.LayerNorm(size.channels)
-            self.up, self.down = nn.Linear(size.channels, 4 * size.channels), nn.Linear(4 * size.channels, size.channels)
+            self.up, self.down = (
+                nn.Linear(size.channels, 4 * size.channels),
+                nn.Linear(4 * size.channels, size.channels),
+            )
 
         def forward(self, x: Any, past: list[Any] | None = None) -> Any:
             x = x + self.attention(self.norm1(x), past)

@@ -116,7 +116,7 @@ def mygrad() -> Step:
 
 def dezero() -> Step:
     """DeZero."""
-    np.int = int  # type: ignore[attr-defined]  # DeZero 0.0.13 was written for NumPy before 1.24
+    setattr(np, "int", int)  # noqa: B010  DeZero 0.0.13 was written for NumPy before 1.24
     dz = import_module("dezero")
     F = dz.functions
     problem = Problem()
