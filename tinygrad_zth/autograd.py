@@ -230,6 +230,8 @@ def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
     by_name = dict(zip(operation.saves, values, strict=True))
     aliases = {name: alias(by_name[name]) for name, need in zip(operation.inputs, needs, strict=True) if need}
     result = operation.plain(*[aliases.get(p, by_name[p]) for p in operation.parameters])
+    if isinstance(g, list):  # several results, of which not all need have been used
+        result, g = zip(*[(r, gr) for r, gr in zip(result, g, strict=True) if gr is not None], strict=True)
     found = iter(grad(result, list(aliases.values()), g, create_graph=True, allow_unused=True))
     return [next(found) if need else None for need in needs]
 

@@ -17,3 +17,5 @@ from .normalization import *  # noqa: F403
 from .parameter import Buffer, Parameter
 from .parameter_containers import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .recurrent import *  # noqa: F403
+from .recurrent_cells import *  # noqa: F403

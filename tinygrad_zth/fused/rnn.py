@@ -1,0 +1,103 @@
+"""The simple recurrent layer (Elman 1990, "Finding structure in time"), over all steps of a sequence.
+
+h_t = f(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh),    f = tanh or relu
+"""
+
+from __future__ import annotations
+
+from ..backends import backend_of
+from ..ops.join import cat
+from ..ops.matmul import matmul
+from .rows import ones
+from .sequence import Steps, carried, recurrence
+
+__all__ = ["rnn"]
+
+
+def rnn_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity: str, steps: Steps):
+    """x (total, I), h0 (batch, H), w_ih (H, I), w_hh (H, H), biases (H,) or None -> (total, H)."""
+    out = x @ w_ih.T
+    if b_ih is not None:
+        out += b_ih + b_hh
+    w = w_hh.T
+    scratch = xp.empty_like(h0)
+    for k, (a, b) in enumerate(steps.rows):
+        h = out[a:b]
+        h += xp.matmul(steps.before(xp.concatenate, h0, out, k), w, out=scratch[: b - a])
+        if nonlinearity == "tanh":
+            xp.tanh(h, out=h)
+        else:
+            xp.maximum(h, 0, out=h)
+    return (out,)
+
+
+def rnn_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, steps, out):
+    """Gradients of x, h0, the weights and the biases for g (total, H)."""
+    xp = backend_of(g).xp
+    dz = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
+    dh = carried(xp, h0, None)
+    for a, b in reversed(steps.rows):
+        d, step = dh[: b - a], dz[a:b]
+        d += g[a:b]
+        step *= d
+        xp.matmul(step, w_hh, out=d)
+    return of_weights(xp, needs, dz, x, w_ih, dz, steps.all_before(xp, h0, out), (dh,))
+
+
+def of_weights(xp, needs, dz, x, w_ih, dz_hidden, before, states):
+    """What follows from the gradients of the two projections, dz and dz_hidden (total, gates): those of
+    x, of the first states (given), of the weights and of the biases."""
+    dx = dz @ w_ih if needs[0] else None
+    of_ih, of_hh, of_bi, of_bh = needs[1 + len(states) : 5 + len(states)]
+    db = ones(len(dz), dz.dtype) @ dz if of_bi or of_bh else None
+    same = dz_hidden is dz
+    return (
+        dx, *states,
+        dz.T @ x if of_ih else None,
+        dz_hidden.T @ before if of_hh else None,
+        db if of_bi else None,
+        None if not of_bh else db.copy() if same else ones(len(dz), dz.dtype) @ dz_hidden,
+    )  # fmt: skip
+
+
+def plain(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, steps):
+    """h_t = f(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), step by step."""
+
+    def step(h, rows):
+        z = projected(rows, w_ih, b_ih) + projected(h, w_hh, b_hh)
+        return (z.tanh() if nonlinearity == "tanh" else z.relu(),)
+
+    return step_by_step(step, x, (h0,), steps)[0]
+
+
+def projected(x, weight, bias):
+    """x W^T + b."""
+    product = matmul(x, weight.t())
+    return product if bias is None else product + bias
+
+
+def step_by_step(step, x, states, steps: Steps):
+    """``step(*states, rows of x) -> states`` for each step, on Tensors: for each state, its rows after
+    every step (total, H)."""
+    taken: list = []
+    for k, (a, b) in enumerate(steps.rows):
+        n = b - a
+        before = []
+        for i, first in enumerate(states):
+            s = taken[k - 1][i] if k else first
+            m = s.shape[0]
+            before.append(s[:n] if m >= n else cat([s, first[m:n]]))
+        taken.append(step(*before, x[a:b]))
+    taken = taken[::-1] if steps.reverse else taken
+    return tuple(cat(parts) for parts in zip(*taken, strict=True))
+
+
+rnn = recurrence(
+    "rnn",
+    ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh"),
+    (),
+    rnn_forward,
+    rnn_backward,
+    plain,
+    options=("nonlinearity", "steps"),
+)
