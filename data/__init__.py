@@ -3,6 +3,7 @@
 from .batches import build_dataset, get_batch
 from .contexts import context_windows
 from .fetch import ChecksumError, DownloadError, NoNetworkError
+from .sequences import word_sequences
 from .split import split_text, split_words
 from .texts import names, tiny_shakespeare
 from .tokenizer import CharTokenizer
@@ -19,4 +20,5 @@ __all__ = [
     "split_text",
     "split_words",
     "tiny_shakespeare",
+    "word_sequences",
 ]

@@ -24,9 +24,11 @@ import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from . import sampling
-from .cli import LanguageModel
-from .settings import Preset, Settings, setting
+from .shared import sampling
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.text import TextTask
 
 # B: batch, T: positions, S: positions that can be attended to (cached ones included), C: channels
 # (n_embd), nh: heads, hs: channels of a head (C / nh), V: vocabulary.
@@ -217,7 +219,7 @@ class GPT(nn.Module):
         """The tokens that follow ``idx`` (B, T), one (B, 1) after another as they are made.
 
         A text longer than the block goes on from its last ``block_size`` tokens. The arguments and
-        what is raised: :class:`models.sampling.Choice`, :func:`models.sampling.stream`.
+        what is raised: :class:`models.shared.sampling.Choice`, :func:`models.shared.sampling.stream`.
         """
         choice = sampling.Choice(temperature, top_k, top_p)
         next_logits = self.continuation(use_cache)
@@ -327,7 +329,15 @@ PRESETS = {
     ),
 }
 
-COMMAND = LanguageModel(name="gpt", about=__doc__ or "", config=GPTConfig, build=GPT, presets=PRESETS, preset="tiny")
+SPEC = ModelSpec(
+    name="gpt",
+    about=__doc__ or "",
+    config=GPTConfig,
+    build=GPT,
+    task=TextTask(),
+    presets=PRESETS,
+    preset="tiny",
+)
 
 if __name__ == "__main__":
-    sys.exit(COMMAND.main())
+    sys.exit(main(SPEC))

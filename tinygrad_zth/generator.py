@@ -21,6 +21,7 @@ import secrets
 import struct
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,6 +66,10 @@ class Generator:
         "device",
         "lock",
     )
+
+    if TYPE_CHECKING:  # set by ops/random.py: the state as a tensor, which this floor does not know
+        get_state: Any
+        set_state: Any
 
     def __init__(self, device: _device | str = "cpu"):
         self.device = _device(device)

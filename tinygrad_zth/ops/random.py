@@ -36,8 +36,8 @@ def _set_state(self: Generator, new_state: Tensor) -> None:
     self.set_state_bytes(backend_of(new_state._array).to_numpy(new_state._array))
 
 
-Generator.get_state = _get_state  # type: ignore[attr-defined]
-Generator.set_state = _set_state  # type: ignore[attr-defined]
+Generator.get_state = _get_state
+Generator.set_state = _set_state
 
 
 def get_rng_state() -> Tensor:

@@ -10,9 +10,44 @@ from typing import Any
 import tinygrad_zth as torch
 from data import CharTokenizer, split_text, tiny_shakespeare
 from data.batches import get_batch
+from tinygrad_zth import nn
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+from .task import Batch, SampleRequest, Task
+from .writing import write_characters
+
 SPLITS = ("train", "val")
+
+
+class TextTask(Task):
+    """Continue a text, character by character. The first 90 % are for training, the rest is "val".
+
+    The model: ``model(x, y) -> (logits (B, T, V), loss)`` of x and y (B, T), integers; its settings
+    have ``vocab_size`` and ``block_size``.
+    """
+
+    data_help = "a text file (default: tinyshakespeare)"
+    prompt_help = "what to go on from (default: a new line)"
+    temperature = 0.8
+
+    def load(self, source: str | None, vocabulary: str | None = None, device: str = "cpu") -> TextCorpus:
+        """The text of the file ``source``; tinyshakespeare where it is None."""
+        tokenizer = None if vocabulary is None else CharTokenizer.from_json(vocabulary)
+        return TextCorpus(read_text(source), tokenizer, device)
+
+    def write(self, model: nn.Module, vocabulary: str, request: SampleRequest) -> Iterator[str]:
+        """The prompt and its continuation, a character at a time."""
+        tokenizer = CharTokenizer.from_json(vocabulary)
+        prompt = request.prompt
+        if prompt is None:
+            prompt = "\n" if "\n" in tokenizer.stoi else tokenizer.characters[0]
+        for number in range(request.samples):
+            if number:
+                yield "-" * 40 + "\n"
+            characters = write_characters(model, self.next_logits(model, request.use_cache), tokenizer, prompt, request)
+            first = next(characters)  # the prompt is known to be good before it is shown
+            yield prompt + first
+            yield from characters
+            yield "\n"
 
 
 def read_text(source: str | None) -> str:
@@ -49,16 +84,25 @@ class TextCorpus:
         tokens = torch.tensor(self.tokenizer.encode(text), dtype=torch.int64)  # (N,)
         train, val = split_text(tokens)
         self.parts = {"train": train, "val": val}
+        self.vocabulary = self.tokenizer.to_json()
         self._digest = hashlib.sha256(text.encode()).hexdigest()
+
+    def sizes(self) -> dict[str, Any]:
+        """The size of the vocabulary."""
+        return {"vocab_size": len(self.tokenizer)}
+
+    def summary(self) -> str:
+        """How many characters there are to learn from."""
+        return f"{len(self.parts['train']):,} characters to learn from, {len(self.tokenizer)} different ones"
+
+    def batches(self, config: Any, batch_size: int) -> TextWindows:
+        """Batches of windows of ``config.block_size`` tokens. Raises as :class:`TextWindows` does."""
+        return TextWindows(self, config.block_size, batch_size)
 
     def describe(self) -> dict[str, Any]:
         """What tells this text from another: kept in checkpoints."""
         size = sum(len(part) for part in self.parts.values())
         return {"characters": size, "sha256": self._digest}
-
-    def windows(self, block_size: int, batch_size: int) -> TextWindows:
-        """Its batches of windows of ``block_size`` tokens. Raises as :class:`TextWindows` does."""
-        return TextWindows(self, block_size, batch_size)
 
 
 class TextWindows:
@@ -71,6 +115,8 @@ class TextWindows:
 
     def __init__(self, corpus: TextCorpus, block_size: int, batch_size: int) -> None:
         self.corpus, self.block_size, self.batch_size = corpus, block_size, batch_size
+        if batch_size < 1:
+            raise ValueError("batch_size: expected at least 1: a text has no end of windows")
         for name in SPLITS:
             size = len(corpus.parts[name])
             if size <= block_size:

@@ -16,12 +16,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import tinygrad_zth as torch
 from data.fetch import write_atomically
+
+from .pictures import have_matplotlib, save_figure
 
 COLUMNS = ("step", "train_loss", "val_loss", "lr", "grad_norm", "tokens_per_s", "seconds")
 LAST, BEST = "last.npz", "best.npz"
@@ -95,7 +96,7 @@ class RunFolder:
 
     def draw_losses(self) -> bool:
         """Draw loss.png of metrics.csv. False where matplotlib is not installed."""
-        if find_spec("matplotlib") is None:
+        if not have_matplotlib():
             return False
         from matplotlib.figure import Figure
 
@@ -108,7 +109,5 @@ class RunFolder:
         axes.set(xlabel="step", ylabel="loss (nats per token)", title=self.path.name)
         axes.grid(alpha=0.3)
         axes.legend()
-        png = io.BytesIO()
-        figure.savefig(png, format="png", dpi=120)
-        write_atomically(self.path / "loss.png", png.getvalue())
+        save_figure(figure, self.path / "loss.png")
         return True

@@ -1,8 +1,16 @@
 """The training loop that all models share.
 
 A model takes part by ``model(*batch) -> (logits, loss)``; its data by ``batch(split, generator)``,
-``whole(split)`` and ``describe()`` (see :class:`Data`). A model that makes its gradients in its own
-way overrides :meth:`Trainer.gradients`.
+``whole(split)`` and ``describe()`` (see :class:`models.tasks.task.Data`). A model that makes its
+gradients in its own way overrides :meth:`Trainer.gradients`; one that learns without them,
+:meth:`Trainer.train_step`.
+
+Whoever wants to see a run (a live view, diagnostic pictures, a report) is an
+:class:`models.shared.observer.Observer`: pass it in ``observers``, or append it to
+``trainer.observers`` before :meth:`Trainer.fit`. It is called at fixed places with the trainer, which
+has all there is to see: ``model``, ``optimizer``, ``step``, ``settings``, ``data``, ``run``. Observers
+may not draw from the random streams or change the model: a run with them and one without are equal
+to the bit.
 
 Two runs from one seed are equal to the bit, and so is one that was stopped and resumed: a
 checkpoint has the weights, the optimiser's state, and both random streams (that of the batches, and
@@ -14,15 +22,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import tinygrad_zth as torch
 from tinygrad_zth import nn
 
+from ..tasks.task import Batch, Data, device_of
 from .diagnosis import NotFiniteError, first_not_finite
 from .interrupt import StopRequest
+from .observer import Observer
 from .progress import Progress
 from .run_folder import BEST, RunFolder
 from .sampling import evaluating
@@ -34,12 +44,13 @@ class TrainSettings(Settings):
     """How a model is trained."""
 
     max_iters: int = setting(2000, "steps of the optimiser in all", at_least=1)
-    batch_size: int = setting(12, "examples in a batch", at_least=1)
+    batch_size: int = setting(12, "examples in a batch; 0: all there are", at_least=0)
     grad_accum: int = setting(1, "batches whose gradients make one step", at_least=1)
     optimizer: str = setting("adamw", "what makes the steps", choices=("adamw", "sgd"))
     lr: float = setting(1e-3, "learning rate, at its highest", at_least=0)
-    schedule: str = setting("cosine", "how it falls after the warmup", choices=("cosine", "constant"))
-    min_lr: float = setting(1e-4, "learning rate at the end of the cosine", at_least=0)
+    schedule: str = setting("cosine", "how it falls after the warmup", choices=("cosine", "step", "constant"))
+    min_lr: float = setting(1e-4, "learning rate at the end of the cosine, or after the step", at_least=0)
+    decay_at: float = setting(0.5, "share of max_iters after which the step comes", at_least=0)
     warmup_iters: int = setting(100, "steps over which it rises from zero", at_least=0)
     beta1: float = setting(0.9, "AdamW: decay of the mean gradient", at_least=0, below=1)
     beta2: float = setting(0.99, "AdamW: decay of the mean square", at_least=0, below=1)
@@ -47,17 +58,22 @@ class TrainSettings(Settings):
     weight_decay: float = setting(0.1, "on matrices, not on biases and gains", at_least=0)
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0: no limit", at_least=0)
     eval_interval: int = setting(250, "steps between evaluations (and checkpoints)", at_least=1)
-    eval_iters: int = setting(20, "batches of an evaluation", at_least=1)
+    eval_iters: int = setting(20, "batches of an evaluation; 0: all of the part", at_least=0)
     log_interval: int = setting(10, "steps between rows of metrics.csv", at_least=1)
     seed: int = setting(1337, "of the weights, the batches and the dropout", at_least=0)
 
 
 def learning_rate(step: int, s: TrainSettings) -> float:
-    """The learning rate of step ``step`` (from 0): linear warmup, then half a cosine (SGDR, 2017)."""
+    """The learning rate of step ``step`` (from 0): linear warmup, then as ``schedule`` says.
+
+    "cosine" is half a cosine (Loshchilov and Hutter, "SGDR", 2017); "step" goes to ``min_lr`` at once.
+    """
     if step < s.warmup_iters:
         return s.lr * (step + 1) / (s.warmup_iters + 1)
     if s.schedule == "constant":
         return s.lr
+    if s.schedule == "step":
+        return s.lr if step < s.decay_at * s.max_iters else s.min_lr
     part = (step - s.warmup_iters) / max(1, s.max_iters - s.warmup_iters)
     return s.min_lr + 0.5 * (1.0 + math.cos(math.pi * min(part, 1.0))) * (s.lr - s.min_lr)
 
@@ -72,25 +88,14 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [group for group in groups if group["params"]]
 
 
-def make_optimizer(model: nn.Module, s: TrainSettings) -> torch.optim.Optimizer:
-    """The optimiser that the settings ask for, over :func:`parameter_groups`."""
+def make_optimizer(model: nn.Module, s: TrainSettings) -> torch.optim.Optimizer | None:
+    """The optimiser that the settings ask for, over :func:`parameter_groups`; None for a model without any."""
     groups = parameter_groups(model, s.weight_decay)
+    if not groups:
+        return None
     if s.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=s.lr, momentum=s.momentum)
     return torch.optim.AdamW(groups, lr=s.lr, betas=(s.beta1, s.beta2))
-
-
-class Data(Protocol):
-    """Where batches come from."""
-
-    def batch(self, split: str, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-        """A random batch of "train" or "val": the arguments of the model."""
-
-    def whole(self, split: str) -> Iterator[tuple[torch.Tensor, ...]]:
-        """All of it, in batches."""
-
-    def describe(self) -> dict[str, Any]:
-        """What tells it from other data."""
 
 
 class Trainer:
@@ -98,6 +103,7 @@ class Trainer:
 
     run: the folder for checkpoints and figures; None keeps nothing.
     about: put into every checkpoint; what is needed to build the model again.
+    observers: see the module's docstring.
 
     Attributes:
         step: updates done so far.
@@ -114,6 +120,7 @@ class Trainer:
         about: dict[str, Any] | None = None,
         *,
         quiet: bool = True,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self.model, self.data, self.settings, self.run = model, data, settings, run
         self.about, self.quiet = about or {}, quiet
@@ -122,9 +129,24 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.step, self.best, self.seconds = 0, math.inf, 0.0
         self.stop = StopRequest()
+        self.observers = list(observers)
+        self.schedule: Callable[[int], float] = lambda step: learning_rate(step, settings)
         self._saved_at = -1
         self._since_log: list[float] = []  # losses of the steps since the last row
-        self._tokens = 0  # in the last step
+        self._tokens = 0  # targets in the last step
+        self._progress: Progress | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return device_of(self.model)
+
+    def say(self, text: str) -> None:
+        """A line to the user, above the progress line; nothing where the run is quiet."""
+        if self._progress is not None:
+            self._progress.say(text)
+        elif not self.quiet:
+            print(text, flush=True)
 
     # ---- state ----------------------------------------------------------------------------------
 
@@ -139,7 +161,7 @@ class Trainer:
             "seconds": self.seconds,
             "since_log": list(self._since_log),
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict() if self.optimizer else {},
             "random": self._random_state(),
         }
 
@@ -157,7 +179,8 @@ class Trainer:
                 + "; ".join(f"{key} was {then.get(key)}, is {now[key]}" for key in now if then.get(key) != now[key])
             )
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if self.optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best = state["step"], state["best"]
         self.seconds, self._since_log = state["seconds"], list(state["since_log"])
         self._set_random_state(state["random"])
@@ -172,22 +195,26 @@ class Trainer:
 
     # ---- one step -------------------------------------------------------------------------------
 
-    def gradients(self, batch: tuple[torch.Tensor, ...], share: float) -> torch.Tensor:
+    def gradients(self, batch: Batch, share: float) -> torch.Tensor:
         """Adds ``share`` times the gradient of the loss on ``batch``; returns the loss."""
         _, loss = self.model(*batch)
         (loss if share == 1.0 else loss * share).backward()
         return loss.detach()
 
     def _accumulate(self) -> torch.Tensor:
-        """The mean loss of the step's batches; their gradients' mean is left in the parameters."""
-        self.optimizer.zero_grad()
+        """The mean loss of the step's batches; the gradient of it is left in the parameters.
+
+        Each batch has the share of its targets: the result is that of one batch with all of them.
+        """
+        self.model.zero_grad()
         n = self.settings.grad_accum
-        losses, self._tokens = [], 0
-        for _ in range(n):
-            batch = self.data.batch("train", self.generator)
-            losses.append(self.gradients(batch, 1 / n))
-            self._tokens += batch[0].numel()
-        return losses[0] if n == 1 else torch.stack(losses).mean()
+        batches = [self.data.batch("train", self.generator) for _ in range(n)]
+        self._tokens = sum(batch[-1].numel() for batch in batches)
+        if n == 1:
+            return self.gradients(batches[0], 1.0)
+        counts = [targets_in(batch) for batch in batches]
+        shares = [count / sum(counts) for count in counts]
+        return torch.stack([self.gradients(batch, share) * share for batch, share in zip(batches, shares)]).sum()
 
     def train_step(self) -> tuple[float, float]:
         """One update. Returns the loss before it and the norm of its gradient before clipping.
@@ -206,9 +233,11 @@ class Trainer:
             what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
             why = first_not_finite(self.model, self._accumulate)
             raise NotFiniteError(f"{what} at step {self.step}: {why}")
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, s)
-        self.optimizer.step()
+        self._tell("backward")
+        if self.optimizer:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.schedule(self.step)
+            self.optimizer.step()
         self.step += 1
         return loss, norm
 
@@ -216,23 +245,25 @@ class Trainer:
 
     def evaluate(self, split: str = "val") -> float | None:
         """The mean loss on ``eval_iters`` batches, always the same ones; None if stopped."""
-        generator = torch.Generator().manual_seed(self.settings.seed + 1)
         n = self.settings.eval_iters
+        if n == 0:
+            return self.evaluate_whole(split)
+        generator = torch.Generator().manual_seed(self.settings.seed + 1)
         return self._mean_loss(self.data.batch(split, generator) for _ in range(n))
 
     def evaluate_whole(self, split: str = "val") -> float | None:
         """The mean loss on all of ``split``; None if stopped by Ctrl-C."""
         return self._mean_loss(self.data.whole(split))
 
-    def _mean_loss(self, batches: Iterator[tuple[torch.Tensor, ...]]) -> float | None:
+    def _mean_loss(self, batches: Iterator[Batch]) -> float | None:
         total, count = 0.0, 0
         with evaluating(self.model):
             for batch in batches:
                 if self.stop:
                     return None
-                rows = len(batch[0])
-                total += self.model(*batch)[1].item() * rows
-                count += rows
+                targets = targets_in(batch)
+                total += self.model(*batch)[1].item() * targets
+                count += targets
         return total / count
 
     # ---- the loop -------------------------------------------------------------------------------
@@ -251,22 +282,30 @@ class Trainer:
             self.run.begin_metrics(self.step if self.step else -1)
         self.stop = StopRequest()
         self.model.train()
-        with Progress(s.max_iters, self.step, quiet=self.quiet) as progress, self.stop:
+        with Progress(s.max_iters, self.step, quiet=self.quiet) as self._progress, self.stop:
+            self._tell("begin")
             try:
                 if self.step == 0:
-                    self._evaluate_and_keep(progress, {})
+                    self._evaluate_and_keep(self._progress, {})
                 while self.step < s.max_iters and not self.stop:
-                    self._one_iteration(progress)
+                    self._one_iteration(self._progress)
+                if self.run is not None and self._saved_at != self.step:
+                    self.run.save(self.state_dict())
+                    self._saved_at = self.step
+                return None if self.stop else self.evaluate_whole()
             except NotFiniteError as error:
                 raise NotFiniteError(f"{error}. {self._what_was_kept()}") from None
-            if self.run is not None and self._saved_at != self.step:
-                self.run.save(self.state_dict())
-                self._saved_at = self.step
-            return None if self.stop else self.evaluate_whole()
+            finally:
+                self._tell("end")
+                self._progress = None
+
+    def _tell(self, event: str, *figures: dict[str, Any]) -> None:
+        for observer in self.observers:
+            getattr(observer, event)(self, *figures)
 
     def _one_iteration(self, progress: Progress) -> None:
         s, began = self.settings, time.perf_counter()
-        rate = learning_rate(self.step, s)
+        rate = self.schedule(self.step)
         loss, norm = self.train_step()
         took = time.perf_counter() - began
         self.seconds += took
@@ -278,6 +317,7 @@ class Trainer:
             "grad_norm": norm,
             "tokens_per_s": round(self._tokens / took),
         }
+        self._tell("after_step", {**row, "train_loss": loss})
         if self.step % s.eval_interval == 0 or last:
             self._evaluate_and_keep(progress, row)
         elif self.step % s.log_interval == 0:
@@ -292,6 +332,7 @@ class Trainer:
             return
         if not math.isfinite(loss):
             raise NotFiniteError(f"the validation loss is {loss} at step {self.step}")
+        self._tell("evaluation", {**row, "val_loss": loss})
         improved, self.best = loss < self.best, min(loss, self.best)
         if self.run is not None:
             state = self.state_dict()
@@ -310,6 +351,11 @@ class Trainer:
         if self.run is None or self._saved_at < 0:
             return "No checkpoint was kept"
         return f"The last good checkpoint, of step {self._saved_at}, is in {self.run.path}"
+
+
+def targets_in(batch: Batch) -> int:
+    """How many targets a batch has: those that are not negative, which are ignored."""
+    return int((batch[-1] >= 0).sum().item())
 
 
 def _figures(row: dict[str, Any]) -> dict[str, str]:

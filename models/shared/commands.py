@@ -1,0 +1,196 @@
+"""What ``train``, ``sample``, ``eval`` and ``find-lr`` do, for any model."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+import tinygrad_zth as torch
+from tinygrad_zth import nn
+
+from ..tasks.task import Corpus, SampleRequest
+from .lr_finder import draw_sweep, sweep
+from .observer import Observer
+from .run_folder import BEST, LAST, RunFolder
+from .sampling import Choice, evaluating
+from .settings import Settings, preset_named
+from .spec import ModelSpec
+from .trainer import Trainer, TrainSettings
+
+
+def device_named(name: str) -> str:
+    """The device of ``--device``: "auto" is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def given(args: argparse.Namespace, settings: type[Settings]) -> dict[str, Any]:
+    """The settings that the command line names."""
+    values = {each.name: getattr(args, each.name, None) for each in fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+
+def train(spec: ModelSpec, args: argparse.Namespace) -> int:
+    """``train``. Returns the exit status: 130 where Ctrl-C ended it."""
+    path = args.out
+    state = spec.load(path / LAST) if args.resume else None
+    corpus, trainer = _prepare(spec, args, state, RunFolder(path), observers_for(spec, args))
+    run, model, settings = RunFolder(path), trainer.model, trainer.settings
+    if state:
+        trainer.load_state_dict(state)
+        trainer.say(f"resuming {path} at step {trainer.step} of {settings.max_iters}")
+    elif run.has_run():
+        trainer.say(f"{path} has an earlier run, which is started over (--resume continues one)")
+    run.write_config({**trainer.about, "train": settings.to_dict(), "data": trainer.data.describe()})
+    trainer.say(f"{spec.name}: {count_parameters(model):,} parameters, {corpus.summary()}, on {trainer.device}")
+    loss = trainer.fit()
+    run.draw_losses()
+    if loss is None:
+        again = shlex.join([*spec.prog.split(), "train", "--resume", "--out", str(path)])
+        print(f"stopped at step {trainer.step}; everything is saved. Go on with:\n  {again}")
+        return 130
+    tested = spec.task.tested
+    with evaluating(model):
+        measures = spec.task.measures(model, corpus.vocabulary, trainer.data.whole(tested))
+    run.write_summary(
+        {
+            "step": trainer.step,
+            "val_loss": loss,
+            "best_val_loss": trainer.best,
+            **measures,
+            "parameters": count_parameters(model),
+            "seconds": round(trainer.seconds, 3),
+        }
+    )
+    request = SampleRequest(
+        spec.task.length,
+        spec.task.samples,
+        choice=Choice(spec.task.temperature),
+        generator=torch.Generator().manual_seed(settings.seed),
+    )
+    run.write_sample("".join(_write(spec, model, corpus.vocabulary, request)))
+    beside = "".join(f", {name} {value:.4f} on the {tested} part" for name, value in measures.items())
+    trainer.say(
+        f"validation loss {loss:.4f} on all of the held-out data{beside}; "
+        f"{trainer.seconds:.1f} s of training; the run is in {path}"
+    )
+    return 0
+
+
+def observers_for(spec: ModelSpec, args: argparse.Namespace) -> list[Observer]:
+    """Who watches a run: those of the model, and those that flags ask for."""
+    return list(spec.observers())
+
+
+def _prepare(
+    spec: ModelSpec,
+    args: argparse.Namespace,
+    state: dict[str, Any] | None,
+    run: RunFolder | None,
+    observers: Iterable[Observer] = (),
+) -> tuple[Corpus, Trainer]:
+    """The data and a trainer with an untrained model, as preset, checkpoint and flags want them."""
+    config_values, settings = _settings(spec, args, state)
+    device = device_named(args.device)
+    corpus = spec.task.load(getattr(args, "data", None), state["vocabulary"] if state else None, device)
+    config = spec.config.from_dict({**config_values, **corpus.sizes()})
+    data = corpus.batches(config, settings.batch_size)
+    torch.manual_seed(settings.seed)
+    model = spec.build(config).to(device)
+    about = {"name": spec.name, "config": config.to_dict(), "vocabulary": corpus.vocabulary}
+    quiet = getattr(args, "quiet", False)
+    return corpus, spec.trainer(model, data, settings, run, about, quiet=quiet, observers=observers)
+
+
+def _settings(
+    spec: ModelSpec, args: argparse.Namespace, state: dict[str, Any] | None
+) -> tuple[dict[str, Any], TrainSettings]:
+    """The model's settings and the training's: preset, or checkpoint, then explicit flags."""
+    asked_model, asked_train = given(args, spec.config), given(args, TrainSettings)
+    if state is None:
+        preset = preset_named(spec.presets, args.preset or spec.preset)
+        settings = TrainSettings.from_dict({**preset.train, **asked_train})
+        return {**preset.model, **asked_model}, settings
+    if args.preset:
+        asked_model = {**preset_named(spec.presets, args.preset).model, **asked_model}
+    config = state["config"]
+    differing = [
+        f"{name} is {config.get(name)} in the checkpoint, {value} on the command line"
+        for name, value in asked_model.items()
+        if config.get(name) != value
+    ]
+    if differing:
+        raise ValueError("the checkpoint is of another model: " + "; ".join(differing))
+    settings = TrainSettings.from_dict({**state["train"], **asked_train})
+    if settings.max_iters < state["step"]:
+        raise ValueError(f"max_iters: {settings.max_iters} is behind the checkpoint, which is at {state['step']}")
+    return config, settings
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers a model learns; of a model that only counts, how many it keeps."""
+    return sum(p.numel() for p in model.parameters()) or sum(b.numel() for b in model.buffers())
+
+
+# ---- sample, eval -------------------------------------------------------------------------------
+
+
+def sample(spec: ModelSpec, args: argparse.Namespace) -> int:
+    """``sample``."""
+    model, state = spec.restore(args.checkpoint or args.out / BEST, device_named(args.device))
+    request = SampleRequest(
+        args.length,
+        args.samples,
+        args.prompt,
+        Choice(args.temperature, args.top_k, args.top_p),
+        torch.Generator().manual_seed(args.seed),
+        args.cache,
+        vars(args),
+    )
+    for text in _write(spec, model, state["vocabulary"], request):
+        print(text, end="", flush=True)
+    return 0
+
+
+def _write(spec: ModelSpec, model: nn.Module, vocabulary: str, request: SampleRequest) -> Iterable[str]:
+    with evaluating(model):
+        yield from spec.task.write(model, vocabulary, request)
+
+
+def evaluate(spec: ModelSpec, args: argparse.Namespace) -> int:
+    """``eval``."""
+    device = device_named(args.device)
+    model, state = spec.restore(args.checkpoint or args.out / BEST, device)
+    corpus = spec.task.load(getattr(args, "data", None), state["vocabulary"], device)
+    settings = TrainSettings.from_dict(state["train"] | given(args, TrainSettings))
+    data = corpus.batches(model.config, settings.batch_size)
+    trainer = spec.trainer(model, data, settings)
+    for split in spec.task.splits if args.split == "every" else (args.split,):
+        loss = trainer.evaluate_whole(split)
+        with evaluating(model):
+            measures = spec.task.measures(model, corpus.vocabulary, data.whole(split))
+        print("  ".join([f"{split:5s} loss {loss:.4f}", *(f"{name} {value:.4f}" for name, value in measures.items())]))
+    return 0
+
+
+# ---- find-lr ------------------------------------------------------------------------------------
+
+
+def find_lr(spec: ModelSpec, args: argparse.Namespace) -> int:
+    """``find-lr``."""
+    _, trainer = _prepare(spec, args, None, None)
+    points = sweep(trainer, args.low, args.high, args.steps)
+    shown = max(1, len(points) // 20)
+    for rate, loss in points[::shown]:
+        print(f"lr {rate:.2e}  loss {loss:.4f}")
+    run = RunFolder(args.out)
+    if draw_sweep(points, run.path / "lr.png"):
+        print(f"the picture is {run.path / 'lr.png'}")
+    return 0
