@@ -30,13 +30,15 @@ FLOORS: list[set[str]] = [
         "printing",
         "special",
         "sampling",
-        "cuda",
+        "absent",
+        "settings",
+        "type_info",
     },
     {"tensor", "autograd", "graph", "operation", "inplace", "function"},
-    {"ops", "linalg"},
+    {"ops", "linalg", "random", "jacobians", "func"},
     {"fused"},
-    {"nn", "optim", "utils", "checkpoint", "serialization"},
-    {"viz", "testing"},
+    {"nn", "optim", "utils", "checkpoint", "serialization", "cuda", "amp", "compiler", "distributed"},
+    {"viz", "testing", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 

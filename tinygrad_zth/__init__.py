@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
-from . import autograd, cuda, dtypes, linalg, nn, ops, optim, special, testing, utils
-from .device import device
+import sys as _sys
+from math import e, inf, nan, pi
+from typing import Any as _Any
+
+from . import (
+    absent as _absent,
+)
+from . import (
+    amp,
+    autograd,
+    backends,
+    compiler,
+    cuda,
+    distributed,
+    dtypes,
+    func,
+    jacobians,
+    linalg,
+    nn,
+    ops,
+    optim,
+    random,
+    special,
+    testing,
+    utils,
+    version,
+)
+from .amp import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
+from .compiler import compile
+from .cuda import amp as _cuda_amp
+from .device import device, get_default_device, set_default_device
 from .dtypes import (
     bfloat16,
     bool,
@@ -27,23 +56,47 @@ from .dtypes import (
     short,
     uint8,
 )
+from .func import vmap
 from .function import Function as _Function
 from .function import once_differentiable as _once_differentiable
 from .graph import (
     enable_grad,
     inference_mode,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
 )
+from .nn import parallel as _parallel
 from .nn.functional import dropout, layer_norm, log_softmax, relu, softmax
 from .ops import return_types
+from .printing import set_printoptions
 from .serialization import load, save
+from .settings import *  # noqa: F403
 from .tensor import Size, Tensor
+from .type_info import finfo, iinfo
+from .utils import checkpoint as _checkpoint
 from .version import __version__
 
+newaxis = None
 autograd.Function = _Function
 autograd.gradcheck, autograd.gradgradcheck = testing.gradcheck, testing.gradgradcheck
 autograd.once_differentiable = _once_differentiable
+autograd.functional = jacobians
+autograd.Variable = Tensor
+cuda.amp = _cuda_amp
+nn.parallel = _parallel
+utils.checkpoint = _checkpoint
+# PyTorch's paths to modules that stand elsewhere here.
+_sys.modules[__name__ + ".autograd.functional"] = jacobians
 globals().update(ops.FUNCTIONS)
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "viz":  # loaded when first used
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
+    why = _absent.explanation(name)
+    raise AttributeError(f"module 'torch' (tinygrad_zth) has no attribute '{name}'" + (f": {why}" if why else ""))

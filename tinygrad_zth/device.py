@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["device"]
+__all__ = ["device", "get_default_device", "set_default_device"]
 
 _KNOWN = ("cpu", "cuda")
 
 
 class device:
     """A device type and, for CUDA, an index. Equal devices compare and hash equal.
+
+    In a ``with`` statement, tensors made in the block are made there unless a function is told otherwise.
 
     Args:
         type: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, another ``device``, or (as in PyTorch) an integer,
@@ -59,5 +61,28 @@ class device:
     def __reduce__(self):
         return (device, (str(self),))
 
+    def __enter__(self) -> device:
+        _defaults.append(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _defaults.pop()
+
 
 CPU = device("cpu")
+_defaults: list[device | None] = [None]  # the one set, then those of the `with torch.device(...)` blocks we are in
+
+
+def set_default_device(device_: device | str | int | None) -> None:
+    """Make new tensors on this device from now on; None is the CPU again."""
+    _defaults[0] = None if device_ is None else device(device_)
+
+
+def default_device() -> device | None:
+    """Where a tensor is made if nobody says where; None if nobody said anything, which is the CPU."""
+    return _defaults[-1] or _defaults[0]
+
+
+def get_default_device() -> device:
+    """Where a tensor is made if nobody says where."""
+    return default_device() or CPU

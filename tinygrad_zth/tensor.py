@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import backends, dtypes
+from . import absent, backends, dtypes
 from .graph import extra_of, leaf_node, mode
 from .storage import Storage, UntypedStorage, data_ptr, offset_of, strides_of
 
@@ -392,6 +392,10 @@ class Tensor:
 
     def __complex__(self) -> complex:
         return complex(self.item())
+
+    def __getattr__(self, name: str):
+        why = absent.explanation(name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'" + (f": {why}" if why else ""))
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self._array.ndim == 0 else object.__format__(self, spec)

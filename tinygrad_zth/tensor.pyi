@@ -222,6 +222,8 @@ class Tensor:
         """The named tuple (min, max), over one dimension or all."""
     def any(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
+    def apply_(self, callable: Any) -> Tensor:
+        """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
     def arccos(self, *, out: Any = None) -> Any:
         ...
     def arccos_(self, *operands: Any, **options: Any) -> Any:
@@ -371,6 +373,12 @@ class Tensor:
         """In-place version of ``clamp``; returns the tensor itself."""
     def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy that passes gradients on; its memory order is the input's where that is dense."""
+    def conj(self) -> Tensor:
+        """The complex conjugate: of a real tensor, itself."""
+    def conj_physical(self) -> Tensor:
+        """The complex conjugate: of a real tensor, itself."""
+    def conj_physical_(self) -> Tensor:
+        """The complex conjugate: of a real tensor, itself."""
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The tensor itself if its elements lie in C order, else a copy in C order."""
     def copy_(self, src: Tensor, non_blocking: builtins.bool = False) -> Tensor:
@@ -441,6 +449,8 @@ class Tensor:
         """Differences of neighbours along ``dim``, n times over."""
     def dim(self) -> builtins.int:
         """The number of dimensions."""
+    def dim_order(self) -> builtins.tuple[builtins.int, ...]:
+        """The dimensions from the slowest to the fastest in memory."""
     def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
         """The p-norm of ``input - other``."""
     def div(self, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
@@ -572,6 +582,8 @@ class Tensor:
         """Fill with the number of the first success among trials of probability ``p``."""
     def ger(self, vec2: Tensor, *, out: Any = None) -> Tensor:
         """All products of an element of one vector with one of the other: a matrix."""
+    def get_device(self) -> builtins.int:
+        """The CUDA index of the tensor's device, -1 on the CPU."""
     @property
     def grad(self) -> Tensor | None:
         """The gradient accumulated by ``backward()``, with this tensor's shape and dtype; or None."""
@@ -632,6 +644,9 @@ class Tensor:
         ...
     def hypot_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``hypot``; returns the tensor itself."""
+    @property
+    def imag(self) -> Tensor:
+        """Raises RuntimeError: there are no complex tensors."""
     def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
         """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     def index_add_(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -656,24 +671,68 @@ class Tensor:
         """The tensor as torch.int32 (itself, if it is that already)."""
     def inverse(self, *, out: Any = None) -> Tensor:
         """The inverses of square matrices. Raises LinAlgError, a RuntimeError, for a singular one."""
+    def is_coalesced(self) -> builtins.bool:
+        """Always False."""
     def is_complex(self) -> builtins.bool:
         """Always False: complex types are not offered."""
+    def is_conj(self) -> builtins.bool:
+        """Always False."""
     def is_contiguous(self) -> builtins.bool:
         """Whether the elements lie in memory in C order with nothing between."""
+    @property
+    def is_cpu(self) -> Any:
+        ...
     @property
     def is_cuda(self) -> builtins.bool:
         """Whether the memory is on a CUDA device."""
     def is_floating_point(self) -> builtins.bool:
         """Whether the dtype is a floating-point type."""
+    def is_inference(self) -> builtins.bool:
+        """Always False: inference mode leaves no mark on tensors here."""
     @property
     def is_leaf(self) -> builtins.bool:
         """Whether the tensor was made by the user rather than by a recorded operation."""
+    @property
+    def is_meta(self) -> Any:
+        ...
+    @property
+    def is_mkldnn(self) -> Any:
+        ...
+    @property
+    def is_mps(self) -> Any:
+        ...
+    def is_neg(self) -> builtins.bool:
+        """Always False."""
+    @property
+    def is_nested(self) -> Any:
+        ...
+    def is_nonzero(self) -> builtins.bool:
+        """Whether the one element is not zero. Raises RuntimeError if there are more, or none."""
     def is_pinned(self, device: Any = None) -> Any:
         ...
+    @property
+    def is_quantized(self) -> Any:
+        ...
+    def is_same_size(self, other: Tensor) -> builtins.bool:
+        """Whether both have one shape."""
     def is_set_to(self, tensor: Tensor) -> builtins.bool:
         """Whether both are the same window on the same memory."""
+    def is_shared(self) -> builtins.bool:
+        """Always False."""
     def is_signed(self) -> builtins.bool:
         """Whether the dtype can hold negative numbers."""
+    @property
+    def is_sparse(self) -> Any:
+        ...
+    @property
+    def is_sparse_csr(self) -> Any:
+        ...
+    @property
+    def is_xla(self) -> Any:
+        ...
+    @property
+    def is_xpu(self) -> Any:
+        ...
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
         """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close.
 
@@ -700,6 +759,9 @@ class Tensor:
         """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
     def kthvalue(self, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
+    @property
+    def layout(self) -> Any:
+        ...
     def lcm(self, other: Any, *, out: Any = None) -> Any:
         ...
     def lcm_(self, *operands: Any, **options: Any) -> Any:
@@ -799,6 +861,8 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """``x.mT``: the last two dimensions exchanged."""
+    def map_(self, tensor: Tensor, callable: Any) -> Tensor:
+        """Replace each element by ``callable(element, element of tensor)``, in place."""
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     def masked_fill_(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -982,6 +1046,9 @@ class Tensor:
         """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
     def ravel(self) -> Any:
         ...
+    @property
+    def real(self) -> Tensor:
+        """The real part: of a real tensor, itself."""
     def reciprocal(self, *, out: Any = None) -> Any:
         ...
     def reciprocal_(self, *operands: Any, **options: Any) -> Any:
@@ -1020,6 +1087,10 @@ class Tensor:
         """The same elements under another shape: a view where possible, else a copy."""
     def reshape_as(self, other: Any) -> Any:
         ...
+    def resolve_conj(self) -> Tensor:
+        """The complex conjugate: of a real tensor, itself."""
+    def resolve_neg(self) -> Tensor:
+        """The complex conjugate: of a real tensor, itself."""
     def retain_grad(self) -> None:
         """Keep ``.grad`` for this inner node, too. Raises RuntimeError if it does not require grad."""
     @property
@@ -1060,6 +1131,8 @@ class Tensor:
     @property
     def shape(self) -> Size:
         """The size of each dimension."""
+    def share_memory_(self) -> Tensor:
+        """The tensor itself. DataLoader workers are threads here: they share all memory."""
     def short(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.int16 (itself, if it is that already)."""
     def sigmoid(self, *, out: Any = None) -> Any:

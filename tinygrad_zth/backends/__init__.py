@@ -4,6 +4,8 @@ A backend is chosen by the type of the array, once per call and without a questi
 an operation keeps a table from array type to kernel (:class:`Kernels`), and an array type that the
 table has not seen yet asks its backend for the kernel (:func:`backend_of`). NumPy's backend is
 always there; CuPy's registers its array type when it is first asked for by name ("cuda").
+
+``cuda``, ``cudnn``, ``mkl`` and ``mps`` hold the switches that PyTorch's users know as ``torch.backends``.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import inspect
 import numpy as np
 
 from ..device import device
+from . import cuda, cudnn, mkl, mps
 from .numpy_backend import NumpyBackend
 
-__all__ = ["Kernels", "array_types", "backend_for", "backend_of", "register"]
+__all__ = ["Kernels", "array_types", "backend_for", "backend_of", "cuda", "cudnn", "mkl", "mps", "register"]
 
 _backends: dict[type, object] = {}
 array_types: set[type] = set()

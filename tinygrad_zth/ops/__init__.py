@@ -26,8 +26,10 @@ from . import (
     error_function,
     extremes,
     index,
+    inquiry,
     interchange,
     join,
+    legacy,
     linalg,
     matmul,
     norms,
@@ -45,7 +47,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 

@@ -88,7 +88,7 @@ def type_(self: Tensor, dtype=None, non_blocking: bool = False):
         return f"torch.{place}{self.dtype.legacy}Tensor"
     if isinstance(dtype, str):
         dtype = next((t for t in dtypes.ALL if dtype == f"torch.{t.legacy}Tensor"), dtype)
-    return to(self, dtype=dtype)
+    return to(self, dtype=getattr(dtype, "kind", dtype))  # a legacy type, torch.LongTensor, names its kind
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:

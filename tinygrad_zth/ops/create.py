@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import array_types, backend_for, backend_of
+from ..device import default_device
 from ..device import device as device_type
 from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
@@ -17,8 +18,8 @@ __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
 
 
 def _made(array, device, requires_grad: bool) -> Tensor:
-    if device is not None:
-        where = device_type(device)
+    where = default_device() if device is None else device_type(device)
+    if where is not None:
         if where.type != "cpu":
             array = backend_for(where).asarray(array)
     t = new_tensor(array)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .backends import backend_for
-from .backends.cupy_backend import device_count
-from .device import device
+from ..backends import backend_for
+from ..backends.cupy_backend import device_count
+from ..device import device
 
 __all__ = [
     "current_device",

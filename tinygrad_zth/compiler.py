@@ -1,0 +1,32 @@
+"""``torch.compile`` and ``torch.compiler``: there is nothing to compile, the model is handed back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["compile", "disable", "is_compiling"]
+
+
+def compile(
+    model: Callable | None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable = "inductor",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
+    """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
+    return model if model is not None else lambda function: function
+
+
+def disable(fn: Callable | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    """``fn`` itself, or a decorator."""
+    return fn if fn is not None else lambda function: function
+
+
+def is_compiling() -> bool:
+    """Always False."""
+    return False

@@ -1,0 +1,249 @@
+"""``torch.func``: functions of functions. Gradients of them, and loops over a batch written as one call.
+
+``vmap`` calls the function once per element of the batch and stacks the results: the same values as
+PyTorch's, at the cost of a loop. Inside it, random numbers differ from element to element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import jacobians
+from .autograd import grad as _gradients_of
+from .graph import enable_grad
+from .ops import FUNCTIONS
+from .tensor import Tensor
+
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "stack_module_state",
+           "vjp", "vmap"]  # fmt: skip
+
+
+def _mapped(function: Callable, tree: Any) -> Any:
+    """``tree`` (tensors in tuples, lists and dicts) with ``function`` applied to each tensor."""
+    if isinstance(tree, dict):
+        return {key: _mapped(function, value) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        parts = [_mapped(function, value) for value in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return function(tree)
+
+
+def _leaves(tree: Any) -> list:
+    found: list = []
+    _mapped(found.append, tree)
+    return found
+
+
+def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """``f(*args) -> (gradient, value)`` for a function with a 0-d result."""
+
+    def wrapped(*given, **kwargs):
+        chosen = (argnums,) if isinstance(argnums, int) else argnums
+        with enable_grad():
+            args = list(given)
+            for i in chosen:
+                args[i] = _mapped(lambda t: t.view_as(t) if t.requires_grad else t.detach().requires_grad_(), args[i])
+            out = func(*args, **kwargs)
+            value, aux = out if has_aux else (out, None)
+            if not isinstance(value, Tensor):
+                raise RuntimeError(f"Expected f(*args) to return tensor, got tuple or {type(value).__name__}")
+            if value.dim() != 0:
+                raise RuntimeError(
+                    "Expected f(*args) to return a scalar tensor, got tensor with "
+                    f"{value.dim()} dims. Maybe you wanted to use the vjp or jacrev APIs instead?"
+                )
+            wanted = [args[i] for i in chosen]
+            leaves = _leaves(wanted)
+            outer = any(t.op is not None for t in (leaf._node for leaf in leaves) if t is not None)
+            found = iter(_gradients_of(value, leaves, create_graph=True, allow_unused=True, materialize_grads=True))
+            results = _mapped(lambda leaf: next(found), wanted)
+        if not outer:
+            results, value = _mapped(lambda t: t.detach(), results), value.detach()
+        result = results[0] if isinstance(argnums, int) else tuple(results)
+        return (result, (value, aux)) if has_aux else (result, value)
+
+    return wrapped
+
+
+def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """The function that computes the gradient of ``func``, which has a 0-d result. It can be nested.
+
+    Raises RuntimeError, when called, for a result that is not 0-dimensional.
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    def wrapped(*args, **kwargs):
+        result, value = both(*args, **kwargs)
+        return (result, value[1]) if has_aux else result
+
+    return wrapped
+
+
+def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """``(func(*primals), pullback)``: ``pullback(v)`` is the tuple of v^T J for each primal."""
+    with enable_grad():
+        inputs = _mapped(lambda t: t.view_as(t) if t.requires_grad else t.detach().requires_grad_(), list(primals))
+        out = func(*inputs)
+        out, aux = out if has_aux else (out, None)
+
+    def pullback(*cotangents):
+        vectors = _leaves(cotangents)
+        found = iter(
+            _gradients_of(
+                _leaves(out), _leaves(inputs), vectors, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+        )
+        return tuple(_mapped(lambda leaf: next(found), inputs))
+
+    value = _mapped(lambda t: t.detach(), out)
+    return (value, pullback, aux) if has_aux else (value, pullback)
+
+
+def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False, has_aux: bool = False) -> tuple:
+    """``(func(*primals), J tangents)``."""
+    if has_aux:
+        raise NotImplementedError("jvp(): has_aux is not supported")
+    return jacobians.jvp(func, primals, tangents, strict=strict)
+
+
+def jacrev(func: Callable, argnums: int = 0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable:
+    """The function that computes the Jacobian of ``func`` with respect to argument ``argnums``."""
+    if has_aux:
+        raise NotImplementedError("jacrev(): has_aux is not supported")
+
+    def wrapped(*args, **kwargs):
+        def of_one(x):
+            return func(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+
+        return jacobians.jacobian(of_one, args[argnums], create_graph=args[argnums].requires_grad)
+
+    return wrapped
+
+
+def jacfwd(func: Callable, argnums: int = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable:
+    """As :func:`jacrev`: there is one way of differentiating here, backwards."""
+    return jacrev(func, argnums, has_aux=has_aux)
+
+
+def hessian(func: Callable, argnums: int = 0) -> Callable:
+    """The function that computes the second derivatives of ``func`` with respect to argument ``argnums``."""
+    return jacrev(jacrev(func, argnums), argnums)
+
+
+def vmap(
+    func: Callable,
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable:
+    """``func``, written for one element, as a function of a batch of them.
+
+    Args:
+        in_dims: the batch dimension of each argument, None for one that is handed on whole.
+        out_dims: where the batch dimension stands in the results.
+
+    Raises ValueError, when called, for arguments that do not fit ``in_dims`` or each other.
+    """
+
+    def wrapped(*args, **kwargs):
+        dims = in_dims if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
+        if len(dims) != len(args):
+            raise ValueError(
+                f"vmap({getattr(func, '__name__', func)}, in_dims={in_dims}, ...)(<inputs>): in_dims is not "
+                f"compatible with the structure of inputs: {len(args)} inputs"
+            )
+        sizes = {_size(t, dim) for arg, dim in zip(args, dims, strict=True) if dim is not None for t in _leaves(arg)}
+        if not sizes:
+            raise ValueError("vmap: at least one input must have a batch dimension; got in_dims of None only")
+        if len(sizes) > 1:
+            raise ValueError(
+                f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)}"
+            )
+        results = []
+        for i in range(sizes.pop()):
+            picked = [
+                arg if dim is None else _mapped(lambda t, dim=dim, i=i: t.select(dim, i), arg)
+                for arg, dim in zip(args, dims, strict=True)
+            ]
+            results.append(func(*picked, **kwargs))
+        return _stacked(results, out_dims)
+
+    return wrapped
+
+
+def _size(t: Any, dim: int) -> int:
+    if not isinstance(t, Tensor):
+        raise ValueError(f"vmap: Got in_dim={dim} for an input but the input is of type {type(t)}, not a Tensor")
+    return t.size(dim)
+
+
+def _stacked(results: list, out_dims: Any) -> Any:
+    if not results:
+        raise ValueError("vmap: a batch of no elements is not supported")
+    if isinstance(results[0], tuple):
+        dims = out_dims if isinstance(out_dims, tuple) else (out_dims,) * len(results[0])
+        return tuple(
+            _stacked([r[j] for r in results], dim) for j, dim in zip(range(len(results[0])), dims, strict=True)
+        )
+    if isinstance(results[0], dict):
+        return {key: _stacked([r[key] for r in results], out_dims) for key in results[0]}
+    if not isinstance(results[0], Tensor):
+        raise ValueError(f"vmap: the function must only return Tensors, got type {type(results[0])}")
+    return FUNCTIONS["stack"](results, out_dims)
+
+
+def functional_call(
+    module: Any,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: dict | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
+    """``module(*args, **kwargs)`` with the named parameters and buffers in place of its own.
+
+    Raises RuntimeError with ``strict`` for names that the module does not have, or has and are not given.
+    """
+    given: dict[str, Tensor] = {}
+    for part in (
+        [parameter_and_buffer_dicts] if isinstance(parameter_and_buffer_dicts, dict) else parameter_and_buffer_dicts
+    ):
+        given.update(part)
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    if strict and set(own) != set(given):
+        raise RuntimeError(
+            f"functional_call: unexpected keys {sorted(set(given) - set(own))}, missing keys {sorted(set(own) - set(given))}"
+        )
+    places = []
+    for name, value in given.items():
+        if name in own:
+            path, _, last = name.rpartition(".")
+            places.append((module.get_submodule(path), last, value))
+    replaced = []
+    try:
+        for holder, name, value in places:
+            table = holder._parameters if name in holder._parameters else holder._buffers
+            replaced.append((table, name, table[name]))
+            table[name] = value
+        listed = () if args is None else args if isinstance(args, tuple) else (args,)
+        return module(*listed, **(kwargs or {}))
+    finally:
+        for table, name, value in reversed(replaced):
+            table[name] = value
+
+
+def stack_module_state(models: list) -> tuple[dict, dict]:
+    """The parameters and buffers of several modules of one shape, stacked: two dicts of tensors."""
+    if not models:
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    stack = FUNCTIONS["stack"]
+    parameters = {
+        name: stack([dict(m.named_parameters())[name].detach() for m in models]).requires_grad_()
+        for name, _ in models[0].named_parameters()
+    }
+    buffers = {name: stack([dict(m.named_buffers())[name] for m in models]) for name, _ in models[0].named_buffers()}
+    return parameters, buffers

@@ -1,0 +1,187 @@
+"""What a tensor is, asked as PyTorch's users ask it; most answers here are the same for every tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import dtypes
+from ..backends import backend_of
+from ..storage import UntypedStorage
+from ..tensor import Tensor
+
+__all__ = ["FUNCTIONS", "METHODS", "is_nonzero", "is_tensor", "numel", "result_type"]
+
+
+class layout:
+    """How a tensor's memory is organised; ``torch.strided`` is the one there is."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+class memory_format(layout):
+    """The order of dimensions in memory that a function is asked for; see ``Tensor.contiguous``."""
+
+    __slots__ = ()
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+
+
+def is_tensor(obj: Any, /) -> bool:
+    """Whether ``obj`` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def is_storage(obj: Any, /) -> bool:
+    """Whether ``obj`` is what ``Tensor.untyped_storage`` returns."""
+    return isinstance(obj, UntypedStorage)
+
+
+def _asked(name: str):
+    """``torch.<name>(tensor)`` for the method of that name."""
+    method = getattr(Tensor, name)
+
+    def function(input: Tensor):
+        if not isinstance(input, Tensor):
+            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        return method(input)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = method.__doc__
+    return function
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero. Raises RuntimeError if there are more, or none."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"is_nonzero(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    return bool(input)
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether both have one shape."""
+    return input._array.shape == other._array.shape
+
+
+def is_inference(input: Tensor) -> bool:
+    """Always False: inference mode leaves no mark on tensors here."""
+    return False
+
+
+def _never(self: Tensor) -> bool:
+    """Always False."""
+    return False
+
+
+def get_device(input: Tensor) -> int:
+    """The CUDA index of the tensor's device, -1 on the CPU."""
+    index = input.device.index
+    return -1 if input.device.type == "cpu" else index or 0
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+    """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
+    kinds: tuple[list, list, list] = ([], [], [])
+    for t in (tensor1, tensor2):
+        if isinstance(t, Tensor):
+            kinds[0 if t._array.ndim else 1].append(t.dtype)
+        else:
+            kinds[2].append(dtypes.of_number(t))
+    return dtypes.result_of(*kinds)
+
+
+def typename(obj: Any, /) -> str:
+    """The name of a tensor's type, "torch.FloatTensor", or of any object's class."""
+    if isinstance(obj, Tensor):
+        return f"torch.{obj.dtype.legacy}Tensor"
+    found = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = found.__module__
+    return found.__qualname__ if module in (None, "builtins") else f"{module}.{found.__qualname__}"
+
+
+def real(input: Tensor) -> Tensor:
+    """The real part: of a real tensor, itself."""
+    return input
+
+
+def imag(input: Tensor) -> Tensor:
+    """Raises RuntimeError: there are no complex tensors."""
+    raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+
+
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+    return input
+
+
+def share_memory_(self: Tensor) -> Tensor:
+    """The tensor itself. DataLoader workers are threads here: they share all memory."""
+    return self
+
+
+def apply_(self: Tensor, callable) -> Tensor:
+    """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
+    flat = [callable(x) for x in self._array.ravel().tolist()]
+    self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
+    return self
+
+
+def map_(self: Tensor, tensor: Tensor, callable) -> Tensor:
+    """Replace each element by ``callable(element, element of tensor)``, in place."""
+    xs, ys = self._array.ravel().tolist(), tensor.expand_as(self)._array.ravel().tolist()
+    flat = [callable(x, y) for x, y in zip(xs, ys, strict=True)]
+    self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
+    return self
+
+
+def dim_order(self: Tensor) -> tuple[int, ...]:
+    """The dimensions from the slowest to the fastest in memory."""
+    return tuple(sorted(range(self.dim()), key=lambda d: -self.stride(d)))
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements."""
+    return input.numel()
+
+
+def _fixed(value: Any, doc: str) -> property:
+    answer = property(lambda self: value)
+    answer.__doc__ = doc
+    return answer
+
+
+FUNCTIONS = {
+    "channels_last": channels_last, "channels_last_3d": channels_last_3d, "conj": conj, "conj_physical": conj,
+    "contiguous_format": contiguous_format, "get_device": get_device, "imag": imag,
+    "is_complex": _asked("is_complex"), "is_floating_point": _asked("is_floating_point"),
+    "is_inference": is_inference, "is_nonzero": is_nonzero, "is_same_size": is_same_size,
+    "is_signed": _asked("is_signed"), "is_storage": is_storage, "is_tensor": is_tensor, "layout": layout,
+    "memory_format": memory_format, "numel": numel, "preserve_format": preserve_format, "real": real,
+    "resolve_conj": conj, "resolve_neg": conj, "result_type": result_type, "strided": strided, "typename": typename,
+    "is_conj": lambda input: False, "is_neg": lambda input: False,
+}  # fmt: skip
+METHODS = {
+    "apply_": apply_, "conj": conj, "conj_physical": conj, "conj_physical_": conj, "dim_order": dim_order,
+    "get_device": get_device, "is_conj": _never, "is_inference": is_inference, "is_neg": _never,
+    "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": _never, "is_coalesced": _never,
+    "map_": map_, "resolve_conj": conj, "resolve_neg": conj, "share_memory_": share_memory_,
+    "real": property(real), "imag": property(imag), "layout": _fixed(strided, "Always ``torch.strided``."),
+    "is_cpu": property(lambda self: self.device.type == "cpu"),
+    **{
+        f"is_{kind}": _fixed(False, "Always False.")
+        for kind in ("sparse", "sparse_csr", "quantized", "meta", "mps", "nested", "mkldnn", "xpu", "xla")
+    },
+}  # fmt: skip

@@ -1,0 +1,8 @@
+"""``torch.random``: the default generator's functions, under the module's name."""
+
+from __future__ import annotations
+
+from .generator import initial_seed, manual_seed, seed
+from .ops.random import default_generator, fork_rng, get_rng_state, set_rng_state
+
+__all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
