@@ -3,23 +3,44 @@
 import builtins
 from typing import Any
 
+from . import amp as amp
 from . import autograd as autograd
+from . import backends as backends
+from . import compiler as compiler
 from . import cuda as cuda
+from . import distributed as distributed
+from . import dtypes as dtypes
+from . import func as func
 from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
-from . import special as special
-from . import utils as utils
-from . import testing as testing
-from . import dtypes as dtypes
+from . import random as random
 from .ops import return_types as return_types
+from . import special as special
+from . import testing as testing
+from . import utils as utils
+from . import version as version
+class BoolTensor(Tensor): ...
+class ByteTensor(Tensor): ...
+class CharTensor(Tensor): ...
+class DoubleTensor(Tensor): ...
+class FloatTensor(Tensor): ...
 from .generator import Generator as Generator
+class HalfTensor(Tensor): ...
+class IntTensor(Tensor): ...
+class LongTensor(Tensor): ...
+class ShortTensor(Tensor): ...
 from .tensor import Size as Size
 from .tensor import Tensor as Tensor
+from .amp import autocast as autocast
 from .device import device as device
 from .dtypes import dtype as dtype
 from .graph import enable_grad as enable_grad
+from .type_info import finfo as finfo
+from .type_info import iinfo as iinfo
 from .graph import inference_mode as inference_mode
+from .ops.inquiry import layout as layout
+from .ops.inquiry import memory_format as memory_format
 from .graph import no_grad as no_grad
 from .graph import set_grad_enabled as set_grad_enabled
 
@@ -78,6 +99,8 @@ def arctan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def arctanh(input: Any, *, out: Any = None) -> Any:
     ...
+def are_deterministic_algorithms_enabled() -> builtins.bool:
+    """What was last asked for."""
 def argmax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Where the largest element is: the first, in the flattened input or along ``dim``."""
 def argmin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -169,6 +192,8 @@ def ceil(input: Any, *, out: Any = None) -> Any:
     ...
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that takes the fewest multiplications."""
+channels_last: Any
+channels_last_3d: Any
 def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
     ...
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -195,6 +220,8 @@ def column_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
 def combinations(input: Tensor, r: builtins.int = 2, with_replacement: builtins.bool = False) -> Tensor:
     """The combinations of ``r`` elements of a 1-D tensor, one a row."""
+def compile(model: Any = None, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: Any = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Any:
+    """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
 def concat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
@@ -205,6 +232,11 @@ def concatenate(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = Non
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
     """
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+contiguous_format: Any
 def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def cos(input: Any, *, out: Any = None) -> Any:
@@ -270,6 +302,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ..
     """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
 def dstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined along a third dimension."""
+e: Any
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Products of the operands summed over all indices that the result does not name.
 
@@ -364,8 +397,22 @@ def ge(input: Any, other: Any, *, out: Any = None) -> Any:
     """
 def ger(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
+def get_autocast_dtype(device_type: builtins.str) -> Any:
+    """The dtype that ``autocast(device_type)`` was asked for (bfloat16 on the CPU unless set)."""
+def get_default_device() -> Any:
+    """Where a tensor is made if nobody says where."""
 def get_default_dtype() -> Any:
     """The type that Python floats take on in a new tensor (float32 unless set)."""
+def get_deterministic_debug_mode() -> builtins.int:
+    """0, 1 or 2, as :func:`set_deterministic_debug_mode` takes."""
+def get_device(input: Tensor) -> builtins.int:
+    """The CUDA index of the tensor's device, -1 on the CPU."""
+def get_float32_matmul_precision() -> builtins.str:
+    """What was last set: float32 products are always computed in float32."""
+def get_num_interop_threads() -> builtins.int:
+    """What was last set; operations run one after the other."""
+def get_num_threads() -> builtins.int:
+    """How many threads large elementwise work is shared among."""
 def get_printoptions() -> builtins.dict[builtins.str, Any]:
     """The options in force, as keyword arguments for :func:`set_printoptions`."""
 def get_rng_state() -> Tensor:
@@ -411,6 +458,8 @@ def hstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
 def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def imag(input: Tensor) -> Tensor:
+    """Raises RuntimeError: there are no complex tensors."""
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
 def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
@@ -421,6 +470,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: builtins.
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
 def index_select(input: Tensor, dim: builtins.int, index: Tensor) -> Tensor:
     """The places ``index`` (1-D) of a dimension, as a copy."""
+inf: Any
 def initial_seed() -> builtins.int:
     """The seed that the default generator was started at."""
 def inner(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
@@ -432,10 +482,40 @@ int64: dtype
 int8: dtype
 def inverse(A: Tensor, *, out: Any = None) -> Tensor:
     """The inverses of square matrices. Raises LinAlgError, a RuntimeError, for a singular one."""
+def is_anomaly_enabled() -> builtins.bool:
+    """Whether anomaly detection is on."""
+def is_autocast_cache_enabled() -> builtins.bool:
+    """Whether autocast was asked to keep its casts."""
+def is_autocast_enabled(device_type: builtins.str = 'cuda') -> builtins.bool:
+    """Whether the code runs inside ``autocast(device_type)``."""
+def is_complex(input: Tensor) -> Any:
+    """Always False: complex types are not offered."""
+def is_conj(input: Any) -> Any:
+    ...
+def is_deterministic_algorithms_warn_only_enabled() -> builtins.bool:
+    """What was last asked for."""
+def is_floating_point(input: Tensor) -> Any:
+    """Whether the dtype is a floating-point type."""
 def is_grad_enabled() -> builtins.bool:
     """Whether operations in this thread are being recorded."""
+def is_inference(input: Tensor) -> builtins.bool:
+    """Always False: inference mode leaves no mark on tensors here."""
 def is_inference_mode_enabled() -> builtins.bool:
     """Whether this thread is inside ``inference_mode``."""
+def is_neg(input: Any) -> Any:
+    ...
+def is_nonzero(input: Tensor) -> builtins.bool:
+    """Whether the one element is not zero. Raises RuntimeError if there are more, or none."""
+def is_same_size(input: Tensor, other: Tensor) -> builtins.bool:
+    """Whether both have one shape."""
+def is_signed(input: Tensor) -> Any:
+    """Whether the dtype can hold negative numbers."""
+def is_storage(obj: Any) -> builtins.bool:
+    """Whether ``obj`` is what ``Tensor.untyped_storage`` returns."""
+def is_tensor(obj: Any) -> builtins.bool:
+    """Whether ``obj`` is a Tensor."""
+def is_warn_always_enabled() -> builtins.bool:
+    """What was last set."""
 def isclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close.
 
@@ -609,6 +689,7 @@ def multiply(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input * other``, broadcast, in the promoted dtype."""
 def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """The product of a matrix and a vector."""
+nan: Any
 def nan_to_num(input: Tensor, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
@@ -632,6 +713,7 @@ def neg(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
 def negative(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
+newaxis: Any
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
 def norm(input: Tensor, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
@@ -647,6 +729,8 @@ def not_equal(input: Any, other: Any, *, out: Any = None) -> Any:
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def numel(input: Tensor) -> builtins.int:
+    """The number of elements."""
 def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
     """A tensor of ones. ``ones(2, 3)`` or ``ones((2, 3))``; dtype defaults to the default dtype."""
 def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:
@@ -655,6 +739,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
 def permute(input: Tensor, dims: Any) -> Tensor:
     ...
+pi: Any
 def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
     """The pseudo-inverse; see ``linalg.pinv``."""
 def positive(input: Any) -> Any:
@@ -666,6 +751,7 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
         RuntimeError: for integers to a negative number.
         TypeError: for what is neither a tensor nor a number.
     """
+preserve_format: Any
 def printoptions(**options: Any) -> Any:
     """Print with other options inside a ``with`` block.
 
@@ -704,6 +790,8 @@ def randperm(n: builtins.int, *, generator: Any = None, out: Any = None, dtype: 
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
 def ravel(input: Any) -> Any:
     ...
+def real(input: Tensor) -> Tensor:
+    """The real part: of a real tensor, itself."""
 def reciprocal(input: Any, *, out: Any = None) -> Any:
     ...
 def relu(input: Any, *, out: Any = None) -> Any:
@@ -714,6 +802,12 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: builtins.int | None = No
     """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
 def reshape(input: Tensor, shape: Any) -> Tensor:
     ...
+def resolve_conj(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+def resolve_neg(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+def result_type(tensor1: Any, tensor2: Any) -> Any:
+    """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
 def rot90(input: Tensor, k: builtins.int = 1, dims: Any = ...) -> Tensor:
@@ -757,8 +851,22 @@ def select(input: Tensor, dim: builtins.int, index: builtins.int) -> Tensor:
     """The view at one place of a dimension, which disappears."""
 def select_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``select`` shows."""
+def set_default_device(device_: Any) -> None:
+    """Make new tensors on this device from now on; None is the CPU again."""
 def set_default_dtype(d: Any) -> None:
     """Set the type that Python floats take on. Raises TypeError for a non-floating type."""
+def set_default_tensor_type(t: builtins.object) -> None:
+    """Set the default dtype by a tensor type or its name: ``torch.DoubleTensor``, "torch.FloatTensor"."""
+def set_deterministic_debug_mode(debug_mode: builtins.int | builtins.str) -> None:
+    """0 "default", 1 "warn" or 2 "error". Raises RuntimeError for anything else."""
+def set_float32_matmul_precision(precision: builtins.str) -> None:
+    """Noted: "highest", "high" or "medium". As in PyTorch, another word warns and changes nothing."""
+def set_flush_denormal(mode: builtins.bool) -> builtins.bool:
+    """False: not supported, as NumPy leaves the processor's mode alone."""
+def set_num_interop_threads(num: builtins.int) -> None:
+    """Noted. Raises RuntimeError unless ``num`` is positive."""
+def set_num_threads(num: builtins.int) -> None:
+    """Share large elementwise work among ``num`` threads. RuntimeError unless it is a positive int."""
 def set_printoptions(precision: builtins.int | None = None, threshold: builtins.float | None = None, edgeitems: builtins.int | None = None, linewidth: builtins.int | None = None, profile: builtins.str | None = None, sci_mode: builtins.bool | None = None) -> None:
     """Set how tensors print from now on.
 
@@ -776,6 +884,8 @@ def set_printoptions(precision: builtins.int | None = None, threshold: builtins.
     """
 def set_rng_state(new_state: Tensor) -> None:
     """Put the default generator in a state that ``get_rng_state`` returned."""
+def set_warn_always(b: builtins.bool) -> None:
+    """Noted."""
 def sgn(input: Any, *, out: Any = None) -> Any:
     ...
 short: dtype
@@ -817,6 +927,7 @@ def std(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.
     """
 def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple:
     """The pair (standard deviation, mean); see ``std``."""
+strided: Any
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
 def subtract(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
@@ -880,6 +991,8 @@ def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """``div`` without rounding."""
 def trunc(input: Any, *, out: Any = None) -> Any:
     ...
+def typename(obj: Any) -> builtins.str:
+    """The name of a tensor's type, "torch.FloatTensor", or of any object's class."""
 uint8: dtype
 def unbind(input: Tensor, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """The views at each place of ``dim``, which disappears."""
@@ -897,6 +1010,8 @@ def unravel_index(indices: Tensor, shape: Any) -> builtins.tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
+def use_deterministic_algorithms(mode: builtins.bool, *, warn_only: builtins.bool = False) -> None:
+    """Noted: on the CPU every algorithm here is deterministic."""
 def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
@@ -907,6 +1022,15 @@ def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: buil
     """The pair (variance, mean); see ``var``."""
 def vdot(input: Tensor, tensor: Tensor, *, out: Any = None) -> Tensor:
     """The sum of the products of two vectors' elements."""
+def vmap(func: Any, in_dims: Any = 0, out_dims: Any = 0, randomness: builtins.str = 'error', *, chunk_size: builtins.int | None = None) -> Any:
+    """``func``, written for one element, as a function of a batch of them.
+
+    Args:
+        in_dims: the batch dimension of each argument, None for one that is handed on whole.
+        out_dims: where the batch dimension stands in the results.
+
+    Raises ValueError, when called, for arguments that do not fit ``in_dims`` or each other.
+    """
 def vsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
 def vstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
