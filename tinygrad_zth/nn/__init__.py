@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import functional, init, utils
 from .activations import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .containers import *  # noqa: F403
 from .conv import *  # noqa: F403
@@ -19,3 +20,4 @@ from .parameter_containers import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .recurrent_cells import *  # noqa: F403
+from .transformer import *  # noqa: F403
