@@ -33,7 +33,7 @@ from .settings import Settings, setting
 # B: batch, S: source positions, T: target positions, C: channels (n_embd), nh: heads, hs: C / nh,
 # V: vocabulary, K: beams.
 
-PAD, BOS, EOS = 0, 1, 2  # padding, begin and end of a sequence; characters follow
+PAIRS = {"train": 60_000, "val": 1_000, "test": 2_000}
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,11 @@ class Seq2SeqConfig(Settings):
     """
 
     vocab_size: int = setting(54, "different tokens, the three special ones included", at_least=4, hidden=True)
-    block_size: int = setting(72, "longest source or target, in tokens", at_least=2)
+    source_size: int = setting(64, "longest source, in tokens", at_least=1, hidden=True)
+    target_size: int = setting(11, "longest target, in tokens", at_least=1, hidden=True)
     n_layer: int = setting(2, "layers of the encoder, and of the decoder", at_least=1)
     n_head: int = setting(4, "heads of an attention", at_least=1)
-    n_embd: int = setting(96, "channels", at_least=2)
+    n_embd: int = setting(64, "channels", at_least=2)
     dropout: float = setting(0.0, "share that is dropped in training", at_least=0, below=1)
     norm: str = setting("pre", "where layers are normalised", choices=("pre", "post"))
     positions: str = setting("sinusoidal", "what tells positions apart", choices=("sinusoidal", "learned"))
@@ -144,10 +145,11 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
+        longest = max(config.source_size, config.target_size)
         if config.positions == "learned":
-            self.position = nn.Parameter(torch.zeros(config.block_size, config.n_embd))
+            self.position = nn.Parameter(torch.zeros(longest, config.n_embd))
         else:
-            self.register_buffer("position", sinusoids(config.block_size, config.n_embd))
+            self.register_buffer("position", sinusoids(longest, config.n_embd))
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.ModuleList([EncoderLayer(config) for _ in range(config.n_layer)])
         self.decoder = nn.ModuleList([DecoderLayer(config) for _ in range(config.n_layer)])
@@ -160,108 +162,98 @@ class Seq2Seq(nn.Module):
         nn.init.normal_(self.embed.weight, std=config.n_embd**-0.5)
 
     def forward(
-        self, source: torch.Tensor, target: torch.Tensor | None = None
+        self, source: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Sources (B, S) and targets (B, T), int64, to the logits (B, T - 1, V) and their mean loss.
+        """Sources (B, S) and the targets so far (B, T), int64, to the logits (B, T, V) of what follows each.
 
-        A target begins with BOS and ends with EOS; both sides are filled up with PAD. The logits at
-        position t are those of target[:, t + 1], given target[:, : t + 1]. Without targets the
-        decoder is given BOS alone: logits (B, 1, V), loss None.
+        inputs: BEGIN and the target's tokens; targets: the same one further, END its last. Sources and
+        inputs are filled up with PAD. The loss, 0-d, is the mean over targets that are not negative, and
+        None without targets.
 
         Raises:
-            ValueError: a side is not two-dimensional, is longer than the block, or the batches differ.
+            ValueError: a side is not two-dimensional, is longer than its size, or the batches differ.
         """
         memory, mask = self.encode(source)
-        if target is None:
-            return self.decode(torch.full((len(source), 1), BOS, device=source.device), memory, mask), None
-        if target.ndim != 2 or target.shape[1] < 2 or len(target) != len(source):
-            raise ValueError(
-                f"Seq2Seq: expected a target of shape ({len(source)}, T) with T at least 2, got {tuple(target.shape)}"
-            )
-        logits = self.decode(target[:, :-1], memory, mask)  # (B, T - 1, V)
-        loss = F.cross_entropy(logits.view(-1, logits.shape[-1]), target[:, 1:].reshape(-1), ignore_index=PAD)
-        return logits, loss
+        logits = self.decode(inputs, memory, mask)  # (B, T, V)
+        if targets is None:
+            return logits, None
+        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=-1)
 
     def encode(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Sources (B, S) to the memory (B, S, C) and where it has content, (B, 1, 1, S)."""
         mask = (source != PAD).view(source.shape[0], 1, 1, -1)
-        x = self._embed(source, "source")
+        x = self._embed(source, "source", self.config.source_size)
         for layer in self.encoder:
             x = layer(x, mask)
         return self.norms[0](x), mask
 
     def decode(self, target: torch.Tensor, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Targets so far (B, T) and :meth:`encode`'s results to the logits (B, T, V) of what follows each."""
-        x = self._embed(target, "target")
+        if len(target) != len(memory):
+            raise ValueError(f"Seq2Seq: {len(memory)} sources, but {len(target)} targets")
+        x = self._embed(target, "target", self.config.target_size)
         for layer in self.decoder:
             x = layer(x, memory, mask)
         return F.linear(self.norms[1](x), self.embed.weight)
 
-    def _embed(self, tokens: torch.Tensor, what: str) -> torch.Tensor:
-        if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= self.config.block_size:
+    def _embed(self, tokens: torch.Tensor, what: str, longest: int) -> torch.Tensor:
+        if tokens.ndim != 2 or not 1 <= tokens.shape[1] <= longest:
             raise ValueError(
-                f"Seq2Seq: expected a {what} of shape (B, T) with T from 1 to the block size, "
-                f"{self.config.block_size}, got {tuple(tokens.shape)}"
+                f"Seq2Seq: expected a {what} of shape (B, T) with T from 1 to {longest}, got {tuple(tokens.shape)}"
             )
         x = self.embed(tokens) * math.sqrt(self.config.n_embd)  # (B, T, C)
         return self.dropout(x + self.position[: tokens.shape[1]])
 
     # ---- translating ----------------------------------------------------------------------------
 
-    def translate(
-        self, source: torch.Tensor, beams: int = 1, max_length: int = 16, length_penalty: float = 0.6
-    ) -> torch.Tensor:
-        """Sources (B, S) to their translations (B, T), T at most ``max_length``: EOS ends one, PAD follows.
+    def translate(self, source: torch.Tensor, beams: int = 1, length_penalty: float = 0.6) -> torch.Tensor:
+        """Sources (B, S) to their translations (B, T), T at most ``target_size``: END ends one, PAD follows.
 
         beams: hypotheses kept at each step; 1 is greedy search. The best by log-probability divided
             by ((5 + length) / 6) ** length_penalty is returned.
 
         Raises:
-            ValueError: ``beams`` or ``max_length`` is below 1, ``max_length`` longer than the block,
-                or the sources are not (B, S).
+            ValueError: ``beams`` is below 1, or the sources are not (B, S) with S up to source_size.
         """
-        if beams < 1 or not 1 <= max_length <= self.config.block_size:
-            raise ValueError(
-                f"translate: expected beams from 1 up and max_length from 1 to the block size, "
-                f"{self.config.block_size}, got {beams} and {max_length}"
-            )
+        if beams < 1:
+            raise ValueError(f"translate: beams: expected at least 1, got {beams}")
         with evaluating(self):
             memory, mask = self.encode(source)
             if beams == 1:
-                return self._greedy(memory, mask, max_length)
-            return self._beam(memory, mask, min(beams, self.config.vocab_size), max_length, length_penalty)
+                return self._greedy(memory, mask)
+            return self._beam(memory, mask, min(beams, self.config.vocab_size), length_penalty)
 
-    def _greedy(self, memory: torch.Tensor, mask: torch.Tensor, max_length: int) -> torch.Tensor:
-        tokens = torch.full((len(memory), 1), BOS, device=memory.device)
+    def _greedy(self, memory: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        tokens = torch.full((len(memory), 1), BEGIN, device=memory.device)
         ended = torch.zeros(len(memory), 1, dtype=torch.bool, device=memory.device)
-        for _ in range(max_length):
+        for _ in range(self.config.target_size):
             best = self.decode(tokens, memory, mask)[:, -1].argmax(-1, keepdim=True)  # (B, 1)
             tokens = torch.cat((tokens, best.masked_fill(ended, PAD)), dim=1)
-            ended = ended | (best == EOS)
+            ended = ended | (best == END)
             if ended.all():
                 break
         return tokens[:, 1:]
 
     def _beam(
-        self, memory: torch.Tensor, mask: torch.Tensor, K: int, max_length: int, length_penalty: float
+        self, memory: torch.Tensor, mask: torch.Tensor, K: int, length_penalty: float
     ) -> torch.Tensor:
         B, V = len(memory), self.config.vocab_size
         device = memory.device
         memory, mask = memory.repeat_interleave(K, 0), mask.repeat_interleave(K, 0)
-        tokens = torch.full((B * K, 1), BOS, device=device)
+        tokens = torch.full((B * K, 1), BEGIN, device=device)
         scores = torch.full((B, K), float("-inf"), device=device)
         scores[:, 0] = 0.0  # the K hypotheses are equal at first: one of them counts
         ended = torch.zeros(B, K, dtype=torch.bool, device=device)
         nothing_more = torch.full((V,), float("-inf"), device=device)
         nothing_more[PAD] = 0.0  # a hypothesis that has ended goes on with PAD, at no cost
         first = (torch.arange(B, device=device) * K).unsqueeze(1)  # (B, 1): the row of its first hypothesis
-        for _ in range(max_length):
+        for _ in range(self.config.target_size):
             log_p = F.log_softmax(self.decode(tokens, memory, mask)[:, -1], dim=-1).view(B, K, V)
             log_p = torch.where(ended.unsqueeze(2), nothing_more, log_p)
             scores, place = torch.topk((scores.unsqueeze(2) + log_p).view(B, K * V), K, 1)  # (B, K) each
             beam, token = place // V, place % V
             tokens = torch.cat((tokens[(first + beam).view(-1)], token.view(-1, 1)), dim=1)
-            ended = ended.gather(1, beam) | (token == EOS)
+            ended = ended.gather(1, beam) | (token == END)
             if ended.all():
                 break
         lengths = (tokens[:, 1:] != PAD).sum(1).view(B, K)
