@@ -150,15 +150,18 @@ class GatedBlock(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """All positions of a sequence at once; position t sees block_size characters: itself and those before."""
+    """All positions of a sequence at once; position t sees itself and ``field - 1`` characters before it.
+
+    field: 1 + 1 + 2 + 4 + ... with one stack: the power of 2 from block_size up; each more adds its dilations.
+    """
 
     def __init__(self, config: WaveNetConfig) -> None:
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.n_hidden)
-        # 1 + (1 + 2 + ... + 2^(k-1)) = 2^k positions are seen by one stack of k layers.
-        dilations = [2**i for i in range((config.block_size - 1).bit_length())]
-        self.blocks = nn.ModuleList([GatedBlock(config, d) for d in dilations * config.n_stack])
+        dilations = [2**i for i in range((config.block_size - 1).bit_length())] * config.n_stack
+        self.field = 1 + sum(dilations)
+        self.blocks = nn.ModuleList([GatedBlock(config, d) for d in dilations])
         self.head = nn.Sequential(
             nn.ReLU(),
             nn.Conv1d(config.n_skip, config.n_skip, 1),
