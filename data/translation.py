@@ -199,4 +199,6 @@ def translation_pairs(count: int, part: str = "train", seed: int = 0) -> list[Pa
 def alphabet() -> list[str]:
     """Every character that a source or a target can have, sorted."""
     words = [*_EN, *_EN_TENS, *_EN_ORDINALS.values(), *EN_MONTHS, *_DE, *_DE_TENS, *_DE_ORDINALS.values(), *DE_MONTHS]
-    return sorted({*"".join(words), *"0123456789 -,./", *"theofand", *"oh hundred thousand", *"derumtausendste"} - {"_"})
+    return sorted(
+        {*"".join(words), *"0123456789 -,./", *"theofand", *"oh hundred thousand", *"derumtausendste"} - {"_"}
+    )

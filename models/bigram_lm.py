@@ -14,13 +14,17 @@ A. Karpathy, "Let's build GPT: from scratch, in code, spelled out", 2023.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.text import TextTask
 
 
 @dataclass(frozen=True)
@@ -51,3 +55,25 @@ class BigramLanguageModel(nn.Module):
         if y is None:
             return logits, None
         return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.reshape(-1))
+
+
+PRESETS = {
+    "lecture": Preset(
+        "windows of 8, batches of 32, AdamW at 1e-2: the lecture's",
+        {"block_size": 8},
+        {"max_iters": 5000, "batch_size": 32, "lr": 1e-2, "min_lr": 1e-3, "weight_decay": 0.0, "eval_interval": 500},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="bigram_lm",
+    about=__doc__ or "",
+    config=BigramConfig,
+    build=BigramLanguageModel,
+    task=TextTask(),
+    presets=PRESETS,
+    preset="lecture",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

@@ -13,13 +13,17 @@ After makemore's BoW (A. Karpathy, 2022); the idea of averaged embeddings is tha
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.names import NamesTask
 
 # B: batch, T: positions, C: channels (n_embd), V: vocabulary.
 
@@ -29,7 +33,7 @@ class BowConfig(Settings):
     """The size of a bag of words."""
 
     vocab_size: int = setting(27, "different characters", at_least=2, hidden=True)
-    block_size: int = setting(16, "longest context", at_least=1)
+    block_size: int = setting(16, "longest context", at_least=1, hidden=True)
     n_embd: int = setting(64, "numbers that a character is embedded in", at_least=1)
     n_hidden: int = setting(64, "channels of the hidden layer", at_least=1)
 
@@ -84,3 +88,25 @@ class BagOfWords(nn.Module):
         if y is None:
             return logits, None
         return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
+
+
+PRESETS = {
+    "makemore": Preset(
+        "64 channels, as makemore's",
+        {"n_embd": 64, "n_hidden": 64},
+        {"max_iters": 5000, "batch_size": 64, "lr": 5e-3, "min_lr": 2.5e-4, "weight_decay": 0.01, "eval_interval": 500},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="bow",
+    about=__doc__ or "",
+    config=BowConfig,
+    build=BagOfWords,
+    task=NamesTask(sequences=True),
+    presets=PRESETS,
+    preset="makemore",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

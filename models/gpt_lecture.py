@@ -20,13 +20,17 @@ Is All You Need", 2017; Ba et al., "Layer Normalization", 2016; Srivastava et al
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.text import TextTask
 
 # B: batch, T: positions, C: channels (n_embd), hs: channels of a head (C / n_head), V: vocabulary.
 
@@ -196,3 +200,31 @@ class LectureGPT(nn.Module):
         if y is None:
             return logits, None
         return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.reshape(-1))
+
+
+TRAINING = {"batch_size": 16, "lr": 1e-3, "min_lr": 1e-4, "weight_decay": 0.01, "eval_interval": 500}
+PRESETS = {
+    "lecture": Preset(
+        "4 layers, 4 heads, 64 channels, block 32, batches of 16: the lecture's small size",
+        {"step": "dropout", "dropout": 0.0},
+        TRAINING | {"max_iters": 5000},
+    ),
+    "early": Preset(
+        "block 8, 32 channels, batches of 32, for --step head to feed_forward: the lecture's first sizes",
+        {"step": "head", "block_size": 8, "n_embd": 32},
+        TRAINING | {"max_iters": 5000, "batch_size": 32},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="gpt_lecture",
+    about=__doc__ or "",
+    config=LectureConfig,
+    build=LectureGPT,
+    task=TextTask(),
+    presets=PRESETS,
+    preset="lecture",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

@@ -5,8 +5,8 @@ dimensions, without the causality; BatchNorm has a mean per channel over batch, 
 the residual connection, which GPT's stream of residuals comes from, is introduced here: a block that
 has nothing to say learns zero, which is easier than to learn the identity.
 
-    python -m models.resnet train --preset digits   # scikit-learn's 1,797 handwritten digits
-    python -m models.resnet train --preset cifar10  # 60,000 photographs, downloaded and verified
+    python -m models.resnet train                                     # scikit-learn's 1,797 handwritten digits
+    python -m models.resnet train --preset resnet20 --data cifar10    # 60,000 photographs, downloaded, verified
     python -m models.resnet eval
 
 Weights are drawn for rectifiers by fan-out (He et al., "Delving Deep into Rectifiers", 2015), and the
@@ -19,13 +19,17 @@ convolutions are those of its networks for CIFAR-10; the bottleneck is that of i
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.images import ImagesTask
 
 # B: batch, C: channels, H, W: height and width.
 
@@ -36,6 +40,7 @@ class ResNetConfig(Settings):
 
     classes: int = setting(10, "different labels", at_least=2, hidden=True)
     channels: int = setting(1, "colours of an image", at_least=1, hidden=True)
+    image_size: int = setting(8, "height and width of an image", at_least=1, hidden=True)
     block: str = setting("basic", "two 3 x 3 convolutions, or 1 x 1, 3 x 3, 1 x 1", choices=("basic", "bottleneck"))
     n_block: int = setting(1, "blocks of a stage", at_least=1)
     width: int = setting(16, "channels of the first stage", at_least=1)
@@ -138,3 +143,58 @@ class ResNet(nn.Module):
         x = self.blocks(self.stem(x)).mean((2, 3))  # (B, C)
         logits = self.head(self.dropout(x))
         return logits, None if y is None else F.cross_entropy(logits, y)
+
+
+PRESETS = {
+    "digits": Preset(
+        "three basic blocks of 16, 32 and 64 channels, for 8 x 8 digits",
+        {"block": "basic", "n_block": 1, "width": 16, "dropout": 0.2},
+        {
+            "max_iters": 500,
+            "batch_size": 64,
+            "lr": 3e-3,
+            "min_lr": 6e-5,
+            "warmup_iters": 50,
+            "eval_iters": 0,
+            "eval_interval": 100,
+        },
+    ),
+    "bottleneck": Preset(
+        "three bottleneck blocks, 64, 128 and 256 channels wide outside, for 8 x 8 digits",
+        {"block": "bottleneck", "n_block": 1, "width": 16, "dropout": 0.2},
+        {
+            "max_iters": 500,
+            "batch_size": 64,
+            "lr": 3e-3,
+            "min_lr": 6e-5,
+            "warmup_iters": 50,
+            "eval_iters": 0,
+            "eval_interval": 100,
+        },
+    ),
+    "resnet20": Preset(
+        "nine basic blocks: the paper's ResNet-20 for CIFAR-10 (--data cifar10), hours on a CPU",
+        {"block": "basic", "n_block": 3, "width": 16},
+        {
+            "max_iters": 20_000,
+            "batch_size": 128,
+            "lr": 3e-3,
+            "min_lr": 3e-5,
+            "warmup_iters": 500,
+            "eval_interval": 1000,
+        },
+    ),
+}
+
+SPEC = ModelSpec(
+    name="resnet",
+    about=__doc__ or "",
+    config=ResNetConfig,
+    build=ResNet,
+    task=ImagesTask(),
+    presets=PRESETS,
+    preset="digits",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

@@ -5,7 +5,7 @@ context. What they pay: positions are computed one after another, and gradients 
 as many multiplications by the same matrix, in which they vanish or explode (:func:`gradient_by_distance`
 shows it). The gates of LSTM and GRU keep a path open.
 
-    python -m models.rnn train --cell gru     # or rnn, lstm
+    python -m models.rnn train --preset gru   # or rnn, lstm
     python -m models.rnn sample
 
 The cells are written out here, from the formulas. ``--fused`` takes ``nn.RNN``, ``nn.LSTM`` or
@@ -21,13 +21,18 @@ difficulty of training recurrent neural networks", 2013 (clipping).
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.names import NamesTask
 
 # B: batch, T: positions, E: channels of an embedding, H: channels of the state, V: vocabulary.
 
@@ -40,7 +45,7 @@ class RNNConfig(Settings):
     """The cell and the size."""
 
     vocab_size: int = setting(27, "different characters", at_least=2, hidden=True)
-    block_size: int = setting(16, "longest sequence in a batch", at_least=1)
+    block_size: int = setting(16, "longest sequence in a batch", at_least=1, hidden=True)
     cell: str = setting("gru", "what is used again at every position", choices=("rnn", "gru", "lstm"))
     n_embd: int = setting(64, "numbers that a character is embedded in", at_least=1)
     n_hidden: int = setting(128, "channels of the state", at_least=1)
@@ -179,6 +184,21 @@ class RNN(nn.Module):
             return logits, None
         return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
 
+    def continuation(self, use_cache: bool = True) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The logits of the next character for a text that grows: the state is all there is to keep of it."""
+        state: State | None = None
+        seen = 0
+
+        def next_logits(idx: torch.Tensor) -> torch.Tensor:
+            nonlocal state, seen
+            if state is None or not use_cache:
+                state, seen = self.first_state(len(idx)), 0
+            outputs, state = self.run(self.embed(idx[:, seen:]), state)
+            seen = idx.shape[1]
+            return self.head(outputs[:, -1])  # (B, T) -> (B, V)
+
+        return next_logits
+
     def first_state(self, batch: int) -> State:
         """The learned state before the first character, for ``batch`` sequences."""
         return tuple(s.expand(batch, -1) for s in self.start)
@@ -205,3 +225,24 @@ def gradient_by_distance(model: RNN, x: torch.Tensor) -> list[float]:
     outputs, _ = model.run(embedded, model.first_state(len(x)))
     (g,) = torch.autograd.grad(outputs[:, -1].sum(), embedded)
     return g.norm(dim=(0, 2)).flip(0).tolist()
+
+
+TRAINING = {"batch_size": 64, "lr": 3e-3, "min_lr": 1.5e-4, "weight_decay": 0.01, "eval_interval": 500}
+PRESETS = {
+    "rnn": Preset("the vanilla RNN, 128 channels", {"cell": "rnn", "dropout": 0.1}, TRAINING | {"max_iters": 6000}),
+    "gru": Preset("the GRU, 128 channels", {"cell": "gru", "dropout": 0.1}, TRAINING | {"max_iters": 5000}),
+    "lstm": Preset("the LSTM, 128 channels", {"cell": "lstm", "dropout": 0.1}, TRAINING | {"max_iters": 5000}),
+}
+
+SPEC = ModelSpec(
+    name="rnn",
+    about=__doc__ or "",
+    config=RNNConfig,
+    build=RNN,
+    task=NamesTask(sequences=True),
+    presets=PRESETS,
+    preset="gru",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

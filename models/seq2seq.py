@@ -19,16 +19,23 @@ Vaswani et al., "Attention Is All You Need", 2017; the beam's length penalty is 
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
+from data.translation import translation_pairs
 from tinygrad_zth import nn
 
-from .sampling import evaluating
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.sampling import evaluating
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.pairs import BEGIN, END, PAD, PairsTask
+from .tasks.task import SampleRequest
 
 # B: batch, S: source positions, T: target positions, C: channels (n_embd), nh: heads, hs: C / nh,
 # V: vocabulary, K: beams.
@@ -108,7 +115,9 @@ class Sublayer(nn.Module):
 
 
 def _feed_forward(config: Seq2SeqConfig) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(config.n_embd, 4 * config.n_embd), nn.ReLU(), nn.Linear(4 * config.n_embd, config.n_embd))
+    return nn.Sequential(
+        nn.Linear(config.n_embd, 4 * config.n_embd), nn.ReLU(), nn.Linear(4 * config.n_embd, config.n_embd)
+    )
 
 
 class EncoderLayer(nn.Module):
@@ -154,7 +163,9 @@ class Seq2Seq(nn.Module):
         self.encoder = nn.ModuleList([EncoderLayer(config) for _ in range(config.n_layer)])
         self.decoder = nn.ModuleList([DecoderLayer(config) for _ in range(config.n_layer)])
         # Post-norm has normalised already when a stack ends; pre-norm has not.
-        self.norms = nn.ModuleList([nn.LayerNorm(config.n_embd) if config.norm == "pre" else nn.Identity() for _ in "ed"])
+        self.norms = nn.ModuleList(
+            [nn.LayerNorm(config.n_embd) if config.norm == "pre" else nn.Identity() for _ in "ed"]
+        )
         for p in self.parameters():
             if p.dim() > 1:
                 nn.init.xavier_uniform_(p)
@@ -234,9 +245,7 @@ class Seq2Seq(nn.Module):
                 break
         return tokens[:, 1:]
 
-    def _beam(
-        self, memory: torch.Tensor, mask: torch.Tensor, K: int, length_penalty: float
-    ) -> torch.Tensor:
+    def _beam(self, memory: torch.Tensor, mask: torch.Tensor, K: int, length_penalty: float) -> torch.Tensor:
         B, V = len(memory), self.config.vocab_size
         device = memory.device
         memory, mask = memory.repeat_interleave(K, 0), mask.repeat_interleave(K, 0)
@@ -259,3 +268,47 @@ class Seq2Seq(nn.Module):
         lengths = (tokens[:, 1:] != PAD).sum(1).view(B, K)
         best = (scores / ((5 + lengths) / 6) ** length_penalty).argmax(1, keepdim=True)  # (B, 1)
         return tokens[(first + best).view(-1), 1:]
+
+
+class TranslationTask(PairsTask):
+    """The generated pairs; ``sample --beams K`` searches with a beam."""
+
+    def __init__(self) -> None:
+        super().__init__(_pairs, _answers)
+
+    def sample_flags(self, sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--beams", type=int, default=1, help="hypotheses kept at each step; 1 is greedy (1)")
+
+
+def _pairs(part: str) -> list[tuple[str, str]]:
+    return [(pair.source, pair.target) for pair in translation_pairs(PAIRS[part], part)]
+
+
+def _answers(model: nn.Module, sources: torch.Tensor, request: SampleRequest) -> list[list[int]]:
+    rows = model.translate(sources, request.options.get("beams", 1)).tolist()
+    return [row[: row.index(END)] if END in row else row for row in rows]
+
+
+TRAINING = {"max_iters": 6000, "batch_size": 32, "lr": 2e-3, "min_lr": 4e-5, "warmup_iters": 200, "beta2": 0.98}
+TRAINING |= {"weight_decay": 0.01, "eval_interval": 500}
+PRESETS = {
+    "small": Preset("2 + 2 layers, 4 heads, 64 channels, pre-norm, sinusoids", {}, TRAINING),
+    "paper": Preset(
+        "the same in the paper's order: post-norm",
+        {"norm": "post"},
+        TRAINING | {"lr": 1e-3, "warmup_iters": 1000},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="seq2seq",
+    about=__doc__ or "",
+    config=Seq2SeqConfig,
+    build=Seq2Seq,
+    task=TranslationTask(),
+    presets=PRESETS,
+    preset="small",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

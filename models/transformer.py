@@ -15,6 +15,7 @@ Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
@@ -22,7 +23,10 @@ import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
 from . import gpt
-from .settings import setting
+from .shared.command_line import main
+from .shared.settings import Preset, setting
+from .shared.spec import ModelSpec
+from .tasks.names import NamesTask
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class TransformerConfig(gpt.GPTConfig):
     """The size of the stack; makemore's is 4 layers of 4 heads and 64 channels."""
 
     vocab_size: int = setting(27, "different characters", at_least=2, hidden=True)
-    block_size: int = setting(16, "longest context", at_least=1)
+    block_size: int = setting(16, "longest context", at_least=1, hidden=True)
     n_embd: int = setting(64, "channels of the residual stream", at_least=1)
     bias: bool = setting(True, "biases in the linear layers and LayerNorms")
     tie_weights: bool = setting(False, "as in GPT; here always two matrices", hidden=True)
@@ -62,3 +66,25 @@ class Transformer(nn.Module):
         if y is None:
             return logits, None
         return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
+
+
+PRESETS = {
+    "makemore": Preset(
+        "4 layers, 4 heads, 64 channels: makemore's size",
+        {"n_layer": 4, "n_head": 4, "n_embd": 64, "dropout": 0.1},
+        {"max_iters": 6000, "batch_size": 64, "lr": 2e-3, "min_lr": 1e-4, "weight_decay": 0.1, "eval_interval": 500},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="transformer",
+    about=__doc__ or "",
+    config=TransformerConfig,
+    build=Transformer,
+    task=NamesTask(sequences=True),
+    presets=PRESETS,
+    preset="makemore",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

@@ -22,13 +22,20 @@ Raw Audio", 2016.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
+from data import CharTokenizer
 from tinygrad_zth import nn
 
-from .settings import Settings, setting
+from .shared.command_line import main
+from .shared.sampling import NextLogits
+from .shared.settings import Preset, Settings, setting
+from .shared.spec import ModelSpec
+from .tasks.examples import Examples
+from .tasks.names import NamesCorpus, NamesTask, read_names
 
 # B: batch, T: positions, C: channels, V: vocabulary.
 
@@ -109,7 +116,7 @@ class Tree(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="tanh")
         with torch.no_grad():
-            self.head.weight *= 0.1  # unsure at first: the loss begins at log(V)
+            self.head.weight.mul_(0.1)  # unsure at first: the loss begins at log(V)
 
     def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Contexts (B, block_size) to the logits (B, V) of the next character; the loss with ``y`` (B,)."""
@@ -190,3 +197,56 @@ class WaveNet(nn.Module):
 def build(config: WaveNetConfig) -> Tree | WaveNet:
     """The model of the settings' kind."""
     return Tree(config) if config.kind == "tree" else WaveNet(config)
+
+
+class _Corpus(NamesCorpus):
+    """Names as the kind of network wants them: contexts for the tree, sequences for the convolutions."""
+
+    def batches(self, config: WaveNetConfig, batch_size: int) -> Examples:
+        self.sequences = config.kind == "dilated"
+        return super().batches(config, batch_size)
+
+
+class WaveNetTask(NamesTask):
+    """Contexts of names or whole names: the model's settings say which."""
+
+    def load(self, source: str | None, vocabulary: str | None = None, device: str = "cpu") -> NamesCorpus:
+        tokenizer = None if vocabulary is None else CharTokenizer.from_json(vocabulary)
+        return _Corpus(read_names(source), tokenizer, device)
+
+    def next_logits(self, model: nn.Module, use_cache: bool = True) -> NextLogits:
+        return NamesTask(sequences=model.config.kind == "dilated").next_logits(model, use_cache)
+
+
+PRESETS = {
+    "tree": Preset(
+        "the lecture's tree: contexts of 8, three levels",
+        {"kind": "tree", "block_size": 8, "n_hidden": 200, "dropout": 0.1},
+        {
+            "max_iters": 20_000,
+            "batch_size": 128,
+            "lr": 3e-3,
+            "min_lr": 1.5e-4,
+            "weight_decay": 0.05,
+            "eval_interval": 1000,
+        },
+    ),
+    "dilated": Preset(
+        "the paper's convolutions: two stacks of four, 64 channels",
+        {"kind": "dilated", "block_size": 16, "n_hidden": 64, "dropout": 0.1},
+        {"max_iters": 4000, "batch_size": 64, "lr": 3e-3, "min_lr": 1.5e-4, "weight_decay": 0.05, "eval_interval": 500},
+    ),
+}
+
+SPEC = ModelSpec(
+    name="wavenet",
+    about=__doc__ or "",
+    config=WaveNetConfig,
+    build=build,
+    task=WaveNetTask(),
+    presets=PRESETS,
+    preset="tree",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SPEC))

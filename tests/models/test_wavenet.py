@@ -166,5 +166,9 @@ def test_a_block_is_the_papers():
     both = block.filter_gate(x)
     z = torch.tanh(both[:, :4]) * torch.sigmoid(both[:, 4:])
     up, out = block(x)
-    torch.testing.assert_close(up, x + torch.einsum("oc,bct->bot", block.residual.weight[..., 0], z) + block.residual.bias[:, None])
-    torch.testing.assert_close(out, torch.einsum("oc,bct->bot", block.skip.weight[..., 0], z) + block.skip.bias[:, None])
+    torch.testing.assert_close(
+        up, x + torch.einsum("oc,bct->bot", block.residual.weight[..., 0], z) + block.residual.bias[:, None]
+    )
+    torch.testing.assert_close(
+        out, torch.einsum("oc,bct->bot", block.skip.weight[..., 0], z) + block.skip.bias[:, None]
+    )

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .comparison import assert_close
 from .gradcheck import (
     GradcheckError,
     GradientReport,
@@ -34,6 +35,7 @@ __all__ = [
     "LAYOUTS",
     "GradcheckError",
     "GradientReport",
+    "assert_close",
     "check_gradients",
     "gradcheck",
     "gradgradcheck",
