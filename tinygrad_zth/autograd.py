@@ -30,7 +30,7 @@ from .graph import (
     set_detect_anomaly,
     set_grad_enabled,
 )
-from .operation import Output, cast, op
+from .operation import FREED, Output, cast, op, overwritten
 from .tensor import Tensor, current_node, new_tensor, storage_of
 
 __all__ = [
@@ -43,14 +43,6 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
-
-FREED = (
-    "Trying to backward through the graph a second time (or directly access saved tensors after they "
-    "have already been freed). Saved intermediate values of the graph are freed when you call "
-    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
-    "graph a second time or if you need to access saved tensors after calling backward."
-)
-
 
 # ---------------------------------------------------------------------------- broadcasting, and its undoing
 
@@ -103,6 +95,7 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
 
     before = mode.recording
     mode.recording = create_graph
+    plainly = not create_graph and useful is None  # every edge wants its gradient, as an array
     try:
         while queue:
             node, g, ours = pending.pop(-heappop(queue))
@@ -119,33 +112,27 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
             if operation.__class__ is Output:
                 _collect(pending, queue, node, g)
                 continue
-            values, frees = _unpack(node, operation, create_graph)
-            if operation.backward is not None:
-                gradients = _joint(node, g, values, create_graph, useful)
+            edges = node.edges
+            if plainly and operation.gradients is not None:
+                gradients = operation.gradients(node, g, keep)
             else:
-                gradients = None
-            for i, edge in enumerate(node.edges):
-                if edge is None or (useful is not None and edge not in useful):
+                gradients = _gradients(node, g, keep, create_graph, useful)
+            if graph.anomaly:
+                _check_nan(node, gradients)
+            # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
+            # adds to it would change what the other was given); a view of something is never ours;
+            # anything else a formula returns is a fresh buffer.
+            sole = ours and len(edges) == 1
+            fresh = operation.fresh and not create_graph
+            for edge, gi in zip(edges, gradients):
+                if gi is None or edge is None:
                     continue
-                if gradients is None:
-                    rule = operation.rules[i]
-                    gi = rule.formula(g, *[values[j] for j in rule.needs])
+                mine = sole if gi is g else fresh and gi.base is None
+                if gi.shape != edge.shape or gi.dtype is not edge.dtype or edge.seq in pending:
+                    _deliver(pending, queue, edge, gi, mine)
                 else:
-                    gi = gradients[i]
-                    if gi is None:
-                        continue
-                if graph.anomaly:
-                    _check_nan(node, gi)
-                # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
-                # adds to it would change what the other was given); a view of something is never ours;
-                # anything else a formula returns is a fresh buffer.
-                if gi is g:
-                    mine = ours and len(node.edges) == 1
-                else:
-                    mine = not create_graph and gi.base is None and operation.fresh
-                _deliver(pending, queue, edge, gi, mine)
-            if frees and not keep:
-                node.saved = None
+                    pending[edge.seq] = [edge, gi, mine]
+                    heappush(queue, -edge.seq)
     finally:
         mode.recording = before
     return found
@@ -183,6 +170,25 @@ def _collect(pending: dict, queue: list, node: Node, g) -> None:
     entry[1][position] = g if before is None else before + g
 
 
+def _gradients(node: Node, g, keep: bool, create_graph: bool, useful: set[Node] | None) -> Iterable:
+    """The gradient for each edge of ``node``, in general: what ``operation.gradients`` does for a plain
+    pass, also for operations on lists, where the pass is recorded, and for ``useful`` edges only."""
+    operation = node.op
+    values, frees = _unpack(node, operation, create_graph)
+    if operation.backward is not None:
+        gradients = _joint(node, g, values, create_graph, useful)
+    else:
+        gradients = [
+            None
+            if edge is None or (useful is not None and edge not in useful)
+            else rule.formula(g, *[values[j] for j in rule.needs])
+            for edge, rule in zip(node.edges, operation.rules)
+        ]
+    if frees and not keep:
+        node.saved = None
+    return gradients
+
+
 def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
     """What ``node`` saved, as arrays (as Tensors under ``create_graph``), unless it was written over."""
     saved = node.saved
@@ -191,12 +197,11 @@ def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
     if operation.saves_out and node.extra is not None:
         storage = node.extra.out_storage
         if storage is not None and storage.version:
-            raise RuntimeError(_overwritten(operation, node, storage.version, 0))
-    if node.stamps:
-        for i, stamp in zip(operation.checked, node.stamps):
-            t = saved[i]
-            if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
-                raise RuntimeError(_overwritten(operation, t._array, t._storage.version, stamp))
+            raise overwritten(operation, node, storage.version, 0)
+    for i, stamp in zip(operation.checked, node.stamps):
+        t = saved[i]
+        if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
+            raise overwritten(operation, t._array, t._storage.version, stamp)
     values, frees = [], False
     for s in saved:
         if isinstance(s, Tensor):
@@ -209,16 +214,6 @@ def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
         i = operation.saves.index("out")
         values[i] = new_tensor(values[i], node=node)
     return values, frees
-
-
-def _overwritten(operation, what, version: int, stamp: int) -> str:
-    return (
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{dtypes.of(what.dtype).legacy}Tensor {list(what.shape)}], needed by "
-        f"{operation.grad_name}, is at version {version}; expected version {stamp} instead. Hint: "
-        "enable anomaly detection to find the operation that failed to compute its gradient, with "
-        "torch.autograd.set_detect_anomaly(True)."
-    )
 
 
 def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
@@ -281,14 +276,15 @@ def _accumulate(node: Node, g, ours: bool) -> None:
             hook(leaf)
 
 
-def _check_nan(node: Node, gi) -> None:
-    array = gi._array if isinstance(gi, Tensor) else gi
-    if (array != array).any():
-        place = "" if node.extra is None or node.extra.trace is None else node.extra.trace
-        raise RuntimeError(
-            f"Function '{node.op.grad_name}' returned nan values in its gradient. The forward "
-            f"operation was {node.op.name}()" + (f", called here:\n{place}" if place else "")
-        )
+def _check_nan(node: Node, gradients: Iterable) -> None:
+    for gi in gradients:
+        array = gi._array if isinstance(gi, Tensor) else gi
+        if array is not None and (array != array).any():
+            place = "" if node.extra is None or node.extra.trace is None else node.extra.trace
+            raise RuntimeError(
+                f"Function '{node.op.grad_name}' returned nan values in its gradient. The forward "
+                f"operation was {node.op.name}()" + (f", called here:\n{place}" if place else "")
+            )
 
 
 def _ancestors_of(targets, roots) -> set[Node]:

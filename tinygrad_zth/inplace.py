@@ -3,7 +3,7 @@
 A write goes to memory that other tensors may look at, so three things happen, here and nowhere else:
 
 * the version that all windows on the memory share is raised; whoever saved the old value for a
-  backward pass finds out when it is needed (``autograd._unpack``);
+  backward pass finds out when it is needed (``template.backward_text``);
 * the tensor written to gets the node of what was written: it *is* that value now;
 * if it is a view, its base gets a node that says "the old base, except for this window, which is the
   new value" (:data:`overwrite`), and every view of the base renews its own node from there when it is

@@ -24,14 +24,14 @@ A fused operation gives one ``backward`` for all its inputs in place of formulas
 ever sees arrays; ``plain``, the same operation composed of primitives, is its specification and
 what ``create_graph`` differentiates. Its differentiable inputs are named by ``inputs``.
 
-``op`` writes out the function that applies the operation (see ``_TEMPLATE``): one straight line of
-code without loops over arguments, since its microseconds are paid at every call.
+``op`` writes out two functions, the one that applies the operation and the one that computes its
+gradients (see template.py): straight lines of code without loops over arguments, since their
+microseconds are paid at every call.
 """
 
 from __future__ import annotations
 
 import inspect
-import linecache
 import warnings
 from collections.abc import Callable
 
@@ -41,6 +41,7 @@ from . import graph
 from .backends import Kernels, array_types, backend_of
 from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
+from .template import backward_text, compiled, forward_text
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
 __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
@@ -85,10 +86,13 @@ class Operation:
         view: whether the result is a window on the first input's memory.
         fresh: whether the gradients it returns (views aside) are buffers that nobody else holds.
         apply: the function that users call.
+        gradients: ``gradients(node, g, keep)``, the gradient array for each edge of a node of this
+            operation (None for an edge that needs none); unless ``keep``, what the node saved is
+            let go. None for an operation that works on lists.
     """
 
     __slots__ = (
-        "apply", "backward", "checked", "forward", "fresh", "grad_name", "infix", "inputs", "kernels",
+        "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
         "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted",
     )  # fmt: skip
 
@@ -136,7 +140,7 @@ def op(
     self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
     self.forward, self.backward, self.plain, self.view = forward, backward, plain, view
     self.infix, self.refuses_bool = infix, refuses_bool
-    self.fresh = True
+    self.fresh, self.gradients = True, None
     self.kernels = Kernels(forward, kernels)
     self.parameters = _parameters(forward)
     self.inputs = tuple(inputs) or tuple(p for p in self.parameters if p in formulas)
@@ -176,7 +180,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str 
     self = Operation()
     self.name = name
     self.grad_name = grad_name or name.capitalize() + "Backward0"
-    self.forward = self.plain = self.apply = None
+    self.forward = self.plain = self.apply = self.gradients = None
     self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
     self.view = self.saves_out = self.fresh = False
     self.checked = self.inputs = self.parameters = ()
@@ -190,196 +194,50 @@ def _parameters(forward) -> tuple[str, ...]:
     return names[1:] if names[:1] == ("xp",) else names
 
 
-# ---------------------------------------------------------------------------- the written-out function
-
-_INPUT = """\
-    if isinstance({p}, Tensor):
-        {p}_array = {p}._array
-        {p}_node = {p}._node if {p}._view is None else current_node({p})
-    else:
-        {p}_array = {p}
-        {p}_node = None
-"""
-
-_TEMPLATE = """\
-def {name}({signature}):
-{unwrap}\
-    try:
-        {results} = kernels[{first}.__class__]({arrays})
-    except (TypeError, ValueError) as error:
-        raise refused(op, error, {able}) from None
-{raw}\
-    if r.__class__ not in array_types:
-        r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
-    t = new(Tensor)
-    t._array = r
-    t._grad = None
-{window}\
-{record}\
-    return t
-"""
-
-_RAW = """\
-    if {all_raw}:
-        return r
-"""
-
-_RECORD = """\
-    if {no_node} or not mode.recording:
-        t._node = None
-        return t
-    n = t._node = new(Node)
-    n.op = op
-    n.edges = ({edges})
-    n.saved = ({saved})
-    n.stamps = ({stamps})
-    n.shape = r.shape
-    n.dtype = r.dtype
-    n.seq = tick()
-    n.extra = None
-    if graph.anomaly:
-        remember_place(n)
-"""
-
-_WINDOW = """\
-    s = t._storage = {p}._storage or storage_of({p})
-    v = {p}._view
-    step = ((apply, ({arguments})),)
-    t._view = ({p}, step, s.version) if v is None else (v[0], v[1] + step, s.version)
-"""
+# ---------------------------------------------------------------------------- the written-out functions
 
 
 def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Callable:
-    """The function that applies ``self``, from the template."""
-    names = dict(zip(self.parameters, ("input", "other"), strict=False)) if promote else {}
-    called = {p: names.get(p, p) for p in self.parameters}  # a parameter's name in the signature
-    ins = [called[p] for p in self.inputs]
-    able = [called[p] for p in self.parameters if p in tensor_like or promote]
-    able = able or [called[self.parameters[0]]]
-    arrays = [f"{p}_array" if p in able else p for p in called.values()]
-    signature = ", ".join(called.values())
-
-    if promote:
-        unwrap = _promotion(promote, able)
-        signature += ", *, out=None"
-    else:
-        unwrap = "".join(_INPUT.format(p=p) for p in able)
-
-    record = "    t._node = None\n"
-    if ins:
-        tracked = [f"{p}_node" for p in ins]
-        saved = []
-        for n in self.saves:
-            users = [called[p] for p in self.inputs if n in self.wanted[p]]
-            if n == "out":
-                value = "r"
-            elif n.endswith("_shape") and n not in called:
-                value = f"{called[n.removesuffix('_shape')]}_array.shape"
-            else:
-                value = called.get(n, n)
-            if users and len(users) < len(ins) and n in tensor_like:
-                value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
-            saved.append(value)
-        stamps = [called[self.saves[i]] for i in self.checked]
-        record = _RECORD.format(
-            no_node="(" + " and ".join(f"{n} is None" for n in tracked) + ")",
-            edges=_tuple(tracked),
-            saved=_tuple(saved),
-            stamps=_tuple([f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]),
-        )
-    if self.view:
-        window = _WINDOW.format(p=able[0], arguments=_tuple(list(called.values())[1:]))
-    else:
-        window = "    t._view = t._storage = None\n"
-    text = _TEMPLATE.format(
-        name=self.name,
-        signature=signature,
-        unwrap=unwrap,
-        results=", ".join(("r", *extras)),
-        first="array" if promote and len(able) == 2 else f"{able[0]}_array",
-        arrays=", ".join(arrays),
-        raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
-        window=window,
-        record=record,
-        able=", ".join(f"{p}_array" for p in able),
-    )
+    """The function that applies ``self`` to Tensors, and ``self.gradients``; see template.py."""
     namespace = {
-        "__name__": __name__, "Node": Node, "Tensor": Tensor, "array_types": array_types, "asarray": np.asarray,
-        "current_node": current_node, "float32": np.dtype("float32"), "float64": np.dtype("float64"),
-        "int64": np.dtype("int64"),
-        "graph": graph, "kernels": self.kernels, "mode": mode, "new": object.__new__, "op": self,
-        "promoted": promoted, "raw_call": _raw_call, "refused": refused, "remember_place": remember_place,
+        "__name__": __name__, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
+        "asarray": np.asarray, "current_node": current_node, "float32": np.dtype("float32"),
+        "float64": np.dtype("float64"), "int64": np.dtype("int64"), "graph": graph, "kernels": self.kernels,
+        "mode": mode, "new": object.__new__, "op": self, "promoted": promoted, "raw_call": _raw_call,
+        "refused": refused, "remember_place": remember_place, "overwritten": overwritten,
         "storage_of": storage_of, "tick": tick, "write_out": _write_to,
     }  # fmt: skip
-    filename = f"<operation {self.name}>"
-    exec(compile(text, filename, "exec"), namespace)
-    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    apply = namespace["apply"] = namespace[self.name]
+    if self.inputs:
+        namespace["backward"] = self.backward
+        if self.backward is None:
+            namespace |= {f"formula{i}": rule.formula for i, rule in enumerate(self.rules)}
+        self.gradients = compiled(backward_text(self, extras, tensor_like), namespace, f"gradients of {self.name}")
+    apply = compiled(forward_text(self, promote, extras, tensor_like), namespace, f"operation {self.name}")
+    namespace["apply"] = apply
     apply.__module__ = __name__
     return apply
 
 
-def _tuple(items: list[str]) -> str:
-    return ", ".join(items) + ("," if len(items) == 1 else "")
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they "
+    "have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+def overwritten(operation: Operation, what, version: int, stamp: int) -> RuntimeError:
+    """The error for a saved value that was written over: now at ``version``, saved at ``stamp``."""
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{of(what.dtype).legacy}Tensor {list(what.shape)}], needed by "
+        f"{operation.grad_name}, is at version {version}; expected version {stamp} instead. Hint: "
+        "enable anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True)."
+    )
 
 
 # ---------------------------------------------------------------------------- dtypes
-
-_UNARY = """\
-    if isinstance(input, Tensor):
-        input_array = input._array
-        input_node = input._node if input._view is None else current_node(input)
-    else:
-        return raw_call(op, input)
-"""
-
-_UNARY_FLOAT = """\
-    if input_array.dtype.kind != "f":
-        return promoted(op, "float", input, None, out)
-"""
-
-_BINARY = """\
-    if isinstance(input, Tensor):
-        array = input_array = input._array
-        input_node = input._node if input._view is None else current_node(input)
-        if isinstance(other, Tensor):
-            other_array = other._array
-            other_node = other._node if other._view is None else current_node(other)
-            if array.dtype is not other_array.dtype:
-                return promoted(op, {promote!r}, input, other, out)
-            number = None
-        else:
-            number = other_array = other
-            other_node = None
-    elif isinstance(other, Tensor):
-        number = input_array = input
-        input_node = None
-        array = other_array = other._array
-        other_node = other._node if other._view is None else current_node(other)
-    else:
-        return raw_call(op, input, other)
-    if number is not None:  # a Python number takes on the tensor's dtype, if that can hold it
-        c, d = number.__class__, array.dtype
-        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
-            return promoted(op, {promote!r}, input, other, out)
-"""
-
-_OUT = """\
-    if out is not None:
-        return write_out(apply, out, {operands})
-"""
-
-_BINARY_FLOAT = """\
-    if array.dtype.kind != "f":
-        return promoted(op, "float", input, other, out)
-"""
-
-
-def _promotion(promote: str, able: list[str]) -> str:
-    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote)
-    if promote == "float":
-        text += _UNARY_FLOAT if len(able) == 1 else _BINARY_FLOAT
-    return text + _OUT.format(operands=", ".join(able))
 
 
 def promoted(operation: Operation, promote: str, input, other, out):

@@ -1,0 +1,291 @@
+"""The two functions that an operation is written out into.
+
+An entry of an operation table says what is computed. What users call, and what the backward pass
+calls, is written out from the texts here: one straight line of code each, without loops over
+arguments, since a loop costs about as much as a whole small operation and is paid at every call.
+
+``forward_text`` unwraps the Tensors, calls the kernel, wraps the result and, if an input requires
+grad, leaves a :class:`graph.Node` behind. ``backward_text`` unwraps what the node saved, refuses what
+was written over since, and calls the gradient formula of each input that needs one.
+
+To see what an entry became: ``inspect.getsource(operation.apply)`` and
+``inspect.getsource(operation.gradients)``.
+"""
+
+from __future__ import annotations
+
+import linecache
+
+__all__ = ["backward_text", "compiled", "forward_text"]
+
+
+def compiled(text: str, namespace: dict, title: str):
+    """The function that ``text`` defines, with ``namespace`` as its globals and tracebacks that show it."""
+    filename = f"<{title}>"
+    local: dict = {}
+    exec(compile(text, filename, "exec"), namespace, local)
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    (function,) = local.values()
+    return function
+
+
+# ---------------------------------------------------------------------------- forward
+
+_INPUT = """\
+    if isinstance({p}, Tensor):
+        {p}_array = {p}._array
+        {p}_node = {p}._node if {p}._view is None else current_node({p})
+    else:
+        {p}_array = {p}
+        {p}_node = None
+"""
+
+_TEMPLATE = """\
+def {name}({signature}):
+{unwrap}\
+    try:
+        {results} = kernels[{first}.__class__]({arrays})
+    except (TypeError, ValueError) as error:
+        raise refused(op, error, {able}) from None
+{raw}\
+    if r.__class__ not in array_types:
+        r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
+    t = new(Tensor)
+    t._array = r
+    t._grad = None
+{window}\
+{record}\
+    return t
+"""
+
+_RAW = """\
+    if {all_raw}:
+        return r
+"""
+
+_RECORD = """\
+    if {no_node} or not mode.recording:
+        t._node = None
+        return t
+    n = t._node = new(Node)
+    n.op = op
+    n.edges = ({edges})
+    n.saved = ({saved})
+    n.stamps = ({stamps})
+    n.shape = r.shape
+    n.dtype = r.dtype
+    n.seq = tick()
+    n.extra = None
+    if graph.anomaly:
+        remember_place(n)
+"""
+
+_WINDOW = """\
+    s = t._storage = {p}._storage or storage_of({p})
+    v = {p}._view
+    step = ((apply, ({arguments})),)
+    t._view = ({p}, step, s.version) if v is None else (v[0], v[1] + step, s.version)
+"""
+
+
+_UNARY = """\
+    if isinstance(input, Tensor):
+        input_array = input._array
+        input_node = input._node if input._view is None else current_node(input)
+    else:
+        return raw_call(op, input)
+"""
+
+_UNARY_FLOAT = """\
+    if input_array.dtype.kind != "f":
+        return promoted(op, "float", input, None, out)
+"""
+
+_BINARY = """\
+    if isinstance(input, Tensor):
+        array = input_array = input._array
+        input_node = input._node if input._view is None else current_node(input)
+        if isinstance(other, Tensor):
+            other_array = other._array
+            other_node = other._node if other._view is None else current_node(other)
+            if array.dtype is not other_array.dtype:
+                return promoted(op, {promote!r}, input, other, out)
+            number = None
+        else:
+            number = other_array = other
+            other_node = None
+    elif isinstance(other, Tensor):
+        number = input_array = input
+        input_node = None
+        array = other_array = other._array
+        other_node = other._node if other._view is None else current_node(other)
+    else:
+        return raw_call(op, input, other)
+    if number is not None:  # a Python number takes on the tensor's dtype, if that can hold it
+        c, d = number.__class__, array.dtype
+        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+            return promoted(op, {promote!r}, input, other, out)
+"""
+
+_OUT = """\
+    if out is not None:
+        return write_out(apply, out, {operands})
+"""
+
+_BINARY_FLOAT = """\
+    if array.dtype.kind != "f":
+        return promoted(op, "float", input, other, out)
+"""
+
+
+def forward_text(self, promote: str | None, extras, tensor_like) -> str:
+    """The function that applies the operation ``self``."""
+    names = dict(zip(self.parameters, ("input", "other"), strict=False)) if promote else {}
+    called = {p: names.get(p, p) for p in self.parameters}  # a parameter's name in the signature
+    ins = [called[p] for p in self.inputs]
+    able = [called[p] for p in self.parameters if p in tensor_like or promote]
+    able = able or [called[self.parameters[0]]]
+    arrays = [f"{p}_array" if p in able else p for p in called.values()]
+    signature = ", ".join(called.values())
+
+    if promote:
+        unwrap = _promotion(promote, able)
+        signature += ", *, out=None"
+    else:
+        unwrap = "".join(_INPUT.format(p=p) for p in able)
+
+    record = "    t._node = None\n"
+    if ins:
+        tracked = [f"{p}_node" for p in ins]
+        saved = []
+        for n in self.saves:
+            users = [called[p] for p in self.inputs if n in self.wanted[p]]
+            if n == "out":
+                value = "r"
+            elif n.endswith("_shape") and n not in called:
+                value = f"{called[n.removesuffix('_shape')]}_array.shape"
+            else:
+                value = called.get(n, n)
+            if users and len(users) < len(ins) and n in tensor_like:
+                value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
+            saved.append(value)
+        stamps = [called[self.saves[i]] for i in self.checked]
+        record = _RECORD.format(
+            no_node="(" + " and ".join(f"{n} is None" for n in tracked) + ")",
+            edges=_tuple(tracked),
+            saved=_tuple(saved),
+            stamps=_tuple([f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]),
+        )
+    if self.view:
+        window = _WINDOW.format(p=able[0], arguments=_tuple(list(called.values())[1:]))
+    else:
+        window = "    t._view = t._storage = None\n"
+    return _TEMPLATE.format(
+        name=self.name,
+        signature=signature,
+        unwrap=unwrap,
+        results=", ".join(("r", *extras)),
+        first="array" if promote and len(able) == 2 else f"{able[0]}_array",
+        arrays=", ".join(arrays),
+        raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
+        window=window,
+        record=record,
+        able=", ".join(f"{p}_array" for p in able),
+    )
+
+
+def _promotion(promote: str, able: list[str]) -> str:
+    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote)
+    if promote == "float":
+        text += _UNARY_FLOAT if len(able) == 1 else _BINARY_FLOAT
+    return text + _OUT.format(operands=", ".join(able))
+
+
+def _tuple(items: list[str]) -> str:
+    return ", ".join(items) + ("," if len(items) == 1 else "")
+
+
+# ---------------------------------------------------------------------------- backward
+
+_BACKWARD = """\
+def gradients_of_{name}(node, g, keep):
+    saved = node.saved
+    if saved is None:
+        raise RuntimeError(FREED)
+{out}\
+{unpack}\
+{free}\
+{edges}\
+    return {gradients}
+"""
+
+_CHECK_OUT = """\
+    if node.extra is not None and node.extra.out_storage is not None and node.extra.out_storage.version:
+        raise overwritten(op, node, node.extra.out_storage.version, 0)
+"""
+
+_CHECKED = """\
+    if isinstance({s}, Tensor):
+        if {s}._storage is not None and {s}._storage.version != {stamp}:
+            raise overwritten(op, {s}._array, {s}._storage.version, {stamp})
+        {s} = {s}._array
+"""
+
+_UNCHECKED = """\
+    if isinstance({s}, Tensor):
+        {s} = {s}._array
+"""
+
+
+def backward_text(self, extras, tensor_like) -> str:
+    """The function ``gradients(node, g, keep)`` of the operation ``self``."""
+    names = [f"s{i}" for i in range(len(self.saves))]
+    used = set(self.rules) if self.backward else {i for rule in self.rules for i in rule.needs}
+    stamps = {i: f"v{i}" for i in self.checked}
+    unpack = f"    {_tuple(names)} = saved\n" if names else ""
+    if stamps:
+        unpack += f"    {_tuple(list(stamps.values()))} = node.stamps\n"
+    for i, name in enumerate(self.saves):
+        if i in stamps:
+            unpack += _CHECKED.format(s=names[i], stamp=stamps[i])
+        elif i in used and _may_hold(name, self, extras):
+            unpack += _UNCHECKED.format(s=names[i])
+    # Only what holds memory is let go: a node that saved shapes and numbers can be passed again.
+    free = ""
+    if "out" in self.saves:
+        free = "    if not keep:\n        node.saved = None\n"
+    elif any(_may_hold(name, self, extras) for name in self.saves):
+        held = " or ".join(
+            f"{s}.__class__ in array_types" if i in used or i in stamps else f"isinstance({s}, Tensor)"
+            for i, (s, name) in enumerate(zip(names, self.saves, strict=True))
+            if _may_hold(name, self, extras)
+        )
+        free = f"    if not keep and ({held}):\n        node.saved = None\n"
+    edges = [f"e{i}" for i in range(len(self.inputs))]
+    if self.backward:
+        gradients = (
+            f"backward(g, ({_tuple([f'{e} is not None' for e in edges])}), "
+            + ", ".join(names[i] for i in self.rules)
+            + ")"
+        )
+    else:
+        parts = []
+        for i, (e, rule) in enumerate(zip(edges, self.rules, strict=True)):
+            call = f"formula{i}({', '.join(['g', *[names[j] for j in rule.needs]])})"
+            # The only edge of a recorded node leads somewhere.
+            parts.append(call if len(edges) == 1 else f"None if {e} is None else {call}")
+        gradients = f"({_tuple(parts)})"
+    needs_edges = len(edges) > 1 or self.backward
+    return _BACKWARD.format(
+        name=self.name,
+        out=_CHECK_OUT if self.saves_out else "",
+        unpack=unpack,
+        free=free,
+        edges=f"    {_tuple(edges)} = node.edges\n" if needs_edges else "",
+        gradients=gradients,
+    )
+
+
+def _may_hold(name: str, self, extras) -> bool:
+    """Whether what is saved under ``name`` may be an array or a Tensor."""
+    return name in self.parameters or name in extras or name == "out"
