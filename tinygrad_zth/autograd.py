@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any
 
-from . import dtypes, graph
+from . import graph
 from .backends import array_types, backend_of
 from .graph import (
     Node,
