@@ -24,6 +24,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from tests import device_mode  # noqa: E402
+
 # A shared machine is slow at times: time limits on single examples make flaky tests, not fast code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=25, **_COMMON)
@@ -35,6 +37,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
     parser.addoption("--perf", action="store_true", help="also run the tests marked perf")
+    parser.addoption("--device", default="cpu", choices=device_mode.MODES, help="where tensors live: device_mode.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    device_mode.begin(config.getoption("--device"))
 
 
 def _have_gpu() -> bool:
@@ -52,6 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             marks[name] = pytest.mark.skip(reason=f"marked {name}: give --{name} to run it")
     if find_spec("torch") is None:
         marks["parity"] = pytest.mark.skip(reason="torch is not installed (extra: parity)")
+    if (where := config.getoption("--device")) != "cpu":
+        marks["host"] = pytest.mark.skip(reason=f"about the host's memory, not that of --device={where}")
     if any(item.get_closest_marker("gpu") for item in items) and not _have_gpu():
         marks["gpu"] = pytest.mark.skip(reason="no CuPy with a CUDA device")
     for item in items:

@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
         "settings",
         "type_info",
     },
-    {"tensor", "autograd", "graph", "operation", "template", "inplace", "function"},
+    {"tensor", "autograd", "graph", "operation", "template", "refusal", "inplace", "function"},
     {"ops", "linalg", "random", "jacobians", "func"},
     {"fused"},
     {"nn", "optim", "utils", "checkpoint", "serialization", "cuda", "amp", "compiler", "distributed"},

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any
 
-from . import graph
+from . import backends, graph
 from .backends import array_types, backend_of
 from .graph import (
     Node,
@@ -113,6 +113,8 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
                 _collect(pending, queue, node, g)
                 continue
             edges = node.edges
+            if backends.follow is not None:
+                backends.follow(g)
             if plainly and operation.gradients is not None:
                 gradients = operation.gradients(node, g, keep)
             else:

@@ -86,3 +86,8 @@ def default_device() -> device | None:
 def get_default_device() -> device:
     """Where a tensor is made if nobody says where."""
     return default_device() or CPU
+
+
+def placed(where: str | int | device | None) -> device:
+    """``where`` as a device; for None, the default one."""
+    return (default_device() or CPU) if where is None else device(where)

@@ -38,9 +38,10 @@ from collections.abc import Callable
 import numpy as np
 
 from . import graph
-from .backends import Kernels, array_types, backend_of
+from .backends import Composed, Kernels, array_types, backend_of
 from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
+from .refusal import beside, refused
 from .template import backward_text, compiled, forward_text
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
@@ -200,7 +201,7 @@ def _parameters(forward) -> tuple[str, ...]:
 def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Callable:
     """The function that applies ``self`` to Tensors, and ``self.gradients``; see template.py."""
     namespace = {
-        "__name__": __name__, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
+        "__name__": __name__, "Composed": Composed, "beside": beside, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
         "asarray": np.asarray, "current_node": current_node, "float32": np.dtype("float32"),
         "float64": np.dtype("float64"), "int64": np.dtype("int64"), "graph": graph, "kernels": self.kernels,
         "mode": mode, "new": object.__new__, "op": self, "promoted": promoted, "raw_call": _raw_call,
@@ -294,37 +295,6 @@ def together(name: str, operands, floating: bool = False, names=("input", "other
 
 def _is_bool(t) -> bool:
     return (t._array.dtype.kind == "b") if isinstance(t, Tensor) else isinstance(t, bool | np.bool_)
-
-
-def refused(operation: Operation, error: Exception, *arrays) -> Exception:
-    """What to raise, in PyTorch's words, when a kernel raised ``error`` for these operands."""
-    arrays = [x for x in arrays if x.__class__ in array_types]
-    if isinstance(error, ValueError) and len(arrays) > 1:
-        try:
-            np.broadcast_shapes(*[x.shape for x in arrays])
-        except ValueError:
-            return RuntimeError(_mismatch([x.shape for x in arrays]))
-    if isinstance(error, TypeError) and ("ufunc" in str(error) or "boolean" in str(error)):
-        kinds = dict.fromkeys(of(x.dtype).legacy for x in arrays)
-        return RuntimeError(
-            operation.refuses_bool or f'"{operation.name}" not implemented for {", ".join(map(repr, kinds))}'
-        )
-    return error
-
-
-def _mismatch(shapes) -> str:
-    result = shapes[0]
-    for shape in shapes[1:]:
-        try:
-            result = np.broadcast_shapes(result, shape)
-        except ValueError:
-            break
-    for i in range(1, max(len(result), len(shape)) + 1):
-        a, b = ((s[-i] if i <= len(s) else 1) for s in (result, shape))
-        if a != b and a != 1 and b != 1:
-            dim = max(len(result), len(shape)) - i
-            return f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {dim}"
-    return f"shapes {', '.join(map(str, map(list, shapes)))} cannot be broadcast together"
 
 
 def _raw_call(operation: Operation, *operands):

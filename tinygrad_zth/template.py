@@ -45,7 +45,9 @@ def {name}({signature}):
 {unwrap}\
     try:
         {results} = kernels[{first}.__class__]({arrays})
+{composed}\
     except (TypeError, ValueError) as error:
+{beside}\
         raise refused(op, error, {able}) from None
 {raw}\
     if r.__class__ not in array_types:
@@ -56,6 +58,17 @@ def {name}({signature}):
 {window}\
 {record}\
     return t
+"""
+
+_COMPOSED = """\
+    except Composed:  # no kernel for these arrays' backend
+        return op.plain({arguments})
+"""
+
+_BESIDE = """\
+        same = beside({able})
+        if same is not None:
+            return apply(*same, out=out)
 """
 
 _RAW = """\
@@ -185,6 +198,8 @@ def forward_text(self, promote: str | None, extras, tensor_like) -> str:
         signature=signature,
         unwrap=unwrap,
         results=", ".join(("r", *extras)),
+        composed="" if self.plain is None else _COMPOSED.format(arguments=", ".join(called.values())),
+        beside=_BESIDE.format(able=", ".join(able)) if promote and len(able) == 2 else "",
         first="array" if promote and len(able) == 2 else f"{able[0]}_array",
         arrays=", ".join(arrays),
         raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),

@@ -352,11 +352,11 @@ class Tensor:
         """The value of a one-element tensor as a Python number. Raises RuntimeError for any other."""
         if self._array.size != 1:
             raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
-        return self._array.item()
+        return backends.backend_of(self._array).item(self._array)
 
     def tolist(self):
         """The values as nested Python lists (a number for a 0-d tensor)."""
-        return self._array.tolist()
+        return backends.backend_of(self._array).to_numpy(self._array).tolist()
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -377,7 +377,7 @@ class Tensor:
             if self._array.size == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        return bool(self._array.item())
+        return bool(self.item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -388,7 +388,7 @@ class Tensor:
     def __index__(self) -> int:
         if self._array.dtype.kind == "f" or self._array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self._array.item())
+        return int(self.item())
 
     def __complex__(self) -> complex:
         return complex(self.item())

@@ -5,12 +5,18 @@ an operation keeps a table from array type to kernel (:class:`Kernels`), and an 
 table has not seen yet asks its backend for the kernel (:func:`backend_of`). NumPy's backend is
 always there; CuPy's registers its array type when it is first asked for by name ("cuda").
 
+What a backend answers is written out in ``numpy_backend``. Copies between host and device go through
+it and are counted in :data:`transfers`.
+
 ``cuda``, ``cudnn``, ``mkl`` and ``mps`` hold the switches that PyTorch's users know as ``torch.backends``.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,23 +24,42 @@ from ..device import device
 from . import cuda, cudnn, mkl, mps
 from .numpy_backend import NumpyBackend
 
-__all__ = ["Kernels", "array_types", "backend_for", "backend_of", "cuda", "cudnn", "mkl", "mps", "register"]
+__all__ = [
+    "HOST",
+    "PLAIN",
+    "Composed",
+    "Kernels",
+    "array_types",
+    "backend_for",
+    "backend_of",
+    "cuda",
+    "cudnn",
+    "mkl",
+    "mps",
+    "register",
+    "transfers",
+]
 
-_backends: dict[type, object] = {}
+_backends: dict[type, Any] = {}
 array_types: set[type] = set()
+transfers: Counter[str] = Counter()
+"""Copies that a backend made: "to_device" and "to_host". None is made anywhere else."""
 
 
-def register(backend) -> None:
+def register(backend: Any) -> None:
     """Make ``backend`` known: its ``array_type`` from now on is an array to every operation."""
     _backends[backend.array_type] = backend
     array_types.add(backend.array_type)
 
 
+follow: Callable[[Any], None] | None = None
+"""Where several devices are in use: puts the device of an array, or of a Tensor, to use."""
+
 NUMPY = NumpyBackend()
 register(NUMPY)
 
 
-def backend_of(array):
+def backend_of(array: Any) -> Any:
     """The backend whose array this is. Raises TypeError for anything else."""
     try:
         return _backends[array.__class__]
@@ -47,7 +72,7 @@ def backend_of(array):
         raise TypeError(f"expected an array, not {type(array).__name__}") from None
 
 
-def backend_for(where: device):
+def backend_for(where: device) -> Any:
     """The backend that serves a device. Raises RuntimeError saying what is missing."""
     if where.type == "cpu":
         return NUMPY
@@ -56,32 +81,48 @@ def backend_for(where: device):
     return load(where)
 
 
+class Composed(Exception):
+    """A fused operation has no kernel for this backend: it runs as its ``plain`` composition."""
+
+
+def PLAIN(*arguments: Any) -> Any:
+    """Stands in a table of kernels for "compute ``plain`` instead"."""
+    raise Composed
+
+
+HOST = {"cupy": "host"}
+"""``kernels=HOST``: a device has no such kernel. The operands are copied to the host, and the results back."""
+
+
 class Kernels(dict):
     """Array type -> the function that computes an operation on arrays of that type.
 
     Args:
         kernel: a NumPy function, found by name in other namespaces; or a Python function over
             arrays. One whose first parameter is ``xp`` is given the arrays' own namespace.
-        others: kernels written for one backend, by its name (``{"cupy": function}``).
+        others: kernels written for one backend, by its name (``{"cupy": function}``); "host" in a
+            kernel's place has the host compute it.
     """
 
-    def __init__(self, kernel, others: dict | None = None):
+    def __init__(self, kernel: Any, others: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.kernel = kernel
         self.others = others or {}
         self[NUMPY.array_type] = self._for(NUMPY)
 
-    def __missing__(self, array_type):
+    def __missing__(self, array_type: type) -> Callable[..., Any]:
         for known, backend in _backends.items():
             if issubclass(array_type, known):
-                self[array_type] = kernel = self._for(backend)
+                self[array_type] = kernel = backend.adapted(self._for(backend))
                 return kernel
         if issubclass(array_type, np.generic):  # what NumPy makes of a 0-d array
             return self[NUMPY.array_type]
         raise TypeError(f"expected an array, not {array_type.__name__}")
 
-    def _for(self, backend):
+    def _for(self, backend: Any) -> Callable[..., Any]:
         kernel = self.others.get(backend.name, self.kernel)
+        if kernel == "host":
+            return backend.through_host(self[NUMPY.array_type])
         if isinstance(kernel, backend.function_types):
             return kernel
         if isinstance(kernel, NUMPY.function_types):
@@ -91,5 +132,5 @@ class Kernels(dict):
         return kernel
 
 
-def _bind(kernel, xp):
+def _bind(kernel: Callable[..., Any], xp: Any) -> Callable[..., Any]:
     return lambda *args: kernel(xp, *args)

@@ -1,88 +1,274 @@
-"""CuPy: the CUDA backend. Imported only when a CUDA device is asked for by name."""
+"""CuPy: the CUDA backend. Imported only when a CUDA device is asked for by name.
+
+CuPy answers NumPy's calls, with differences that this file hides: it has no writeable flag, its results are never
+scalars, an index that is out of range wraps without a word, and every array lives on the device that was in use when it
+was made. Copies between host and device are made here and counted (``backends.transfers``).
+"""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ..device import device
+import numpy as np
+
+from .. import backends
+from ..device import CPU, device
+from .device_faults import Faults
+from .numpy_backend import NumpyBackend
+
+__all__ = ["CupyBackend", "device_count", "load"]
 
 _loaded: dict[str, Any] = {}
 
 
-def _cupy():
+def _cupy() -> Any:
     """The cupy module, or a RuntimeError that says what is missing."""
     if importlib.util.find_spec("cupy") is None:
         raise RuntimeError(
             'tinygrad_zth has no CUDA backend here: CuPy is not installed (extras "cuda12" and "cuda13")'
         )
-    import cupy
-
+    try:
+        import cupy
+    except Exception as error:  # a wheel for another CUDA, or a damaged one: CuPy's own text says which
+        raise RuntimeError(f"tinygrad_zth has no CUDA backend here: CuPy cannot be imported: {error}") from error
     return cupy
 
 
 def device_count() -> int:
     """How many CUDA devices can be used: 0 without CuPy, a driver or a device. Never raises."""
-    if importlib.util.find_spec("cupy") is None:
+    if "backend" not in _loaded and importlib.util.find_spec("cupy") is None:
         return 0
     try:
-        return int(_cupy().cuda.runtime.getDeviceCount())
+        xp = _loaded["backend"].xp if "backend" in _loaded else _cupy()
+        return int(xp.cuda.runtime.getDeviceCount())
     except Exception:  # CuPy raises its own kinds for no driver, an old driver, a broken install
         return 0
 
 
-def load(where: device):
+def _why_none(cupy: Any) -> str:
+    """Why CuPy finds no device."""
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        if "InsufficientDriver" in str(error):
+            return (
+                "Found no NVIDIA driver on your system, or one that is older than the CUDA that CuPy was built for "
+                f"({cupy.cuda.runtime.runtimeGetVersion()}): {error}"
+            )
+        return f"CUDA error: {error}"
+    return "No CUDA GPUs are available (CUDA_VISIBLE_DEVICES may hide them)"
+
+
+def load(where: device) -> Any:
     """The backend for a CUDA device. Raises RuntimeError saying what is missing."""
-    cupy = _cupy()
     count = device_count()
     if count == 0:
-        raise RuntimeError("Found no NVIDIA driver on your system. CuPy is installed, but no CUDA device can be used.")
+        raise RuntimeError(_why_none(_cupy()))
     if where.index is not None and where.index >= count:
-        raise RuntimeError(f"CUDA error: invalid device ordinal {where.index}: {count} device(s) present")
+        raise RuntimeError(
+            f"CUDA error: invalid device ordinal: cuda:{where.index} was asked for, and {count} device(s) are there"
+        )
     if "backend" not in _loaded:
-        from . import register
-
-        _loaded["backend"] = CupyBackend(cupy)
-        register(_loaded["backend"])
+        use(CupyBackend(_cupy()))
     return _loaded["backend"]
+
+
+def use(backend: CupyBackend) -> None:
+    """Make ``backend`` the one that serves "cuda"."""
+    from . import register
+
+    _loaded["backend"] = backend
+    register(backend)
+    backends.follow = backend.follow if backend.devices > 1 else None
 
 
 class CupyBackend:
     """What the engine asks of CuPy. The same interface as ``NumpyBackend``."""
 
     name = "cupy"
+    on_host = False
 
-    def __init__(self, cupy):
+    def __init__(self, cupy: Any) -> None:
         self.xp = cupy
-        self.array_type = cupy.ndarray
-        self.function_types = (cupy.ufunc, cupy.ElementwiseKernel, cupy.ReductionKernel)
+        self.array_type: type = cupy.ndarray
+        self.function_types: tuple[type, ...] = (cupy.ufunc, cupy.ElementwiseKernel, cupy.ReductionKernel)
+        self.devices = device_count()
+        self.faults = Faults(cupy)
 
-    def device_of(self, array):
+    # ------------------------------------------------------------------ devices
+
+    def device_of(self, array: Any) -> device:
         return device("cuda", array.device.id)
 
-    def asarray(self, values, dtype=None):
-        return self.xp.asarray(values, dtype)
+    def current(self) -> int:
+        """The index of the device in use on this thread."""
+        return int(self.xp.cuda.runtime.getDevice())
 
-    def receive(self, array, where: device):
-        with self.xp.cuda.Device(where.index or 0):
-            return self.xp.array(array)
+    def on(self, where: device) -> AbstractContextManager[Any]:
+        return self.xp.cuda.Device(self.current() if where.index is None else where.index)
 
-    def to_numpy(self, array):
-        return self.xp.asnumpy(array)
+    def synchronize(self, where: device | None = None) -> None:
+        with self.on(where or device("cuda")):
+            self.xp.cuda.runtime.deviceSynchronize()
+        self.faults.check()
 
-    def is_writeable(self, array) -> bool:
+    # ------------------------------------------------------------------ memory, and copies
+
+    def allocated(self, make: Callable[[], Any]) -> Any:
+        """``make()``; out of memory, once more after the pool has given back what it keeps.
+
+        Raises ``torch.cuda.OutOfMemoryError`` (a RuntimeError) with the sizes.
+        """
+        wanted = self.xp.cuda.memory.OutOfMemoryError
+        try:
+            return make()
+        except wanted:
+            self.free_unused()
+        try:
+            return make()
+        except wanted as error:
+            raise self.out_of_memory(error) from None
+
+    def free_unused(self) -> None:
+        """Give the pools' unused memory back to the device."""
+        self.xp.get_default_memory_pool().free_all_blocks()
+        self.xp.get_default_pinned_memory_pool().free_all_blocks()
+
+    def out_of_memory(self, error: Exception) -> RuntimeError:
+        """PyTorch's error for CuPy's."""
+        from .device_memory import OutOfMemoryError
+
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return OutOfMemoryError(
+            f"CUDA out of memory. GPU {self.current()} has a total capacity of {total / 2**20:.2f} MiB of which "
+            f"{free / 2**20:.2f} MiB is free. {error}"
+        )
+
+    def asarray(self, values: Any, dtype: Any = None, where: device | None = None) -> Any:
+        if isinstance(values, self.array_type):
+            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
+        return self._to_device(np.asarray(values, dtype), where or device("cuda"))
+
+    def made(self, function: str, *arguments: Any, where: device) -> Any:
+        with self.on(where):
+            return self.allocated(lambda: getattr(self.xp, function)(*arguments))
+
+    def receive(self, array: Any, where: device, non_blocking: bool = False) -> Any:
+        if not isinstance(array, self.array_type):
+            return self._to_device(array, where)
+        with self.on(where):
+            return self.allocated(lambda: self.xp.array(array))
+
+    def _to_device(self, array: Any, where: device) -> Any:
+        from . import transfers
+
+        transfers["to_device"] += 1
+        with self.on(where):
+            return self.allocated(lambda: self.xp.asarray(array))
+
+    def to_numpy(self, array: Any) -> Any:
+        from . import transfers
+
+        transfers["to_host"] += 1
+        with self.on(self.device_of(array)):
+            found = self.xp.asnumpy(array)
+        self.faults.check()
+        return found
+
+    def item(self, array: Any) -> Any:
+        return self.to_numpy(array).item()
+
+    # ------------------------------------------------------------------ windows, scattering
+
+    def is_writeable(self, array: Any) -> bool:
         return all(stride or size < 2 for stride, size in zip(array.strides, array.shape, strict=True))
 
-    def as_strided(self, array, shape, strides):
+    def as_strided(self, array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
         return self.xp.lib.stride_tricks.as_strided(array, shape, strides)
 
-    def index_add(self, target, index, values) -> None:
-        self.xp.add.at(target, index, values)
+    def index_add(self, target: Any, key: tuple, values: Any) -> None:
+        """``target[key] += values``, where a place may be named many times. By atomic additions."""
+        xp = self.xp
+        if len(key) == 1 and key[0].dtype.kind == "b":
+            target[key[0]] += values  # a mask names no place twice
+            return
+        if not target.ndim:
+            target, key = target.reshape(1), tuple(k.reshape(1) for k in key)
+        if target.dtype.char in _ATOMIC:
+            xp.add.at(target, key, values)
+            return
+        wide = target.astype(xp.int64)  # CuPy has no atomic addition of narrow integers, nor of truth values
+        xp.add.at(wide, key, xp.asarray(values).astype(xp.int64))
+        target[...] = wide.astype(target.dtype)
 
-    def check_range(self, index, n: int, message: str) -> None:
-        """CuPy wraps an index that is out of range silently; the check reads one number back."""
-        if index.size and bool(((index < 0) | (index >= n)).any()):
-            raise IndexError(message)
+    def check_range(self, index: Any, n: int, message: str) -> None:
+        """Asked of the device, answered when its results are next looked at: nothing waits here."""
+        self.faults.watch(index, n, message)
 
-    def synchronize(self) -> None:
-        self.xp.cuda.get_current_stream().synchronize()
+    # ------------------------------------------------------------------ kernels
+
+    def adapted(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """With one device, the kernel itself. With several, one that first puts its operands' device to use."""
+        if self.devices < 2:
+            return kernel
+        array_type, use = self.array_type, self.xp.cuda.runtime.setDevice
+
+        def on_its_device(*arguments: Any) -> Any:
+            for a in arguments:
+                if isinstance(a, array_type):
+                    use(a.device.id)
+                    break
+            return kernel(*arguments)
+
+        return on_its_device
+
+    def follow(self, array: Any) -> None:
+        """Put the device of ``array`` (a Tensor's, of the first in a list) to use."""
+        if isinstance(array, list):
+            array = next((a for a in array if a is not None), None)
+        array = getattr(array, "_array", array)
+        if isinstance(array, self.array_type):
+            self.xp.cuda.runtime.setDevice(array.device.id)
+
+    def through_host(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """NumPy's kernel for device arrays: operands are copied to the host, results back (and counted)."""
+        array_type = self.array_type
+
+        def on_host(*arguments: Any, **named: Any) -> Any:
+            first = next((a for a in _leaves(arguments) if isinstance(a, array_type)), None)
+            where = CPU if first is None else self.device_of(first)
+            moved = _mapped(arguments, array_type, self.to_numpy)
+            found = kernel(*moved, **named)
+            return _mapped(found, (np.ndarray, np.generic), lambda a: self._to_device(np.asarray(a), where))
+
+        return on_host
+
+
+_ATOMIC = "ilqILQefd"  # dtypes that `add.at` takes
+
+# The two backends answer alike; what one has and the other has not would be found only on a device.
+_missing = {n for n in dir(NumpyBackend) if not n.startswith("_")} - {
+    *dir(CupyBackend), "xp", "array_type", "function_types",
+}  # fmt: skip
+if _missing:
+    raise TypeError(f"CupyBackend lacks {sorted(_missing)}")
+
+
+def _leaves(values: Any) -> Any:
+    for v in values:
+        if isinstance(v, tuple | list):
+            yield from _leaves(v)
+        else:
+            yield v
+
+
+def _mapped(value: Any, kind: Any, function: Callable[[Any], Any]) -> Any:
+    if isinstance(value, kind):
+        return function(value)
+    if isinstance(value, tuple | list):
+        parts = [_mapped(v, kind, function) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value

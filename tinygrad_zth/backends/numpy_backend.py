@@ -1,58 +1,107 @@
-"""NumPy: the backend that is always there, and the reference for the other."""
+"""NumPy: the backend that is always there, and the reference for the other.
+
+The interface of a backend is what this class has: the engine asks for nothing else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import numpy as np
 
-from ..device import CPU
+from ..device import CPU, device
 from .scatter import index_add
+
+__all__ = ["NumpyBackend"]
 
 
 class NumpyBackend:
-    """What the engine asks of an array library beyond the calls that both answer alike."""
+    """What the engine asks of an array library beyond the calls that both answer alike.
+
+    Attributes:
+        name: by which tables of kernels know it.
+        xp: the array namespace.
+        array_type: the class of its arrays.
+        function_types: classes of functions that are taken from the namespace as they are.
+        on_host: whether the processor computes.
+    """
 
     name = "numpy"
-    xp = np
-    array_type = np.ndarray
-    function_types = (np.ufunc, type(np.sum), type(np.empty))
+    xp: Any = np
+    array_type: type = np.ndarray
+    function_types: tuple[type, ...] = (np.ufunc, type(np.sum), type(np.empty))
+    on_host = True
 
     @staticmethod
-    def device_of(array):
+    def device_of(array: Any) -> device:
+        """The device that holds the array."""
         return CPU
 
     @staticmethod
-    def asarray(values, dtype=None):
+    def on(where: device) -> AbstractContextManager[Any]:
+        """Inside, new arrays are made on this device."""
+        return nullcontext()
+
+    @staticmethod
+    def asarray(values: Any, dtype: Any = None, where: device | None = None) -> Any:
         """``values`` (numbers, nested lists, a NumPy array) as an array of this backend; no copy if it is one."""
         return np.asarray(values, dtype)
 
     @staticmethod
-    def receive(array, where):
-        """An array of any backend, copied to the device ``where`` of this one."""
-        return array if isinstance(array, np.ndarray) else array.get()
+    def made(function: str, *arguments: Any, where: device) -> Any:
+        """What a function of the namespace (``zeros``, ``arange``, ...) makes, on this device."""
+        return getattr(np, function)(*arguments)
 
     @staticmethod
-    def to_numpy(array):
+    def receive(array: Any, where: device, non_blocking: bool = False) -> Any:
+        """An array of any backend, copied to the device ``where`` of this one."""
+        if isinstance(array, np.ndarray):
+            return array
+        from . import backend_of
+
+        return backend_of(array).to_numpy(array)
+
+    @staticmethod
+    def to_numpy(array: Any) -> Any:
         """The array on the host; for this backend, itself."""
         return array
 
     @staticmethod
-    def is_writeable(array) -> bool:
+    def item(array: Any) -> Any:
+        """The one element as a Python number."""
+        return array.item()
+
+    @staticmethod
+    def is_writeable(array: Any) -> bool:
         """False for a window in which several elements are one place in memory (an expanded array)."""
         return array.flags.writeable
 
     @staticmethod
-    def as_strided(array, shape, strides):
+    def as_strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
         """A window with the given strides in bytes. The caller has checked the bounds."""
         return np.lib.stride_tricks.as_strided(array, shape, strides)
 
     index_add = staticmethod(index_add)
 
     @staticmethod
-    def check_range(index, n: int, message: str) -> None:
-        """Raise IndexError if an integer of ``index`` is not in [0, n)."""
+    def check_range(index: Any, n: int, message: str) -> None:
+        """Raise IndexError if an integer of ``index`` is not in [0, n): at once, or, where a device computes, when
+        its results are next looked at."""
         if index.size and (index.min() < 0 or index.max() >= n):
             raise IndexError(message)
 
     @staticmethod
-    def synchronize() -> None:
+    def synchronize(where: device | None = None) -> None:
         """Wait for the device. The processor has nothing to wait for."""
+
+    @staticmethod
+    def adapted(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """A kernel as this backend calls it."""
+        return kernel
+
+    @staticmethod
+    def through_host(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """NumPy's kernel on this backend's arrays."""
+        return kernel

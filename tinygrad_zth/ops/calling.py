@@ -11,10 +11,12 @@ import functools
 import inspect
 from collections.abc import Callable
 
+from ..device import CPU
 from ..inplace import write_out
+from ..refusal import on_host
 from ..tensor import Tensor
 
-__all__ = ["torch_call"]
+__all__ = ["by_host", "torch_call"]
 
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -56,6 +58,34 @@ def torch_call(function: Callable) -> Callable:
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     call.__signature__ = signature.replace(parameters=parameters)
     return call
+
+
+def by_host(function: Callable) -> Callable:
+    """``function`` computed by the host, wherever its tensors are: they are copied there, and the results back.
+
+    For what needs LAPACK, or makes a result whose size depends on the data. The copies are recorded, so that
+    gradients go through them.
+    """
+
+    @functools.wraps(function)
+    def call(*args, **options):
+        where = next((t.device for t in (*args, *options.values()) if isinstance(t, Tensor) and not on_host(t)), None)
+        if where is None:
+            return function(*args, **options)
+        result = function(*(_moved(a, CPU) for a in args), **{k: _moved(a, CPU) for k, a in options.items()})
+        return _moved(result, where)
+
+    return call
+
+
+def _moved(value, where):
+    """Tensors, and those in a tuple, brought to a device."""
+    if isinstance(value, Tensor):
+        return value.to(where)
+    if isinstance(value, tuple):
+        parts = [_moved(v, where) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
 
 
 def _store(out, result, name: str):

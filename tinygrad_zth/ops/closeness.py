@@ -8,6 +8,7 @@ from ..backends import backend_of
 from ..dtypes import of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
+from .calling import by_host
 
 __all__ = ["FUNCTIONS", "METHODS", "allclose", "equal", "isclose", "isnan"]
 
@@ -65,6 +66,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return bool((input._array == other._array).all())
 
 
+@by_host
 def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
     a, b = (x._array if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))

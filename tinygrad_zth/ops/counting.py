@@ -12,7 +12,7 @@ from ..backends import backend_of
 from ..dtypes import of
 from ..tensor import Tensor, from_array
 from . import return_types
-from .calling import torch_call
+from .calling import by_host, torch_call
 from .extremes import one_dim
 
 __all__ = ["FUNCTIONS", "METHODS"]
@@ -74,6 +74,7 @@ def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_count
     return _answer(values, inverse, counts)
 
 
+@by_host
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -89,6 +90,7 @@ def unique(
     return _distinct(input, dim, True, return_inverse, return_counts)
 
 
+@by_host
 def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None):
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     return _distinct(input, dim, False, return_inverse, return_counts)
@@ -98,6 +100,7 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 
 
 @torch_call
+@by_host
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their
     ``weights``.
@@ -140,6 +143,7 @@ def _require_bins(bins: int) -> None:
 
 
 @torch_call
+@by_host
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 
@@ -188,6 +192,7 @@ def _equal_edges(array, bins: int, range):
 
 
 @torch_call
+@by_host
 def histogram(input: Tensor, bins, *, range=None, weight: Tensor | None = None, density: bool = False):
     """The named tuple (hist, bin_edges).
 
@@ -226,6 +231,7 @@ def histogram(input: Tensor, bins, *, range=None, weight: Tensor | None = None, 
 
 
 @torch_call
+@by_host
 def searchsorted(
     sorted_sequence: Tensor,
     input,

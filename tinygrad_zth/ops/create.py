@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import array_types, backend_for, backend_of
-from ..device import default_device
+from ..device import CPU, placed
 from ..device import device as device_type
 from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
@@ -18,11 +18,15 @@ __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
 
 
 def _made(array, device, requires_grad: bool) -> Tensor:
-    where = default_device() if device is None else device_type(device)
-    if where is not None:
-        if where.type != "cpu":
-            array = backend_for(where).asarray(array)
-    t = new_tensor(array)
+    where = placed(device)
+    t = new_tensor(array if where is CPU else backend_for(where).asarray(array, where=where))
+    return t.requires_grad_() if requires_grad else t
+
+
+def _make_there(function: str, device, requires_grad: bool, *arguments) -> Tensor:
+    """What the namespace's ``function`` makes of the arguments, on the device itself."""
+    where = placed(device)
+    t = new_tensor(backend_for(where).made(function, *arguments, where=where))
     return t.requires_grad_() if requires_grad else t
 
 
@@ -176,10 +180,10 @@ def _filler(name: str, function: str, doc: str):
         if named:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
         try:
-            array = getattr(np, function)(_shape(name, size), _kind(dtype))
+            shape = _shape(name, size)
         except AttributeError:
             raise TypeError(f"{name}(): argument 'size' must be tuple of ints, but found {size!r}") from None
-        return _finish(name, _made(array, device, requires_grad), out)
+        return _finish(name, _make_there(function, device, requires_grad, shape, _kind(dtype)), out)
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"{doc} ``{name}(2, 3)`` or ``{name}((2, 3))``; dtype defaults to the default dtype."
@@ -204,20 +208,19 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, re
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     kind = dtypes.to_numpy(dtype) if dtype is not None else dtypes.of_number(value).numpy
     size = (size,) if isinstance(size, int) else size
-    return _finish("full", _made(np.full(_shape("full", (size,)), value, kind), device, requires_grad), out)
+    return _finish("full", _make_there("full", device, requires_grad, _shape("full", (size,)), value, kind), out)
 
 
 def _like(name: str, function: str, doc: str):
     def make(input: Tensor, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
-        kind = None if dtype is None else dtypes.to_numpy(dtype)
+        kind = input._array.dtype if dtype is None else dtypes.to_numpy(dtype)
         array = input._array
-        xp = backend_of(array).xp if device is None else backend_for(device_type(device)).xp
-        made = (
-            getattr(xp, function)(array, dtype=kind)
-            if 0 not in array.strides
-            else getattr(xp, function[:-5])(array.shape, kind or array.dtype)
-        )
-        t = new_tensor(made)
+        where = input.device if device is None else device_type(device)
+        backend = backend_for(where)
+        if isinstance(array, backend.array_type) and 0 not in array.strides:
+            t = new_tensor(backend.made(function, array, kind, where=where))
+        else:
+            t = new_tensor(backend.made(function[:-5], array.shape, kind, where=where))
         return t.requires_grad_() if requires_grad else t
 
     make.__name__ = make.__qualname__ = name
@@ -283,15 +286,13 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad:
     if dtype is None and all(isinstance(v, int) for v in (start, end, step)):
         dtype = dtypes.int64
     kind = _kind(dtype)
+    if kind.kind != "f" and all(isinstance(v, int) for v in (start, end, step)):
+        return _finish("arange", _make_there("arange", device, requires_grad, start, end, step, kind), out)
     if kind.kind == "f":
         n = math.ceil((end - start) / step)
         array = (start + np.arange(n) * step).astype(kind)  # each element from the start: no drift
     else:
-        array = (
-            np.arange(int(start), int(end), int(step), kind)
-            if isinstance(start, int) and isinstance(step, int) and isinstance(end, int)
-            else np.arange(start, end, step).astype(kind)
-        )
+        array = np.arange(start, end, step).astype(kind)
     return _finish("arange", _made(array, device, requires_grad), out)
 
 
@@ -346,7 +347,7 @@ def eye(
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n must be greater or equal to 0, got {n if n < 0 else m}")
-    return _finish("eye", _made(np.eye(n, m, dtype=_kind(dtype)), device, requires_grad), out)
+    return _finish("eye", _make_there("eye", device, requires_grad, n, m, 0, _kind(dtype)), out)
 
 
 def _triangle_indices(name: str, find):

@@ -16,7 +16,7 @@ from ..backends import backend_of
 from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
-from .calling import torch_call
+from .calling import by_host, torch_call
 from .matmul import bmm_of
 from .solve import LinAlgError, batch_of_matrices, mt, raw_of, solve_of, square
 
@@ -90,6 +90,7 @@ eigenvectors_of = op(
 
 
 @torch_call
+@by_host
 def eigh(A: Tensor, UPLO: str = "L"):
     """The named tuple (eigenvalues, ascending, and eigenvectors, in columns) of symmetric matrices.
 
@@ -104,6 +105,7 @@ def eigh(A: Tensor, UPLO: str = "L"):
 
 
 @torch_call
+@by_host
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices, ascending; see ``eigh``."""
     return eigh(A, UPLO).eigenvalues
@@ -173,6 +175,7 @@ def _svd_tensors(A: Tensor, full: bool, name: str = "linalg.svd"):
 
 
 @torch_call
+@by_host
 def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None):
     """The named tuple (U, S, Vh) with A = U diag(S) Vh, the singular values S descending.
 
@@ -182,6 +185,7 @@ def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = No
 
 
 @torch_call
+@by_host
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True):
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
     u, s, vh = _svd_tensors(input, not some)
@@ -191,6 +195,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True):
 
 
 @torch_call
+@by_host
 def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
     """The singular values, descending."""
     return _svd_tensors(A, False, "linalg.svdvals")[1]
@@ -222,6 +227,7 @@ r_of = op(lambda x, found: found[1], name="qr_r", grad_name="LinalgQrBackward0",
 
 
 @torch_call
+@by_host
 def qr(A: Tensor, mode: str = "reduced"):
     """The named tuple (Q, R): orthonormal columns times an upper triangle.
 
@@ -296,6 +302,7 @@ def _first_bad_minor(array) -> tuple[tuple, int]:
 
 
 @torch_call
+@by_host
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     """The lower triangle L with A = L L^T (its transpose, with ``upper``) of positive-definite
     matrices.

@@ -9,7 +9,7 @@ import numpy as np
 from ..backends import backend_of
 from ..tensor import Tensor, from_array
 from .addmm import nothing
-from .calling import torch_call
+from .calling import by_host, torch_call
 from .decompose import eigvalsh, svdvals
 from .extremes import amax, amin
 from .matmul import bmm_of, matmul
@@ -98,6 +98,7 @@ def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None) ->
 
 
 @torch_call
+@by_host
 def cond(A: Tensor, p=None) -> Tensor:
     """The condition numbers: the norm times the norm of the inverse, of the singular values for 2
     (default).
@@ -122,6 +123,7 @@ def cond(A: Tensor, p=None) -> Tensor:
 
 
 @torch_call
+@by_host
 def matrix_rank(A: Tensor, tol=None, *, atol=None, rtol=None, hermitian: bool = False) -> Tensor:
     """How many singular values exceed max(``atol``, ``rtol`` times the largest), as int64."""
     batch_of_matrices("linalg.matrix_rank", A)

@@ -11,7 +11,7 @@ from ..dtypes import of
 from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
 from . import return_types
-from .calling import torch_call
+from .calling import by_host, torch_call
 from .compare import where
 from .matmul import bmm_of
 
@@ -83,6 +83,7 @@ solve_of = op(
 
 
 @torch_call
+@by_host
 def inv(A: Tensor) -> Tensor:
     """The inverses of square matrices. Raises LinAlgError, a RuntimeError, for a singular one."""
     square("linalg.inv", A)
@@ -113,6 +114,7 @@ inverse_or_inf = op(
 )
 
 
+@by_host
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
     """The pair (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""
     square("linalg.inv_ex", A)
@@ -127,6 +129,7 @@ def _is_vector(a, b) -> bool:
 
 
 @torch_call
+@by_host
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B (X A = B, with ``left=False``), for square matrices A.
 
@@ -166,6 +169,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 
 @torch_call
+@by_host
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
     """X with A X = B, for triangular A, of which the other triangle is not looked at."""
     square("linalg.solve_triangular", A)
@@ -229,6 +233,7 @@ logabsdet_of = op(
 
 
 @torch_call
+@by_host
 def det(A: Tensor) -> Tensor:
     """The determinants of square matrices."""
     square("linalg.det", A)
@@ -236,6 +241,7 @@ def det(A: Tensor) -> Tensor:
 
 
 @torch_call
+@by_host
 def logdet(input: Tensor) -> Tensor:
     """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     square("logdet", input)
@@ -250,12 +256,14 @@ def _slogdet(A: Tensor, pair: type):
 
 
 @torch_call
+@by_host
 def slogdet(input: Tensor):
     """The named tuple (sign, logabsdet) of determinants."""
     return _slogdet(input, return_types.slogdet)
 
 
 @torch_call
+@by_host
 def linalg_slogdet(A: Tensor):
     """The named tuple (sign, logabsdet) of determinants."""
     return _slogdet(A, return_types.linalg_slogdet)
@@ -312,6 +320,7 @@ def _positive(x) -> bool:
 
 
 @torch_call
+@by_host
 def pinv(A: Tensor, rcond=None, *, atol=None, rtol=None, hermitian: bool = False) -> Tensor:
     """The pseudo-inverses (Moore and Penrose).
 
@@ -344,6 +353,7 @@ lstsq_of = op(
 )  # fmt: skip
 
 
+@by_host
 def lstsq(A: Tensor, B: Tensor, rcond=None, *, driver: str | None = None):
     """The named tuple (solution, residuals, rank, singular_values) of min |A X - B|.
 

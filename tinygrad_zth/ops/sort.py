@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..backends import HOST
 from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
@@ -30,7 +31,8 @@ def _top(xp, x, k, dim, largest):
     return _order(xp, x, dim, largest)[(slice(None),) * dim + (slice(k),)]
 
 
-order, top = op(_order, name="order"), op(_top, name="top")
+# A device has a sort (Thrust's), which allocates and is not stable for all dtypes: the host's is used.
+order, top = op(_order, name="order", kernels=HOST), op(_top, name="top")
 
 
 def _ordered(input: Tensor, dim: int, descending: bool):

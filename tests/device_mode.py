@@ -1,0 +1,70 @@
+"""``pytest --device=...``: the suite as it is, with the tensors on a device.
+
+    cpu         the default
+    strict      a stand-in for CuPy that refuses what CuPy refuses, on NumPy (tests/gpu/strict)
+    simulated   the real CuPy on a device that the processor simulates (tests/gpu/simulated)
+    cuda        the GPU of this machine
+
+New tensors are made on the device, and what a test compares is brought to the host: ``numpy()`` and ``np.asarray`` copy,
+``from_numpy`` sends. A test that is about the host's memory itself (sharing with NumPy, threads, files) is marked
+``host``, and left out.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+__all__ = ["MODES", "begin", "why_not"]
+
+MODES = ("cpu", "strict", "simulated", "cuda")
+
+
+def why_not(mode: str) -> str | None:
+    """Why the suite cannot run on this device here; None if it can."""
+    if mode == "simulated":
+        from tests.gpu.simulated import missing
+
+        return missing()
+    if mode == "cuda":
+        import tinygrad_zth as torch
+
+        return None if torch.cuda.is_available() else "no CuPy with a CUDA device"
+    return None
+
+
+def begin(mode: str) -> None:
+    """Put the device under the suite. Raises pytest.UsageError where it is not to be had."""
+    if mode == "cpu":
+        return
+    if why := why_not(mode):
+        raise pytest.UsageError(f"--device={mode}: {why}")
+    if mode == "simulated":
+        from tests.gpu.simulated import install
+
+        install()
+    elif mode == "strict":
+        from tests.gpu.strict import install
+
+        install()
+    _bridge()
+
+
+def _bridge() -> None:
+    """Tests hand over and look at NumPy arrays: bring them to the device, and back."""
+    import tinygrad_zth as torch
+
+    own_numpy, own_from_numpy, own_as_tensor = torch.Tensor.numpy, torch.from_numpy, torch.as_tensor
+
+    def numpy(self, *, force: bool = False):
+        if self.is_cuda and not force and not self.requires_grad:
+            return own_numpy(self, force=True)
+        return own_numpy(self, force=force)
+
+    def from_numpy(ndarray):
+        return own_from_numpy(ndarray).to(torch.get_default_device())
+
+    def as_tensor(data, dtype=None, device=None):
+        return own_as_tensor(data, dtype, device or torch.get_default_device())
+
+    torch.Tensor.numpy, torch.from_numpy, torch.as_tensor = numpy, from_numpy, as_tensor
+    torch.set_default_device("cuda")
