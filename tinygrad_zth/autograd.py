@@ -20,6 +20,7 @@ from typing import Any
 
 from . import backends, graph
 from .backends import array_types, backend_of
+from .backends.sums import total
 from .graph import (
     Node,
     detect_anomaly,
@@ -58,8 +59,22 @@ def _sum_to_size(xp, x, shape):
     return small if small.shape == shape else small.reshape(shape)
 
 
+def _sum_to_size_numpy(x, shape):
+    n, lead = len(shape), x.ndim - len(shape)
+    if n and shape[-1] == x.shape[-1] and x.ndim > 1 and (n == 1 or (n == 2 and shape[0] == 1)) and shape[-1] != 1:
+        # A bias or a gain: all but the last dimension is summed.
+        return total(x, 0 if x.ndim == 2 else tuple(range(x.ndim - 1)), False).reshape(shape)
+    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
+    small = total(x, axes[0] if len(axes) == 1 else axes, False) if axes else x
+    return small if small.shape == shape else small.reshape(shape)
+
+
 expand_to = op(_expand, name="expand", view=True, x=lambda g, x_shape: sum_to(g, x_shape))
-sum_to = op(_sum_to_size, name="sum_to_size", grad_name="SumBackward1", x=lambda g, x_shape: expand_to(g, x_shape))
+sum_to = op(
+    _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},
+    x=lambda g, x_shape: expand_to(g, x_shape),
+)  # fmt: skip
+_reduced = sum_to.op.kernels
 
 
 def _alias(x):
@@ -144,8 +159,8 @@ def _deliver(pending: dict, queue: list, edge: Node, g, ours: bool) -> None:
     """Add ``g`` to what has arrived at ``edge``, in the edge's shape and dtype."""
     array = g._array if isinstance(g, Tensor) else g
     if array.shape != edge.shape:
-        g = sum_to(g, edge.shape)
-        ours = not isinstance(g, Tensor) and g.base is None
+        g = sum_to(g, edge.shape) if array is not g else _reduced[g.__class__](g, edge.shape)
+        ours = array.__class__ is g.__class__ and g.base is None
     if array.dtype is not edge.dtype:
         g = cast(g, edge.dtype)
         ours = not isinstance(g, Tensor)

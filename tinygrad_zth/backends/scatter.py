@@ -1,14 +1,19 @@
 """Adding many values into few places, where ``numpy.add.at`` is slow.
 
-``target[index] += values`` counts each place once, however often ``index`` names it. Sorting the
-index brings equal places together; then each run is one sum.
+``target[index] += values`` counts each place once, however often ``index`` names it. Three ways are
+faster than ``add.at`` over rows, each where it was measured to be: for a small table (a vocabulary
+of characters) a product with the one-hot matrix of the index; for few values ``add.at`` over single
+numbers, which NumPy does without leaving its inner loop; else sorting the index, which brings equal
+places together, so that each run is one sum.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-SMALL = 2048  # elements below which sorting costs more than it saves (measured)
+SMALL = 2048  # elements below which sorting costs more than it saves
+FEW_ROWS = 128  # rows of a table up to which a product is faster than either
+ONE_HOT = 1 << 20  # elements that the one-hot matrix may have
 
 
 def add_rows(target, rows, values) -> None:
@@ -17,8 +22,23 @@ def add_rows(target, rows, values) -> None:
     Args:
         target: (V, ...); rows: (N,) integers in [-V, V); values: (N, ...) of target's dtype.
     """
+    count, n = rows.size, target.shape[0]
+    if values.ndim == 2 and n <= FEW_ROWS and count * n <= ONE_HOT and target.dtype.char in "fd":
+        hot = np.zeros((count, n), target.dtype)
+        hot[np.arange(count), rows] = 1
+        sums = np.dot(hot.T, values)
+        # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
+        size = float(np.vdot(sums, sums))
+        if size - size == 0:
+            target += sums
+            return
     if values.size < SMALL:
-        np.add.at(target, rows, values)
+        if values.ndim == 2 and target.flags.c_contiguous:
+            width = values.shape[1]
+            places = (rows % n).reshape(-1, 1) * width + np.arange(width)
+            np.add.at(target.reshape(-1), places.reshape(-1), values.reshape(-1))
+        else:
+            np.add.at(target, rows, values)
         return
     if rows.min() < 0:
         rows = np.where(rows < 0, rows + target.shape[0], rows)
@@ -44,7 +64,9 @@ def index_add(target, key: tuple, values) -> None:
         return
     if len(arrays) == 1 and arrays[0] is key[0] and target.dtype.kind == "f":
         rest = target.shape[1:]
-        values = np.broadcast_to(values, arrays[0].shape + rest).reshape(-1, *rest)
+        if values.shape != arrays[0].shape + rest:
+            values = np.broadcast_to(values, arrays[0].shape + rest)
+        values = values.reshape(-1, *rest)
         add_rows(target, arrays[0].reshape(-1), values)
     elif len(arrays) == target.ndim and values.size >= SMALL and target.flags.c_contiguous:
         grid = np.broadcast_arrays(*arrays)

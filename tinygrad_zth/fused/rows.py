@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from ..backends.sums import ones
+
 __all__ = [
     "LARGEST_PLAIN_EXPONENT",
     "SMALLEST_PLAIN_SUM",
@@ -28,23 +30,6 @@ LARGEST_PLAIN_EXPONENT = {"f": 64.0, "d": 500.0}
 
 SMALLEST_PLAIN_SUM = {"f": 1e-18, "d": 1e-200}
 """With a row sum of at least this, what exp(x) lost by underflow is below 1e-19 of it."""
-
-_ones: dict[tuple[str, int], np.ndarray] = {}
-
-
-def ones(n: int, dtype: np.dtype) -> np.ndarray:
-    """A read-only vector of ones: a sum over rows or columns is a gemv with it."""
-    key = (dtype.char, n)
-    found = _ones.get(key)
-    if found is None:
-        if n > 65536:
-            return np.ones(n, dtype)
-        if len(_ones) >= 64:
-            _ones.clear()
-        found = np.ones(n, dtype)
-        found.flags.writeable = False
-        _ones[key] = found
-    return found
 
 
 def widened(x: np.ndarray) -> np.ndarray:

@@ -40,11 +40,11 @@ _rsub = op(  # other - self
 _mul = op(np.multiply, name="mul", promote="same", infix=True, x=lambda g, y: g * y, y=lambda g, x: g * x)
 _div = op(
     np.true_divide, name="div", promote="float", infix=True,
-    x=lambda g, y: g / y, y=lambda g, x, y: -g * ((x / y) / y),
+    x=lambda g, y: g / y, y=lambda g, x, y: g * ((x / y) / -y),
 )  # fmt: skip
 _rdiv = op(  # number / self
     np.true_divide, name="rdiv", grad_name="MulBackward0", promote="float", infix=True,
-    x=lambda g, y: g / y, y=lambda g, x, y: -g * ((x / y) / y),
+    x=lambda g, y: g / y, y=lambda g, x, y: g * ((x / y) / -y),
 )  # fmt: skip
 neg = op(
     np.negative, name="neg", promote="same", x=lambda g: -g,

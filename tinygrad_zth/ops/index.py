@@ -24,6 +24,8 @@ from .view import dim_of, embed_in
 
 __all__ = ["FUNCTIONS", "METHODS", "gather", "index", "index_select", "narrow", "select", "slice_of", "take_along_dim"]
 
+INT64 = np.dtype("int64")
+
 # ---------------------------------------------------------------------------- the two primitives
 
 
@@ -47,13 +49,23 @@ def _index(x, key):
     return x[key]
 
 
+def _index_numpy(x, key):
+    """Rows by one array of integers, the common case, are taken: a third of the time of ``x[key]``."""
+    if len(key) == 1 and key[0].dtype is INT64:
+        try:
+            return x.take(key[0], 0)
+        except IndexError:
+            pass  # said better by x[key]
+    return x[key]
+
+
 def _index_scatter(xp, x, key, shape):
     whole = xp.zeros(shape, x.dtype)
     backend_of(x).index_add(whole, key, x)
     return whole
 
 
-index = op(_index, name="index", x=lambda g, x_shape, key: _index_put(g, key, x_shape))
+index = op(_index_numpy, name="index", kernels={"cupy": _index}, x=lambda g, x_shape, key: _index_put(g, key, x_shape))
 _index_put = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
 
 
@@ -224,6 +236,9 @@ def getitem(self: Tensor, key) -> Tensor:
                 return (_select if c is int else slice_of)(self, key)
             except IndexError:
                 pass  # said below, in PyTorch's words
+    elif isinstance(key, Tensor) and key._array.dtype is INT64 and key._array.ndim and self._array.ndim:
+        # A copy, so that a later write to the key does not reach the graph.
+        return _read_advanced(self, (key._array if self._node is None else key._array.copy(),))
     basic, advanced = split_key(self, key)
     for window, arguments in _windows_of(basic):
         self = window(self, *arguments)

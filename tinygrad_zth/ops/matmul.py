@@ -20,6 +20,7 @@ __all__ = ["FUNCTIONS", "METHODS", "matmul", "product", "refuse_operands"]
 
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
 _matmul = np.matmul
+_dot = np.dot
 
 
 def product(x, y):
@@ -47,8 +48,14 @@ def _rows_gradient(g, x):
     return mm_of(_flat(x).swapaxes(0, 1), _flat(g))
 
 
+def _matrix_product(x, y):
+    if x.dtype is FLOAT16:
+        return product(x, y)
+    return _dot(x, y)  # for two matrices the same product as matmul's, with less ado around it
+
+
 mm_of = op(
-    product, name="mm",
+    _matrix_product, name="mm",
     x=lambda g, y: mm_of(g, y.swapaxes(0, 1)),
     y=lambda g, x: mm_of(x.swapaxes(0, 1), g),
 )  # fmt: skip

@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from ..backends.sums import total
 from ..dtypes import get_default_dtype, of, to_numpy
 from ..operation import cast, op
 from ..tensor import Tensor
@@ -87,7 +88,7 @@ def _spread(x, shape, dim, keepdim):
 def _sum(x, dim, keepdim):
     if x.itemsize == 2 and x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does
         return _add(x, dim, FLOAT32, None, keepdim).astype(FLOAT16)
-    return _add(x, dim, None, None, keepdim)
+    return total(x, dim, keepdim)
 
 
 def _sum_any(x, dim, keepdim):
@@ -98,7 +99,7 @@ def _mean(x, dim, keepdim):
     n = count_of(x.shape, dim)
     if x.itemsize == 2 and x.dtype is FLOAT16:
         return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
-    return _add(x, dim, None, None, keepdim) / n
+    return total(x, dim, keepdim) / n
 
 
 def _mean_any(x, dim, keepdim):
@@ -173,12 +174,23 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
 def _variance(x, dim, correction, keepdim):
     """Two passes: the squares are taken of what is left when the mean is gone."""
     wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-    n = count_of(x.shape, dim)
+    d = wide - _mean(wide, dim, True)
+    d *= d
+    r = total(d, dim, keepdim) / _freedom(x.shape, dim, correction)
+    return r.astype(x.dtype) if wide is not x else r
+
+
+def _variance_any(x, dim, correction, keepdim):
+    wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
     d = wide - _mean_any(wide, dim, True)
     d *= d
-    freedom = max(0, n - correction)
-    r = d.sum(dim, keepdims=keepdim) / (int(freedom) if freedom == int(freedom) else freedom)
-    return r.astype(x.dtype) if wide is not x else r
+    return (d.sum(dim, keepdims=keepdim) / _freedom(x.shape, dim, correction)).astype(x.dtype)
+
+
+def _freedom(shape, dim, correction):
+    """n - correction, not below 0; a Python number, so that it widens nothing."""
+    freedom = max(0, count_of(shape, dim) - correction)
+    return int(freedom) if freedom == int(freedom) else freedom
 
 
 def _slope(shape, dim, correction):
@@ -187,12 +199,35 @@ def _slope(shape, dim, correction):
     return math.inf if freedom == 0 or (dim is None and freedom < 0) else 2.0 / freedom
 
 
+def _times_centred(scale, x, dim):
+    d = x - _mean(x, dim, True)
+    d *= scale
+    return d
+
+
+#: scale * (x - the mean of x over dim), where scale has the mean's shape: the slope of a variance.
+times_centred = op(
+    _times_centred, kernels={"cupy": lambda scale, x, dim: scale * (x - _mean_any(x, dim, True))},
+    scale=lambda g, x, dim: times_centred(g, x, dim),
+    x=lambda g, scale, dim: _centred(g * scale, dim),
+)  # fmt: skip
+
+
+def _centred(x, dim):
+    return x - mean_of(x, dim, True)
+
+
 def _var_gradient(g, x, x_shape, dim, correction, keepdim):
-    return spread(g * _slope(x_shape, dim, correction), x_shape, dim, keepdim) * (x - mean_of(x, dim, True))
+    scale = g if keepdim else g.reshape(kept(x_shape, dim))
+    return times_centred(scale * _slope(x_shape, dim, correction), x, dim)
 
 
-def _std(xp, x, dim, correction, keepdim):
-    return xp.sqrt(_variance(x, dim, correction, keepdim))
+def _std(x, dim, correction, keepdim):
+    return np.sqrt(_variance(x, dim, correction, keepdim))
+
+
+def _std_any(xp, x, dim, correction, keepdim):
+    return xp.sqrt(_variance_any(x, dim, correction, keepdim))
 
 
 def _inverse_or_zero(x):
@@ -202,11 +237,11 @@ def _inverse_or_zero(x):
 
 
 inverse_or_zero = op(_inverse_or_zero, x=lambda g, out: -g * out * out)
-var_of = op(_variance, name="var", x=_var_gradient)
+var_of = op(_variance, name="var", kernels={"cupy": _variance_any}, x=_var_gradient)
 std_of = op(
-    _std, name="std",
+    _std, name="std", kernels={"cupy": _std_any},
     x=lambda g, x, x_shape, out, dim, correction, keepdim: _var_gradient(
-        g * inverse_or_zero(out) * 0.5, x, x_shape, dim, correction, keepdim
+        g * (inverse_or_zero(out) * 0.5), x, x_shape, dim, correction, keepdim
     ),
 )  # fmt: skip
 
