@@ -237,8 +237,7 @@ def getitem(self: Tensor, key) -> Tensor:
             except IndexError:
                 pass  # said below, in PyTorch's words
     elif isinstance(key, Tensor) and key._array.dtype is INT64 and key._array.ndim and self._array.ndim:
-        # A copy, so that a later write to the key does not reach the graph.
-        return _read_advanced(self, (key._array if self._node is None else key._array.copy(),))
+        return _read_advanced(self, (key._array if self._node is None else key._array.copy(),))  # see _item
     basic, advanced = split_key(self, key)
     for window, arguments in _windows_of(basic):
         self = window(self, *arguments)
