@@ -6,7 +6,8 @@ each array of ``states`` are written, ``g`` (gradient) is only read, ``t`` and `
 All have one shape and dtype. A block is meant to fit in the processor's cache, so that the dozen
 passes of a rule reach memory once (see ``optim.blocks``, which cuts parameters into blocks).
 
-The same rules as the papers write them, on whole arrays, are in ``tests/optim/reference.py``.
+The rules with a rate for each element beside Adam are in ``adaptive_steps``. All of them as the papers
+write them, on whole arrays, are in ``tests/optim/reference.py``.
 ``xp`` is the arrays' namespace, NumPy or CuPy.
 """
 
@@ -16,12 +17,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-__all__ = ["adam", "sgd"]
+__all__ = ["adam", "asgd", "gradient_rule", "rprop", "sgd"]
 
 Update = Callable[[Any, Any, Any, Any, Any], None]
 
 
-def _gradient(xp: ModuleType, weight_decay: float, maximize: bool) -> Callable | None:
+def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callable | None:
     """``(p, g, t, u) -> g``, possibly in ``u``: the direction to descend, with the L2 penalty's
     gradient ``weight_decay * p`` added. None if that is ``g`` itself."""
     if not weight_decay and not maximize:
@@ -45,7 +46,7 @@ def sgd(
     """Stochastic gradient descent, with momentum as in Sutskever et al., "On the importance of
     initialization and momentum in deep learning", ICML 2013. ``states`` is ``(buffer,)`` if there
     is momentum; in the ``first`` step the buffer becomes the gradient, undamped."""
-    effective = _gradient(xp, weight_decay, maximize)
+    effective = gradient_rule(xp, weight_decay, maximize)
     add, multiply, subtract = xp.add, xp.multiply, xp.subtract
     fresh = 1 - dampening
 
@@ -76,7 +77,7 @@ def adam(
     """Adam (Kingma & Ba, ICLR 2015), with decoupled weight decay AdamW (Loshchilov & Hutter, ICLR
     2019), with ``amsgrad`` the variant of Reddi, Kale & Kumar, ICLR 2018. ``states`` is
     ``(exp_avg, exp_avg_sq)`` and for amsgrad ``max_exp_avg_sq``."""
-    effective = _gradient(xp, 0.0 if decoupled else weight_decay, maximize)
+    effective = gradient_rule(xp, 0.0 if decoupled else weight_decay, maximize)
     shrink = 1 - lr * weight_decay if decoupled and weight_decay else None
     step_size = lr / (1 - beta1**step)
     root = (1 - beta2**step) ** 0.5
@@ -106,5 +107,55 @@ def adam(
         divide(m, t, out=t)
         multiply(t, rate, out=t)
         subtract(p, t, out=p)
+
+    return update
+
+
+def asgd(
+    xp: ModuleType, *, eta: float, lambd: float, mu: float, weight_decay: float, maximize: bool
+) -> Update:  # fmt: skip
+    """Averaged SGD (Polyak & Juditsky 1992). ``states``: the average of p; ``eta``, ``mu``: the rates of
+    this step and of its average."""
+    effective = gradient_rule(xp, weight_decay, maximize)
+    shrink = 1 - lambd * eta
+    add, multiply, subtract = xp.add, xp.multiply, xp.subtract
+
+    def update(p, g, states, t, u):
+        if effective is not None:
+            g = effective(p, g, t, u)
+        multiply(p, shrink, out=p)
+        subtract(p, multiply(g, eta, out=t), out=p)
+        (mean,) = states
+        if mu == 1:
+            mean[...] = p
+        else:
+            subtract(p, mean, out=t)
+            add(mean, multiply(t, mu, out=t), out=mean)
+
+    return update
+
+
+def rprop(
+    xp: ModuleType, *, eta_minus: float, eta_plus: float, smallest: float, largest: float, maximize: bool
+) -> Update:  # fmt: skip
+    """Resilient backpropagation (Riedmiller & Braun 1993), without going back where the sign changed.
+    ``states``: the gradient before, zero where the sign had changed, and the size of each step."""
+    effective = gradient_rule(xp, 0.0, maximize)
+    multiply = xp.multiply
+
+    def update(p, g, states, t, u):
+        if effective is not None:
+            g = effective(p, g, t, u)
+        before, size = states
+        multiply(g, before, out=t)
+        turned = t < 0
+        factor = xp.where(t > 0, p.dtype.type(eta_plus), p.dtype.type(1))
+        factor[turned] = eta_minus
+        multiply(size, factor, out=size)
+        xp.clip(size, smallest, largest, out=size)
+        before[...] = g
+        before[turned] = 0
+        multiply(xp.sign(before, out=t), size, out=t)
+        xp.subtract(p, t, out=p)
 
     return update

@@ -8,7 +8,7 @@ from typing import Any
 from ..fused import optimizer_steps
 from ..tensor import Tensor
 from .arguments import check, check_betas, check_lr, check_switches
-from .blocks import BlockOptimizer, Rule, number
+from .blocks import BlockOptimizer, Counts, Rule, number
 
 __all__ = ["Adam"]
 
@@ -52,6 +52,9 @@ class Adam(BlockOptimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
+        for name, value in {"lr": lr, "betas[0]": betas[0], "betas[1]": betas[1]}.items():
+            if isinstance(value, Tensor) and foreach and not capturable:
+                raise ValueError(f"{name} as a Tensor is not supported for capturable=False and foreach=True")
         check_lr(lr)
         check(0.0 <= eps, "epsilon value", eps)
         check_betas(betas)
@@ -79,14 +82,12 @@ class Adam(BlockOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:
-            for name, value in _LATER.items():
-                group.setdefault(name, value)
+        self._set_defaults(_LATER)
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2]
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: dict[str, float]) -> Rule:
+    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         beta1, beta2 = group["betas"]
         return optimizer_steps.adam(

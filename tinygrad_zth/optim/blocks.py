@@ -30,7 +30,7 @@ from ..storage import Storage
 from ..tensor import Tensor, new_tensor, storage_of
 from .optimizer import Optimizer
 
-__all__ = ["BlockOptimizer", "Rule", "number"]
+__all__ = ["BlockOptimizer", "Counts", "Rule", "counter_dtype", "number"]
 
 NS_PER_ELEMENT = 1.5  # of a rule, roughly: decides whether a second thread is worth asking
 
@@ -44,11 +44,22 @@ Rule = Callable[[Any, Any, Any, Any, Any], None]
 Task = Callable[[], None]
 
 
+class Counts(dict[str, float]):
+    """The values of a bundle's counters, and the types they are kept in."""
+
+    __slots__ = ("kinds",)
+    kinds: dict[str, type[np.floating]]
+
+
 class BlockOptimizer(Optimizer):
     """An optimiser that is a rule on flat arrays. A subclass says which, and what it remembers."""
 
     counters: dict[str, float] = {"step": 0.0}
     """States of one number per parameter, and what they begin as."""
+
+    def counters_of(self, group: dict[str, Any]) -> dict[str, float]:
+        """What the counters begin as in a group."""
+        return self.counters
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         """The states of the parameter's shape that the group's options ask for."""
@@ -58,7 +69,7 @@ class BlockOptimizer(Optimizer):
         """What such a state begins as."""
         return 0.0
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: dict[str, float]) -> Rule:
+    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
         """The update of this step. ``counts`` has the counters' values; they are moved on in it.
         ``first``: the states were made just now."""
         raise NotImplementedError
@@ -93,8 +104,9 @@ class BlockOptimizer(Optimizer):
                 bundles.make(params, names, self, group)
             rules: dict[tuple, tuple] = {}
             for bundle in bundles.all:
-                now = {name: flat.item(0) for name, flat in bundle.counters.items()}
-                key = (bundle.xp, bundle.first, *now.values())
+                now = Counts({name: flat.item(0) for name, flat in bundle.counters.items()})
+                now.kinds = bundle.kinds
+                key = (bundle.xp, bundle.first, *bundle.kinds.values(), *now.values())
                 if key not in rules:
                     rules[key] = self._rule(bundle.xp, group, bundle.first, now), now
                 rule, after = rules[key]
@@ -102,6 +114,11 @@ class BlockOptimizer(Optimizer):
                 elements += bundle.size
         _work_off(tasks, elements)
         return loss
+
+
+def counter_dtype() -> type[np.floating]:
+    """The type in which counters are kept: float32, or float64 if that is the default dtype."""
+    return np.float64 if dtypes.get_default_dtype() is dtypes.float64 else np.float32
 
 
 def number(value: Any) -> float:
@@ -124,7 +141,7 @@ class _Bundle:
     They agree in dtype, device and in their counters.
     """
 
-    def __init__(self, params: list[Tensor], first: bool, counters: dict[str, float]):
+    def __init__(self, params: list[Tensor], first: bool, counters: dict[str, float], kinds: dict[str, type]):
         arrays = [p._array for p in params]
         backend = backend_of(arrays[0])
         self.xp, self.params, self.first = backend.xp, params, first
@@ -134,8 +151,8 @@ class _Bundle:
         self.plain = not any(self.orders)
         self.gathered = len(params) > 1 or not self.windows[0].flags.c_contiguous
         self.storage = Storage()
-        kind = np.float64 if dtypes.get_default_dtype() is dtypes.float64 else np.float32
-        self.counters = {k: np.full(len(params), v, kind) for k, v in counters.items()}
+        self.kinds = kinds
+        self.counters = {k: np.full(len(params), v, kinds[k]) for k, v in counters.items()}
         self.states: list[Any] = []
         if self.gathered:
             self.p = self.xp.empty(self.size, arrays[0].dtype)
@@ -242,23 +259,27 @@ class _Bundles:
         with no_grad():
             for p in params:
                 check_writeable(p, "optimizer step")
+        counters = owner.counters_of(group)
         alike: dict[tuple, tuple[list[list[Tensor]], int]] = {}  # and the room in the last
         for p in dict.fromkeys(params):
             states = owner.state.get(p, {})
             first = any(states.get(name) is None for name in names)
-            counts = tuple(float(states.get(k, v)) for k, v in owner.counters.items())
+            counts = tuple(float(states.get(k, v)) for k, v in counters.items())
+            kinds = tuple(_kind(states.get(k)) for k in counters)
             array = p._array
             small, block = _limits(array)
-            key = (first, counts, array.dtype, p.device, array.size <= small)
+            key = (first, counts, kinds, array.dtype, p.device, array.size <= small)
             sets, room = alike.get(key, ([], 0))
-            if array.size > min(small, room):
+            if not sets or array.size > min(small, room):
                 sets.append([])
                 room = block
             sets[-1].append(p)
             alike[key] = sets, room - array.size
-        for (first, counts, *_), (sets, _) in alike.items():
+        for (first, counts, kinds, *_), (sets, _) in alike.items():
             for members in sets:
-                bundle = _Bundle(members, first, dict(zip(owner.counters, counts, strict=True)))
+                bundle = _Bundle(
+                    members, first, dict(zip(counters, counts, strict=True)), dict(zip(counters, kinds, strict=True))
+                )
                 self.all.append(bundle)
                 self._give_states(bundle, owner, group)
                 bundle.seal(_limits(bundle.p)[1])
@@ -276,6 +297,13 @@ class _Bundles:
             windows = bundle.add_state(found, owner._initial(name, group))
             for p, window in zip(bundle.params, windows, strict=True):
                 _point(owner.state[p], name, window, bundle.storage)
+
+
+def _kind(counter: Any) -> type[np.floating]:
+    """The type to keep a counter in: that of the one that was there."""
+    if isinstance(counter, Tensor) and counter.is_floating_point():
+        return counter._array.dtype.type
+    return counter_dtype()
 
 
 def _point(states: dict[str, Any], name: str, window: Any, storage: Storage) -> None:

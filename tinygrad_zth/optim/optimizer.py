@@ -77,6 +77,12 @@ class Optimizer:
         if "_hooks" not in self.__dict__:
             self._make_hooks()
 
+    def _set_defaults(self, options: dict[str, Any]) -> None:
+        """Options that groups of an old checkpoint may lack."""
+        for group in self.param_groups:
+            for name, value in options.items():
+                group.setdefault(name, value)
+
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("
         for i, group in enumerate(self.param_groups):

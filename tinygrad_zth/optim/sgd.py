@@ -8,7 +8,7 @@ from typing import Any
 from ..fused import optimizer_steps
 from ..tensor import Tensor
 from .arguments import check, check_lr, check_switches
-from .blocks import BlockOptimizer, Rule, number
+from .blocks import BlockOptimizer, Counts, Rule, number
 
 __all__ = ["SGD"]
 
@@ -69,14 +69,12 @@ class SGD(BlockOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:
-            for name, value in _LATER.items():
-                group.setdefault(name, value)
+        self._set_defaults(_LATER)
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: dict[str, float]) -> Rule:
+    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
         return optimizer_steps.sgd(
             xp, lr=number(group["lr"]), momentum=number(group["momentum"]),
             dampening=number(group["dampening"]), weight_decay=number(group["weight_decay"]),

@@ -1,0 +1,95 @@
+"""NAdam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..fused import adaptive_steps
+from ..tensor import Tensor
+from .arguments import check, check_betas, check_lr
+from .blocks import BlockOptimizer, Counts, Rule, number
+
+__all__ = ["NAdam"]
+
+
+class NAdam(BlockOptimizer):
+    """NAdam (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
+
+    Args:
+        params: parameters, or groups of them (see ``Optimizer``).
+        lr: learning rate, a number or a one-element Tensor.
+        betas: decay rates of the averages of g and of g^2.
+        eps: added to the denominator.
+        weight_decay: times p is added to the gradient.
+        momentum_decay: the momentum of step t is ``beta1 (1 - 0.96^(t momentum_decay) / 2)``.
+        decoupled_weight_decay: as AdamW does, shrink p itself by ``lr * weight_decay`` instead.
+        maximize: ascend instead.
+        foreach, capturable, differentiable: accepted; there is one implementation, and a step is not
+            differentiable.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    counters = {"step": 0.0, "mu_product": 1.0}
+
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float | Tensor = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check(0.0 <= eps, "epsilon value", eps)
+        check_betas(betas)
+        check(0.0 <= weight_decay, "weight_decay value", weight_decay)
+        check(0.0 <= momentum_decay, "momentum_decay value", momentum_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._set_defaults(_LATER)
+
+    def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+        step = counts["step"] = counts["step"] + 1
+        beta1, beta2 = group["betas"]
+        mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
+        # Multiplied in the counter's own precision, as it is kept.
+        kind = counts.kinds["mu_product"]
+        product = counts["mu_product"] = float(kind(counts["mu_product"]) * kind(mu))
+        return adaptive_steps.nadam(
+            xp, lr=number(group["lr"]), beta1=number(beta1), beta2=number(beta2), eps=number(group["eps"]),
+            weight_decay=number(group["weight_decay"]), decoupled=group["decoupled_weight_decay"],
+            maximize=group["maximize"], step=step, mu=mu, mu_next=mu_next, mu_product=product,
+        )  # fmt: skip
+
+
+# Options that checkpoints of early PyTorch releases do not have.
+_LATER = {
+    "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "decoupled_weight_decay": False,
+}  # fmt: skip
