@@ -463,8 +463,10 @@ class Dot:
     def svg(self) -> str:
         """The graph drawn: the root at the right, each node left of all that use it."""
         line, radius, gap = 18, 17, 36  # a line's height, an operation's radius, between columns
+        longest = max((len(op) for _, op, _ in self.nodes), default=0)
+        half = max(radius, min(4 * longest, 90))  # of an operation's width: a long name makes it an ellipse
         width = 20 + 7.3 * max(len(text) for texts, _, _ in self.nodes for text in texts)
-        left, middle = self._layout(width + 2 * radius + 2 * gap, line)
+        left, middle = self._layout(width + 2 * half + 2 * gap, line)
         arrows, boxes, words = [], [], []
         for i, (texts, op, inputs) in enumerate(self.nodes):
             x, y, height = left[i], middle[i], 10 + line * len(texts)
@@ -474,15 +476,18 @@ class Dot:
                 words.append(_tag("text", text, x=x + width / 2, y=y_text))
             if not op:
                 continue
-            centre = x - gap - radius
-            boxes.append(_tag("circle", cx=centre, cy=y, r=radius))
-            size = min(12, 52 / len(op))  # a long name still fits its circle
+            own = radius if len(op) < 6 else half
+            centre = x - gap - half
+            shape = {"r": own} if own == radius else {"rx": own, "ry": radius}
+            boxes.append(_tag("circle" if own == radius else "ellipse", cx=centre, cy=y, **shape))
+            size = min(12, 3.1 * own / len(op))  # a long name still fits
             words.append(_tag("text", op, x=centre, y=y + size / 3, font_size=size))
-            arrows.append(_tag("path", d=f"M{centre + radius:.1f} {y:.1f}H{x:.1f}"))
+            arrows.append(_tag("path", d=f"M{centre + own:.1f} {y:.1f}H{x:.1f}"))
             for j in inputs:
-                x0, x1, y0 = left[j] + width, centre - radius, middle[j]
-                bend = x1 - gap / 2  # from the input straight on, then over to this row
-                curve = f"{x1 - gap:.1f} {y0:.1f}C{bend:.1f} {y0:.1f} {bend:.1f} {y:.1f}"
+                x0, x1, y0 = left[j] + width, centre - own, middle[j]
+                turn = centre - half - gap  # from the input straight on, then over to this row
+                bend = turn + gap / 2
+                curve = f"{turn:.1f} {y0:.1f}C{bend:.1f} {y0:.1f} {bend:.1f} {y:.1f}"
                 arrows.append(_tag("path", d=f"M{x0:.1f} {y0:.1f}L{curve} {x1:.1f} {y:.1f}"))
         right, bottom = left[0] + width + gap, max(middle) + 3 * line
         return (
