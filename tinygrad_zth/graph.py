@@ -16,6 +16,7 @@ import threading
 import traceback
 import weakref
 from itertools import count
+from typing import Any
 
 __all__ = [
     "Node",
@@ -47,6 +48,14 @@ class Node:
     """
 
     __slots__ = ("__weakref__", "dtype", "edges", "extra", "op", "saved", "seq", "shape", "stamps")
+
+    op: Any
+    edges: tuple
+    saved: Any
+    shape: tuple[int, ...]
+    dtype: Any
+    seq: int
+    extra: Any
 
     def name(self) -> str:
         """The name PyTorch prints for this function, e.g. ``MulBackward0``."""

@@ -478,7 +478,7 @@ class Dot:
                 continue
             own = radius if len(op) < 6 else half
             centre = x - gap - half
-            shape = {"r": own} if own == radius else {"rx": own, "ry": radius}
+            shape: dict[str, Any] = {"r": own} if own == radius else {"rx": own, "ry": radius}
             boxes.append(_tag("circle" if own == radius else "ellipse", cx=centre, cy=y, **shape))
             size = min(12, 3.1 * own / len(op))  # a long name still fits
             words.append(_tag("text", op, x=centre, y=y + size / 3, font_size=size))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .figure import FAINT, INK, finish, line_style, new_figure
+from .figure import FAINT, INK, empty_figure, finish, line_style, new_figure, picture
 from .record import recording_of
 from .recording import LayerFigures, Snapshot
 from .statistics import SATURATION
@@ -24,6 +24,7 @@ Path = str | os.PathLike[str]
 MOST = 10  # lines in a histogram; of more layers, some are taken at even distances
 
 
+@picture
 def activations(
     run: Any,
     *inputs: Any,
@@ -61,6 +62,7 @@ def activations(
     return finish(figure, path)
 
 
+@picture
 def gradients(
     run: Any,
     *inputs: Any,
@@ -91,6 +93,7 @@ def gradients(
     return finish(figure, path)
 
 
+@picture
 def dead_units(
     run: Any,
     *inputs: Any,
@@ -122,7 +125,9 @@ def dead_units(
         flags, units = np.asarray(layer.output["map"], bool), np.asarray(layer.output["units"])
         dead = int((units >= 1).sum())
         ax.imshow(flags, cmap="gray_r", aspect="auto", interpolation="nearest", vmin=0, vmax=1)
-        ax.set_title(f"{_label(name, layer.kind)}: {dead} of {units.size} units dead, {_percent(units.mean())} saturated")
+        ax.set_title(
+            f"{_label(name, layer.kind)}: {dead} of {units.size} units dead, {_percent(units.mean())} saturated"
+        )
         ax.set(ylabel="example")
         ax.grid(False)
         for column in np.flatnonzero(units[: flags.shape[1]] >= 1):
@@ -153,8 +158,11 @@ def _histograms(series: dict[str, dict[str, Any]], kinds: dict[str, str], title:
     drawn = {name: f for name, f in series.items() if f["counts"] is not None and sum(f["counts"])}
     if not drawn:
         raise ValueError(f"{what}: there is nothing to draw: no finite value, or a step whose histograms were not kept")
-    figure, (above, below) = new_figure(2, height=5.4, height_ratios=[3, 2])
     with_bars = {name: f["saturated"] for name, f in series.items() if f.get("saturated") is not None}
+    figure = empty_figure(7.4 if with_bars else 7.0, 5.6)
+    rows = [["above", "above"], ["below", "share"]] if with_bars else [["above"], ["below"]]
+    axes: dict[str, Any] = figure.subplot_mosaic(rows, height_ratios=[3, 2], width_ratios=[3, 2] if with_bars else [1])
+    above, below = axes["above"], axes["below"]
     for i, (name, f) in enumerate(drawn.items()):
         edges = np.linspace(f["low"], f["high"], len(f["counts"]) + 1)
         density = np.asarray(f["counts"]) / (sum(f["counts"]) * (edges[1] - edges[0]))
@@ -169,19 +177,21 @@ def _histograms(series: dict[str, dict[str, Any]], kinds: dict[str, str], title:
     stds = np.array([f["std"] for f in series.values()], float)
     below.errorbar(places, means, yerr=stds, fmt="o", color=INK, capsize=4, markersize=4, linewidth=1.2)
     below.axhline(0, color=FAINT, linewidth=0.8)
-    below.set_xticks(places, list(series), rotation=20 if len(series) > 4 else 0, ha="right" if len(series) > 4 else "center")
+    below.set_xticks(
+        places, list(series), rotation=20 if len(series) > 4 else 0, ha="right" if len(series) > 4 else "center"
+    )
     below.set(ylabel="mean ± std", xlim=(-0.6, len(series) - 0.4))
     for place, mean, std in zip(places, means, stds):
-        below.annotate(f"{mean:+.2g}\n±{std:.2g}", (place, mean), xytext=(6, -4), textcoords="offset points", fontsize=7)
+        below.annotate(
+            f"{mean:+.2g}\n±{std:.2g}", (place, mean), xytext=(6, -4), textcoords="offset points", fontsize=7
+        )
     if with_bars:
-        share = below.twinx()
-        at = [i for i, name in enumerate(series) if name in with_bars]
-        bars = share.bar(at, [100 * v for v in with_bars.values()], width=0.5, color="#56B4E9", alpha=0.35, zorder=0)
-        share.bar_label(bars, [_percent(v) for v in with_bars.values()], fontsize=7, padding=1)
-        share.set(ylabel="saturated (bars)", ylim=(0, 100))
+        share, down = axes["share"], np.arange(len(with_bars))[::-1]
+        bars = share.barh(down, [100 * v for v in with_bars.values()], height=0.6, color="#56B4E9", edgecolor=INK)
+        share.bar_label(bars, [_percent(v) for v in with_bars.values()], fontsize=7, padding=2)
+        share.set_yticks(down, list(with_bars), fontsize=7)
+        share.set(xlabel="% saturated", xlim=(0, 108))
         share.grid(False)
-        share.spines["right"].set_visible(True)
-        share.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
     return figure
 
 

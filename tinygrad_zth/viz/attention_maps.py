@@ -49,7 +49,9 @@ def _weights_of(node: Node, lengths: set[int]) -> np.ndarray | None:
         # softmax(scale Q K^T + mask) I: with the identity for values the result is the weights.
         with no_grad():
             q, mask = saved["q"].detach(), saved["mask"]
-            return attend(q, k.detach(), identity.to(k.device), mask, None, saved["causal"], saved["scale"]).numpy(force=True)
+            return attend(q, k.detach(), identity.to(k.device), mask, None, saved["causal"], saved["scale"]).numpy(
+                force=True
+            )
     if name == "softmax" and node.saved is not None:
         shape = node.shape
         if len(shape) >= 2 and shape[-1] == shape[-2] and shape[-1] in lengths:

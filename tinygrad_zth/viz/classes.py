@@ -12,7 +12,7 @@ import numpy as np
 from ..graph import no_grad
 from ..nn.module import Module
 from .attention_maps import tensors_in
-from .figure import MAP, array_of, finish, new_figure, shown_labels
+from .figure import MAP, array_of, finish, new_figure, picture, shown_labels
 from .recording import Recording
 from .runs import read_run
 
@@ -24,6 +24,7 @@ __all__ = ["confusion", "samples"]
 Path = str | os.PathLike[str]
 
 
+@picture
 def confusion(
     run: Any,
     targets: Any,
@@ -60,7 +61,9 @@ def confusion(
         raise ValueError("confusion: classes are numbered from 0 up, got a negative one")
     count = len(labels) if labels is not None else int(max(right.max(), predicted.max())) + 1
     if max(right.max(), predicted.max()) >= count:
-        raise ValueError(f"labels: expected {int(max(right.max(), predicted.max())) + 1}, one for each class, got {count}")
+        raise ValueError(
+            f"labels: expected {int(max(right.max(), predicted.max())) + 1}, one for each class, got {count}"
+        )
     words = shown_labels(labels, count, "class")
     table = np.zeros((count, count), np.int64)
     np.add.at(table, (right, predicted), 1)
@@ -98,10 +101,13 @@ def _predicted(run: Any, inputs: Any) -> np.ndarray:
     if values.ndim > 1:
         values = values.reshape(-1, values.shape[-1]).argmax(-1)
     elif values.dtype.kind not in "iu":
-        raise TypeError(f"confusion: predictions: expected integers (N,) or logits (N, C), got {values.dtype} {values.shape}")
+        raise TypeError(
+            f"confusion: predictions: expected integers (N,) or logits (N, C), got {values.dtype} {values.shape}"
+        )
     return values
 
 
+@picture
 def samples(
     run: Any,
     *,
@@ -138,9 +144,7 @@ def samples(
     each = max(8, width // len(names)) if len(names) != 2 else width
     cells = [[_wrapped(str(cell), each) for cell in row] for row in rows]
     lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
-    spans = [
-        max(len(name), *(max(map(len, row[i].split("\n"))) for row in cells)) + 2 for i, name in enumerate(names)
-    ]
+    spans = [max(len(name), *(max(map(len, row[i].split("\n"))) for row in cells)) + 2 for i, name in enumerate(names)]
     height = 0.17 * (sum(lines) + 0.7 * len(lines) + 3)
     figure, (ax,) = new_figure(width=max(3.5, 0.085 * sum(spans)), height=max(1.2, height))
     ax.set_axis_off()

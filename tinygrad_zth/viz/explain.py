@@ -109,13 +109,13 @@ class Explanation:
     def _table(self) -> str:
         rows = []
         for part in self.parts:
-            head = f"<b>{_esc(part.name)}</b> = {_esc(part.op)}(…) <code>{_esc(part.shape)}</code>"
+            head = f'<b>{_esc(part.name)}</b> = {_esc(part.op)}(…) <code class="shape">{_esc(part.shape)}</code>'
             if part.words:
                 head += f"<br><small>{_esc(part.words)}</small>"
             span = max(1, len(part.lines))
             first = f'<td rowspan="{span}">{part.number}</td><td rowspan="{span}">{head}</td><td rowspan="{span}">{_size(part.mean, part.largest)}</td>'
             cells = [
-                f"<td>{_esc(each.input)} <code>{_esc(each.shape)}</code></td><td><code>{_esc(each.rule)}</code>"
+                f'<td>{_esc(each.input)} <code class="shape">{_esc(each.shape)}</code></td><td><code>{_esc(each.rule)}</code>'
                 + (f"<br><small>{_esc(each.undone)}</small>" if each.undone else "")
                 + f"</td><td>{_size(each.mean, each.largest)}"
                 + (f"<br><small>one of {each.paths}, added up</small>" if each.paths > 1 else "")
@@ -211,12 +211,24 @@ def explain(
         lines = tuple(_line(flow, called, arrivals) for flow in seen.flows.get(node, []))
         dtype = str(np.dtype(node.dtype))
         parts.append(
-            Part(number, called[node], node.op.name, rule_in_words(node.op.name), tuple(node.shape), dtype, mean, largest, lines)
+            Part(
+                number,
+                called[node],
+                node.op.name,
+                rule_in_words(node.op.name),
+                tuple(node.shape),
+                dtype,
+                mean,
+                largest,
+                lines,
+            )
         )
     leaves = []
     for node in seen.order:
         if node.op is None:
-            leaves.append(Line(called[node], "", tuple(node.shape), (), "", *_sizes(seen.gradients[node]), arrivals.get(node, 0)))
+            leaves.append(
+                Line(called[node], "", tuple(node.shape), (), "", *_sizes(seen.gradients[node]), arrivals.get(node, 0))
+            )
     leaves.sort(key=lambda leaf: leaf.input)
     drawing = draw_dot(root, names=names, limit=60).svg
     explanation = Explanation(root, parts, leaves, drawing)
@@ -240,7 +252,13 @@ def _line(flow: Flow, called: dict[Node, str], arrivals: dict[Node, int]) -> Lin
         undone.append(f"cast undone: {flow.raw_dtype} to {flow.to.dtype}")
     rule = rule_of(operation, flow.place)
     return Line(
-        called[flow.to], rule, shape, flow.raw_shape, "; ".join(undone), *_sizes(flow.gradient), arrivals.get(flow.to, 1)
+        called[flow.to],
+        rule,
+        shape,
+        flow.raw_shape,
+        "; ".join(undone),
+        *_sizes(flow.gradient),
+        arrivals.get(flow.to, 1),
     )
 
 

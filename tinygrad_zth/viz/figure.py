@@ -8,10 +8,11 @@ light to dark, so that a picture printed in grey says the same.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["array_of", "finish", "finite_part", "line_style", "new_figure"]
+__all__ = ["array_of", "finish", "finite_part", "line_style", "new_figure", "picture", "shown_labels"]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7f7f7f")
 DASHES = ("-", "--", "-.", ":", (0, (6, 2, 1, 2, 1, 2)))
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 INK, FAINT = "#1a1a1a", "#8a8a8a"
@@ -62,6 +66,17 @@ def _style() -> Iterator[Any]:
         yield matplotlib
 
 
+def picture(draw: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """``draw`` under the style of this file; the user's own settings are as before afterwards."""
+
+    @functools.wraps(draw)
+    def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return styled
+
+
 def new_figure(
     rows: int = 1, columns: int = 1, *, width: float = 7.0, height: float = 3.8, **options: Any
 ) -> tuple[Figure, list[Axes]]:
@@ -74,12 +89,17 @@ def new_figure(
     Raises:
         ImportError: matplotlib is missing; the message names the extra.
     """
+    figure = empty_figure(width, height)
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, list(axes.ravel())
+
+
+def empty_figure(width: float, height: float) -> Figure:
+    """A Figure without axes. Raises ImportError where matplotlib is missing; the message names the extra."""
     with _style():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, list(axes.ravel())
+        return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:

@@ -101,7 +101,8 @@ def _is_it(node: ast.Lambda, code: Any, arguments: tuple[str, ...]) -> bool:
         return False
     positions = [p for p in code.co_positions() if p[0] is not None and p[2] is not None and p[3]]
     return all(
-        (node.lineno, node.col_offset) <= (p[0], p[2]) and (p[1] or p[0], p[3]) <= (node.end_lineno, node.end_col_offset)
+        (node.lineno, node.col_offset) <= (p[0], p[2])
+        and (p[1] or p[0], p[3]) <= (node.end_lineno, node.end_col_offset)
         for p in positions
     )
 

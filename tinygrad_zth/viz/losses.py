@@ -15,7 +15,7 @@ from ..nn.module import Module
 from ..ops.random import get_rng_state, set_rng_state
 from ..optim import SGD
 from ..tensor import Tensor
-from .figure import array_of, finish, finite_part, line_style, new_figure
+from .figure import array_of, finish, finite_part, line_style, new_figure, picture
 from .record import first_loss
 from .recording import Recording
 from .runs import read_metrics
@@ -51,6 +51,7 @@ def smoothed(values: Any, weight: float = 0.9) -> np.ndarray:
     return np.array(out)
 
 
+@picture
 def losses(
     run: Any,
     *,
@@ -95,7 +96,9 @@ def losses(
             notes.append(f"{name}: {bad.size} of {len(values)} not finite, first at step {steps[bad[0]]:g}")
     if initial is not None:
         ax.axhline(initial, color="#1a1a1a", linestyle=(0, (4, 4)), linewidth=1)
-        ax.annotate(f"guessing: {initial:.3g}", (1, initial), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+        ax.annotate(
+            f"guessing: {initial:.3g}", (1, initial), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+        )
     if log_scale:
         ax.set_yscale("log")
     ax.set(title="; ".join(["Loss", *notes]), xlabel="step", ylabel="loss")
@@ -184,7 +187,8 @@ def sweep(
     twin.train()
     trained = (optimizer or (lambda p: SGD(p, lr=low)))(list(twin.parameters()))
     source = batches if callable(batches) else _again_and_again(batches)
-    rates, seen = [], []
+    rates: list[float] = []
+    seen: list[float] = []
     try:
         for rate in np.geomspace(low, high, steps).tolist():
             value = loss_of(twin, source(), loss)
@@ -204,8 +208,19 @@ def sweep(
         raise ValueError(f"sweep: only {len(seen)} finite losses: begin with a lower rate than {low:g}")
     even = smoothed(seen, smooth)
     best = max(int(np.argmin(even)), 2)
-    slope = np.gradient(even[: best + 1], np.log(rates[: best + 1]))
-    return Sweep(np.array(rates), np.array(seen), even, float(rates[int(np.argmin(slope))]))
+    return Sweep(np.array(rates), np.array(seen), even, _steepest(np.log(rates), np.array(seen), best))
+
+
+def _steepest(x: np.ndarray, y: np.ndarray, end: int) -> float:
+    """exp(x) where a line through a tenth of the points falls most steeply, before the ``end``-th."""
+    half = max(2, len(x) // 20)
+    best, place = math.inf, float(x[min(end, len(x) - 1)])
+    for i in range(half, max(end, half + 1)):
+        part = slice(i - half, i + half + 1)
+        slope = float(np.polyfit(x[part], y[part], 1)[0]) if len(x[part]) > 2 else math.inf
+        if slope < best:
+            best, place = slope, float(x[i])
+    return math.exp(place)
 
 
 def loss_of(model: Any, batch: Any, loss: Callable[[Any, Any], Tensor] | None) -> Tensor:
@@ -241,8 +256,13 @@ def _again_and_again(batches: Iterable[Any]) -> Callable[[], Any]:
     return following
 
 
+@picture
 def learning_rate_sweep(
-    run: Sweep | Module, batches: Iterable[Any] | Callable[[], Any] | None = None, *, path: Path | None = None, **options: Any
+    run: Sweep | Module,
+    batches: Iterable[Any] | Callable[[], Any] | None = None,
+    *,
+    path: Path | None = None,
+    **options: Any,
 ) -> Figure:
     """The loss while the learning rate rises, and the suggested rate.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..nn.module import Module
 from ..tensor import Tensor
-from .figure import FAINT, finish, line_style, new_figure
+from .figure import FAINT, finish, line_style, new_figure, picture
 from .record import recording_of
 from .recording import Snapshot, WeightFigures
 
@@ -25,6 +25,7 @@ MOST = 10
 GOOD_RATIO = 1e-3  # A. Karpathy, "Building makemore part 3": updates of a thousandth of the data's size
 
 
+@picture
 def parameter_gradients(
     run: Any,
     *inputs: Any,
@@ -51,7 +52,9 @@ def parameter_gradients(
         ValueError: nothing was recorded, no such parameter, or none has a gradient.
         ImportError: matplotlib is missing.
     """
-    snapshot = _of_gradients(run) if isinstance(run, Module) and not inputs else recording_of(run, inputs, loss).at(step)
+    snapshot = (
+        _of_gradients(run) if isinstance(run, Module) and not inputs else recording_of(run, inputs, loss).at(step)
+    )
     chosen = {name: w for name, w in _chosen(snapshot, parameters).items() if w.gradient is not None}
     if not chosen:
         raise ValueError("parameter_gradients: no parameter has a gradient: call backward() first")
@@ -80,12 +83,20 @@ def parameter_gradients(
     for place, name, ratio in zip(places, names, ratios):
         g = chosen[name].gradient or {}
         text = f"{g['mean']:+.1e} ± {g['std']:.1e}" + ("" if math.isfinite(ratio) else "  (no ratio)")
-        right.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), xytext=(0, 4), textcoords="offset points", fontsize=7)
+        right.annotate(
+            text,
+            (0.02, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 4),
+            textcoords="offset points",
+            fontsize=7,
+        )
     right.set_yticks(places, names, fontsize=7)
     right.set(title="grad:data, and mean ± std", xlabel="std(gradient) / std(data)", ylim=(-0.6, len(names) - 0.3))
     return finish(figure, path)
 
 
+@picture
 def update_ratios(
     run: Any,
     *,
@@ -123,7 +134,9 @@ def update_ratios(
     for i, name in enumerate(_some(list(lines))):
         ax.plot(*zip(*lines[name]), label=name, **line_style(i, marks=True))
     ax.axhline(GOOD_RATIO, color="#1a1a1a", linewidth=2.0)
-    ax.annotate("1e-3", (1.0, GOOD_RATIO), xycoords=("axes fraction", "data"), xytext=(3, -3), textcoords="offset points")
+    ax.annotate(
+        "1e-3", (1.0, GOOD_RATIO), xycoords=("axes fraction", "data"), xytext=(3, -3), textcoords="offset points"
+    )
     ax.set_yscale("log")
     ax.set(title="update:data", xlabel="step", ylabel="std(update) / std(data)")
     ax.legend(fontsize=7, ncols=1 if len(lines) < 6 else 2)

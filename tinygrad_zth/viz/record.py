@@ -260,9 +260,7 @@ def _std(data: np.ndarray) -> float:
 # ---- what pictures are given -------------------------------------------------------------------
 
 
-def recording_of(
-    run: Any, inputs: tuple[Any, ...] = (), loss: Callable[[Any], Tensor] | None = None
-) -> Recording:
+def recording_of(run: Any, inputs: tuple[Any, ...] = (), loss: Callable[[Any], Tensor] | None = None) -> Recording:
     """The recording that ``run`` is or has: itself, that of a run's folder, or one step of a Module.
 
     A Module is run once on ``inputs``, in training mode and, where it (or ``loss`` of its output)

@@ -243,15 +243,20 @@ def _joined(steps: list[Step], groups: list[tuple[Owner, list[int]]]) -> list[St
         operations = [steps[i] for i in members if steps[i].op]
         leaves = [steps[i] for i in members if not steps[i].op]
         inputs = list(dict.fromkeys(p for s in operations for x in s.inputs if (p := place[x]) != g))
+        assert owner is not None
         _, name, kind = owner
         counts = Counter(step.op for step in operations).most_common()
         texts = [name] if name else []
         texts += operations[0].texts[:1] if len(operations) == 1 else []
-        texts.append(", ".join(f"{op} ×{n}" if n > 1 else op for op, n in counts[:3]) + (", ..." if len(counts) > 3 else ""))
+        texts.append(
+            ", ".join(f"{op} ×{n}" if n > 1 else op for op, n in counts[:3]) + (", ..." if len(counts) > 3 else "")
+        )
         if leaves:
             texts.append(f"{len(leaves)} leaves, {sum(leaf.size for leaf in leaves):,} numbers")
         shape = next((t for t in operations[0].texts if t.startswith("(")), "")
         texts += [f"out {shape}"] if shape else []
         n = len(operations)
-        joined.append(Step(operations[0].number, kind or (f"{n:,} operations" if n > 1 else operations[0].op), texts, inputs))
+        joined.append(
+            Step(operations[0].number, kind or (f"{n:,} operations" if n > 1 else operations[0].op), texts, inputs)
+        )
     return joined

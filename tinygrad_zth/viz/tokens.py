@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..nn.module import Module
-from ..tensor import Tensor
 from .attention_maps import attention_weights
-from .figure import MAP, array_of, finish, new_figure, shown_labels, visible
+from .figure import MAP, array_of, finish, new_figure, picture, shown_labels, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +21,7 @@ __all__ = ["attention", "bigrams", "embedding"]
 Path = str | os.PathLike[str]
 
 
+@picture
 def embedding(
     run: Any,
     labels: Sequence[Any] | None = None,
@@ -90,6 +90,7 @@ def _matrix(run: Any, name: str | None) -> np.ndarray:
     raise ValueError(f"embedding: {type(run).__name__} has no nn.Embedding: give the name of a parameter")
 
 
+@picture
 def bigrams(counts: Any, labels: Sequence[Any] | None = None, *, path: Path | None = None) -> Figure:
     """How often each token follows each other: a heat map with the counts written in it.
 
@@ -138,6 +139,7 @@ def _short(count: float) -> str:
     return f"{count:.0f}" if count < 10000 else f"{count / 1000:.0f}k"
 
 
+@picture
 def attention(
     run: Any,
     *inputs: Any,
@@ -187,7 +189,9 @@ def attention(
     columns = max(len(heads) for heads in maps)
     words = None if labels is None else [visible(str(label)) for label in labels]
     size = min(2.6, 15.0 / columns)
-    figure, axes = new_figure(len(maps), columns, width=max(4.0, size * columns), height=0.5 + (size + 0.35) * len(maps))
+    figure, axes = new_figure(
+        len(maps), columns, width=max(4.0, size * columns), height=0.5 + (size + 0.35) * len(maps)
+    )
     for row, heads in enumerate(maps):
         for head in range(columns):
             ax = axes[row * columns + head]
@@ -212,5 +216,3 @@ def _one_map(ax: Any, weights: np.ndarray, words: list[str] | None) -> None:
         if count != len(words):
             raise ValueError(f"labels: expected {count}, one for each token, got {len(words)}")
         axis.set_ticks(range(count), words)
-
-

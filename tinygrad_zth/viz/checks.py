@@ -1,0 +1,397 @@
+"""Checks that a person would run before he trusts a training run, each with a verdict.
+
+They are those of A. Karpathy, "A Recipe for Training Neural Networks" (2019), and work on any Module. A
+batch is a tuple, the targets last. A model whose ``forward(*batch)`` returns a loss (alone or in a tuple)
+needs nothing more; another is called without the targets, and ``loss(output, targets)`` makes the loss.
+
+What a check trains is a copy; the model, its gradients and the default random stream stay as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..generator import manual_seed
+from ..graph import enable_grad, no_grad
+from ..nn.module import Module
+from ..ops.random import get_rng_state, set_rng_state
+from ..optim import AdamW
+from ..tensor import Tensor, from_array
+from .attention_maps import tensors_in
+from .losses import loss_of
+
+__all__ = [
+    "CheckResults",
+    "Verdict",
+    "batch_independence",
+    "causality",
+    "check",
+    "gradient_flow",
+    "initial_loss",
+    "input_dependence",
+    "overfit_one_batch",
+    "seed_reproducibility",
+]
+
+Batch = Sequence[Any]
+Loss = Callable[[Any, Any], Tensor] | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: ``passed`` is None where it does not apply; ``why`` says it in words, with figures."""
+
+    name: str
+    passed: bool | None
+    why: str
+
+    def __str__(self) -> str:
+        word = "does not apply" if self.passed is None else "passed" if self.passed else "FAILED"
+        return f"{self.name:<20} {word:<14} {self.why}"
+
+    def __bool__(self) -> bool:
+        return self.passed is not False
+
+
+class CheckResults(list[Verdict]):
+    """Verdicts, printed one a line."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether none failed."""
+        return all(self)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def __getattr__(self, name: str) -> Verdict:
+        for verdict in self:
+            if verdict.name.replace(" ", "_") == name:
+                return verdict
+        raise AttributeError(f"there is no verdict {name!r}")
+
+
+# ---- the checks --------------------------------------------------------------------------------
+
+
+def initial_loss(
+    model: Module, batch: Batch, *, classes: int | None = None, loss: Loss = None, tolerance: float = 0.25
+) -> Verdict:
+    """An untrained model should be guessing: its loss is about log(classes).
+
+    Far above, it is confidently wrong: its last layer's weights are too large at the start, and the first
+    steps of training go into making them smaller.
+
+    Args:
+        classes: how many there are; default, the last dimension of the logits that the model returns.
+        tolerance: in nats.
+    """
+    name = "initial loss"
+    with _untouched(model) as twin, no_grad():
+        twin.eval()
+        count = classes or _classes(twin, batch, loss)
+        if count is None:
+            return Verdict(name, None, "the number of classes is not known: give classes=")
+        value = float(loss_of(twin, batch, loss).detach())
+    wanted = math.log(count)
+    figures = f"{value:.3f}, guessing among {count} classes gives log({count}) = {wanted:.3f}"
+    if not math.isfinite(value):
+        return Verdict(name, False, f"the loss is {value}")
+    if value > wanted + tolerance:
+        return Verdict(name, False, f"{figures}: confidently wrong; make the last layer's weights smaller")
+    if value < wanted - tolerance:
+        return Verdict(name, False, f"{figures}: better than guessing before any training: trained already, or a leak")
+    return Verdict(name, True, figures)
+
+
+def overfit_one_batch(
+    model: Module, batch: Batch, *, loss: Loss = None, steps: int = 200, lr: float = 3e-3, share: float = 0.3
+) -> Verdict:
+    """A model that learns at all learns a single batch by heart.
+
+    Args:
+        steps, lr: of AdamW without weight decay.
+        share: of the loss at the start, under which it has to come. (Where one input has several targets in
+            the batch, it cannot come to 0.)
+    """
+    name = "overfit one batch"
+    with _untouched(model) as twin:
+        start, end = _trained(twin, batch, loss, steps, lr)
+    figures = f"{start:.3f} to {end:.3f} in {steps} steps on one batch"
+    if math.isfinite(end) and end <= share * start:
+        return Verdict(name, True, figures)
+    return Verdict(name, False, f"{figures}: does not learn it by heart; expected below {share * start:.3f}")
+
+
+def input_dependence(model: Module, batch: Batch, *, loss: Loss = None, steps: int = 60, lr: float = 3e-3) -> Verdict:
+    """With its inputs zeroed a model should do worse; if it does not, it never looks at them.
+
+    Two copies are trained alike, one on the batch, one on the batch with its inputs zeroed.
+    """
+    name = "input dependence"
+    zeroed = [_zeros(x) for x in batch[:-1]] + [batch[-1]]
+    if all(_equal(x, z) for x, z in zip(batch, zeroed)):
+        return Verdict(name, None, "the inputs are all zero, or none is a tensor")
+    with _untouched(model) as twin:
+        _, real = _trained(twin, batch, loss, steps, lr)
+    with _untouched(model) as twin:
+        _, blind = _trained(twin, zeroed, loss, steps, lr)
+    figures = f"after {steps} steps {real:.3f}, with zeroed inputs {blind:.3f}"
+    if real < blind - 0.01 * abs(blind):
+        return Verdict(name, True, figures)
+    return Verdict(name, False, f"{figures}: the inputs make no difference")
+
+
+def causality(model: Module, batch: Batch, *, loss: Loss = None) -> Verdict:
+    """What a sequence model says at a position must not depend on what comes after it.
+
+    The inputs are changed from a position on; the outputs before it must not move. It applies to a
+    model whose first input is (B, T) integers or (B, T, C) and whose output is (B, T, ...).
+    """
+    name = "causality"
+    x = batch[0] if len(batch) and isinstance(batch[0], Tensor) else None
+    if x is None or x.ndim not in (2, 3) or x.shape[1] < 2:
+        return Verdict(name, None, "the input is no sequence (B, T) or (B, T, C) with T at least 2")
+    with _untouched(model) as twin, no_grad():
+        twin.eval()
+        before = _sequence(twin, batch, loss, x.shape[1])
+        if before is None:
+            return Verdict(name, None, "the output is no sequence (B, T, ...) as long as the input")
+        tokens = x.numpy(force=True)
+        if x.is_floating_point() and x.ndim == 2:
+            return Verdict(name, None, "the input is (B, C): features, no sequence")
+        T = x.shape[1]
+        for cut in sorted({1, T // 2, T - 1}):
+            changed = tokens.copy()
+            changed[:, cut:] = _different(tokens, changed[:, cut:])
+            after = _sequence(twin, [_like(changed, x), *batch[1:]], loss, T)
+            assert after is not None
+            moved = (
+                np.abs(after[:, :cut].astype(np.float64) - before[:, :cut]).reshape(len(before), cut, -1).max((0, 2))
+            )
+            if float(moved.max()) > 1e-5 * (1 + float(np.abs(before).max())):
+                at = int(moved.argmax())
+                why = f"changing the input from position {cut} on moves the output at {at} by {moved.max():.2g}: it sees the future"
+                return Verdict(name, False, why)
+    return Verdict(name, True, f"outputs before a change stay as they are ({T} positions)")
+
+
+def gradient_flow(model: Module, batch: Batch, *, loss: Loss = None) -> Verdict:
+    """Every parameter that asks for a gradient should get one that is finite and not all zero."""
+    name = "gradient flow"
+    wrong = []
+    with _untouched(model) as twin, enable_grad():
+        twin.train()
+        parameters = [(n, p) for n, p in twin.named_parameters() if p.requires_grad]
+        if not parameters:
+            return Verdict(name, None, "no parameter requires a gradient")
+        value = loss_of(twin, batch, loss)
+        if not value.requires_grad:
+            return Verdict(name, False, "the loss does not depend on any parameter: it is detached")
+        value.backward()
+        for parameter, p in parameters:
+            if p.grad is None:
+                wrong.append(f"{parameter} gets none")
+                continue
+            g = p.grad.numpy(force=True)
+            if not np.isfinite(g).all():
+                wrong.append(f"that of {parameter} is not finite")
+            elif not g.any():
+                wrong.append(f"that of {parameter} is zero")
+    if wrong:
+        more = f", and {len(wrong) - 4} more" if len(wrong) > 4 else ""
+        return Verdict(name, False, f"gradients: {'; '.join(wrong[:4])}{more}")
+    return Verdict(name, True, f"all {len(parameters)} parameters get one")
+
+
+def batch_independence(model: Module, batch: Batch, *, loss: Loss = None) -> Verdict:
+    """In evaluation mode, what a model says of an example must not depend on the others in its batch.
+
+    The examples but the first are replaced by each other in turn; the output for the first must not move.
+    """
+    name = "batch independence"
+    tensors = [x for x in batch if isinstance(x, Tensor) and x.ndim]
+    size = len(tensors[0]) if tensors else 0
+    if size < 2:
+        return Verdict(name, None, "the batch has fewer than two examples")
+    others = [0, *range(2, size), 1] if size > 2 else [0, 0]
+    with _untouched(model) as twin, no_grad():
+        twin.eval()
+        whole = _first_example(twin, batch, loss, size)
+        mixed = [_rows(x, others, size) for x in batch]
+        other = _first_example(twin, mixed, loss, size)
+        halved = [_rows(x, [0, 0], size) for x in batch]
+        alone = _first_example(twin, halved, loss, 2)
+    if whole is None or other is None or alone is None:
+        return Verdict(name, None, "the output has no row for each example")
+    moved = max(float(np.abs(whole - x).max()) if x.size else 0.0 for x in (other, alone))
+    if moved > 1e-4 * (1 + float(np.abs(whole).max())):
+        return Verdict(name, False, f"in other company an example's output moves by {moved:.2g}: the batch leaks in")
+    return Verdict(name, True, f"in other company an example's output stays (moves by {moved:.1g})")
+
+
+def seed_reproducibility(
+    model: Module, batch: Batch, *, loss: Loss = None, steps: int = 3, build: Callable[[], Module] | None = None
+) -> Verdict:
+    """The same seed gives the same run, to the bit.
+
+    Args:
+        build: makes the model anew, so that its initialisation is checked as well.
+    """
+    name = "seed reproducibility"
+    ends = []
+    for _ in range(2):
+        with _untouched(model) as twin:
+            manual_seed(1234)
+            if build is not None:
+                twin = build()
+            _trained(twin, batch, loss, steps, 1e-3)
+            ends.append([p.numpy(force=True).copy() for p in twin.parameters()])
+    differing = sum(not np.array_equal(a, b, equal_nan=True) for a, b in zip(*ends))
+    if differing or len(ends[0]) != len(ends[1]):
+        return Verdict(
+            name,
+            False,
+            f"{differing} of {len(ends[0])} parameters differ after {steps} steps from one seed: other randomness is at work",
+        )
+    return Verdict(name, True, f"{steps} steps from one seed, twice: equal to the bit")
+
+
+def check(
+    model: Module,
+    batch: Batch,
+    *,
+    loss: Loss = None,
+    classes: int | None = None,
+    steps: int = 200,
+    lr: float = 3e-3,
+    share: float = 0.3,
+    build: Callable[[], Module] | None = None,
+) -> CheckResults:
+    """All checks on an untrained ``model``; ``print(check(...))`` shows them, ``.passed`` sums them up.
+
+    Args:
+        batch: a tuple of arguments, targets last.
+        loss: of (output, targets), for a model that returns none.
+        classes: for the initial loss, where the logits do not show it.
+        steps, lr, share: for overfitting one batch; the input-dependence check takes a third of the steps.
+        build: makes the model anew, for the check of the seed.
+
+    Raises:
+        TypeError: ``model`` is no Module. ValueError: the batch is empty, or there is no loss. What the model
+            itself raises comes through.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"check: expected an nn.Module, got {type(model).__name__}")
+    batch = tuple(batch)
+    if not batch:
+        raise ValueError("check: the batch is empty: expected a tuple of arguments, targets last")
+    return CheckResults(
+        [
+            initial_loss(model, batch, classes=classes, loss=loss),
+            gradient_flow(model, batch, loss=loss),
+            causality(model, batch, loss=loss),
+            batch_independence(model, batch, loss=loss),
+            seed_reproducibility(model, batch, loss=loss, build=build),
+            input_dependence(model, batch, loss=loss, steps=max(1, steps // 3), lr=lr),
+            overfit_one_batch(model, batch, loss=loss, steps=steps, lr=lr, share=share),
+        ]
+    )
+
+
+# ---- how they work -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _untouched(model: Module) -> Iterator[Module]:
+    """A copy of the model to do anything with; afterwards the random stream is as it was."""
+    state = get_rng_state()
+    try:
+        twin = copy.deepcopy(model)
+        twin.zero_grad()
+        yield twin
+    finally:
+        set_rng_state(state)
+
+
+def _trained(twin: Module, batch: Batch, loss: Loss, steps: int, lr: float) -> tuple[float, float]:
+    """Train on the one batch; the loss at the start and (in training mode, too) at the end."""
+    twin.train()
+    parameters = [p for p in twin.parameters() if p.requires_grad]
+    with enable_grad():
+        value = loss_of(twin, batch, loss)
+        start = float(value.detach())
+        if not parameters or not value.requires_grad:
+            return start, start
+        optimizer = AdamW(parameters, lr=lr, weight_decay=0.0)
+        for step in range(steps):
+            for group in optimizer.param_groups:  # warmed up, then down to a tenth
+                group["lr"] = lr * min(1.0, (step + 1) / 10) * (1 - 0.9 * step / steps)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            value = loss_of(twin, batch, loss)
+    return start, float(value.detach())
+
+
+def _output(twin: Module, batch: Batch, loss: Loss) -> list[Tensor]:
+    """The model's tensors that are no loss."""
+    output = twin(*batch) if loss is None else twin(*batch[:-1])
+    return [t for t in tensors_in(output) if t.ndim]
+
+
+def _classes(twin: Module, batch: Batch, loss: Loss) -> int | None:
+    target = batch[-1]
+    if not isinstance(target, Tensor) or target.is_floating_point():
+        return None
+    found = [t for t in _output(twin, batch, loss) if t.ndim > 1 and t.is_floating_point()]
+    return found[0].shape[-1 if found[0].ndim != target.ndim + 1 or target.ndim == 1 else -1] if found else None
+
+
+def _sequence(twin: Module, batch: Batch, loss: Loss, length: int) -> np.ndarray | None:
+    for t in _output(twin, batch, loss):
+        if t.ndim >= 2 and t.shape[1] == length and t.shape[0] == batch[0].shape[0] and t.is_floating_point():
+            return t.numpy(force=True).copy()
+    return None
+
+
+def _first_example(twin: Module, batch: Batch, loss: Loss, size: int) -> np.ndarray | None:
+    for t in _output(twin, batch, loss):
+        if t.is_floating_point() and len(t) % size == 0 and len(t):
+            return t.numpy(force=True)[: len(t) // size].astype(np.float64)
+    return None
+
+
+def _different(pool: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Something else of the same kind: the other tokens that occur, or the numbers and one more."""
+    if pool.dtype.kind == "f":
+        return part + 1.0
+    known = np.unique(pool)
+    if len(known) < 2:
+        return part + 1 if known[0] == 0 else part - 1
+    return known[(np.searchsorted(known, part) + 1) % len(known)].astype(part.dtype)
+
+
+def _rows(x: Any, order: list[int], size: int) -> Any:
+    if isinstance(x, Tensor) and x.ndim and len(x) == size:
+        return _like(x.numpy(force=True)[order], x)
+    return x
+
+
+def _zeros(x: Any) -> Any:
+    return _like(np.zeros_like(x.numpy(force=True)), x) if isinstance(x, Tensor) else x
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return a is b or np.array_equal(a.numpy(force=True), b.numpy(force=True))
+
+
+def _like(array: np.ndarray, x: Tensor) -> Tensor:
+    return from_array(np.ascontiguousarray(array)).to(x.device)
