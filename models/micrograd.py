@@ -121,6 +121,11 @@ def train(config: Config, log: bool = True) -> tuple[MLP, list[float]]:
 def save(path: Path, model: MLP, config: Config) -> None:
     """The settings and the parameters as JSON; the file appears whole or not at all."""
     text = json.dumps({"config": asdict(config), "parameters": [p.data for p in model.parameters()]})
+    _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """A text file that appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -207,7 +212,15 @@ def _train(args: argparse.Namespace) -> None:
     seconds = time.perf_counter() - began
     xs, ys = moons(config.points, config.noise, config.seed)
     save(args.out / "model.json", model, config)
-    print(plane(model, xs, ys))
+    shown = plane(model, xs, ys)
+    summary = {
+        "accuracy": accuracy(model, xs, ys),
+        "parameters": len(model.parameters()),
+        "seconds": round(seconds, 3),
+    }
+    _write(args.out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    _write(args.out / "sample.txt", shown + "\n")
+    print(shown)
     print(
         f"{len(model.parameters())} parameters, {config.steps} steps in {seconds:.1f} s: "
         f"{accuracy(model, xs, ys):.2%} of {len(xs)} points right"

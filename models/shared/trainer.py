@@ -20,6 +20,7 @@ so that how often it is done changes nothing, and its figures can be compared.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -140,6 +141,11 @@ class Trainer:
     def device(self) -> torch.device:
         """Where the model is."""
         return device_of(self.model)
+
+    @property
+    def characters(self) -> list[str]:
+        """The characters of the vocabulary of texts and names, for pictures; none where there is no vocabulary."""
+        return json.loads(self.about.get("vocabulary") or "{}").get("characters", [])
 
     def say(self, text: str) -> None:
         """A line to the user, above the progress line; nothing where the run is quiet."""

@@ -161,7 +161,7 @@ def test_without_matplotlib_it_says_how_to_get_the_picture(tmp_path, capsys, mon
     monkeypatch.setattr(micrograd, "find_spec", lambda name: None)
     assert main(["train", "--steps", "1", "--points", "4", "--out", str(tmp_path)]) == 0
     assert "pip install matplotlib" in capsys.readouterr().out
-    assert [p.name for p in tmp_path.iterdir()] == ["model.json"]
+    assert {p.name for p in tmp_path.iterdir()} == {"model.json", "sample.txt", "summary.json"}
 
 
 def test_errors_of_the_command_line(tmp_path, capsys):
