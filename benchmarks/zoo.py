@@ -67,6 +67,10 @@ ROWS = {
     row.name: row
     for row in (
         Row("micrograd", "micrograd", 1.0, measure="accuracy", higher=True),
+        Row("bigram-counts", "bigram", 2.4541, "--preset counts", split="all"),
+        Row("bigram-neural", "bigram", 2.48, "--preset neural"),
+        Row("mlp", "mlp", 2.17),
+        Row("mlp_bn", "mlp_bn", 2.11),
         Row("gpt-tiny", "gpt", 1.88, "--preset tiny"),
         Row("gpt-lecture", "gpt", 1.85, "--preset lecture"),
     )

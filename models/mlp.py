@@ -114,7 +114,7 @@ def draw_embedding(points: torch.Tensor, characters: list[str], path: Path) -> N
 
     figure = Figure(figsize=(8, 8), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(*points.T.tolist(), s=200)
+    axes.scatter(points[:, 0].tolist(), points[:, 1].tolist(), s=200)
     for (x, y), character in zip(points.tolist(), characters):
         axes.text(x, y, character, ha="center", va="center", color="white")
     axes.grid(alpha=0.3)
