@@ -133,7 +133,7 @@ class MLPBN(nn.Module):
 # ---- looking after it ------------------------------------------------------------------------------
 
 
-def activations(model: MLPBN, x: torch.Tensor) -> list[torch.Tensor]:
+def activations(model: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     """What each tanh gives for the contexts ``x`` (B, T): n_layer tensors (B, H), in the model's mode."""
     found: list[torch.Tensor] = []
     h = model.C[x].view(len(x), -1)
@@ -155,7 +155,7 @@ def dead_units(h: torch.Tensor) -> list[int]:
 
 
 @torch.no_grad()
-def calibrate(model: MLPBN, batches: Iterable[Batch]) -> None:
+def calibrate(model: nn.Module, batches: Iterable[Batch]) -> None:
     """Sets every running mean and variance to those of all the training data.
 
     As the lecture does before inference, where running statistics are not kept. Layer after layer: what
