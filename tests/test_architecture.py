@@ -61,7 +61,6 @@ BOUND = 550
 TEST_BOUND = 800
 BOUNDS = {
     "tinygrad_zth/value.py": 600,  # the whole scalar engine in one sitting, by design
-    "tinygrad_zth/ops/index.py": 770,  # reading, writing and their gradients share one key parser
 }
 # A file that is itself imported lazily, and the optional library that it is written around.
 AROUND = {"tinygrad_zth/testing/strategies.py": "hypothesis"}

@@ -24,7 +24,7 @@ from .graph import mode
 from .operation import cast, op, record
 from .tensor import Tensor, current_node, new_tensor, replay, storage_of
 
-__all__ = ["overwrite", "twin", "write", "write_out", "write_result"]
+__all__ = ["overwrite", "twin", "write", "write_back", "write_out", "write_result"]
 
 
 def _set_window(array, path, value) -> None:
@@ -40,14 +40,14 @@ def _set_window(array, path, value) -> None:
         last(array, *arguments)[...] = value
 
 
-def _zero_window(x, path):
-    whole = x.copy()
+def _zero_window(xp, x, path):
+    whole = xp.array(x)  # a gradient may be a NumPy scalar
     _set_window(whole, path, 0)
     return whole
 
 
-def _overwrite(x, value, path):
-    whole = x.copy()
+def _overwrite(xp, x, value, path):
+    whole = xp.array(x)
     _set_window(whole, path, value)
     return whole
 
@@ -153,6 +153,18 @@ def twin(apply, name: str | None = None):
         if node is None:
             return write_result(self, apply(self, *operands, **options), name)
         return write_result(self, _of_the_old(apply, self, node, operands, options), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
+    return method
+
+
+def write_back(name: str, function):
+    """The in-place method of a function that returns a changed copy: ``scatter`` -> ``scatter_``."""
+
+    def method(self: Tensor, *args, **kwargs) -> Tensor:
+        check_writeable(self, name)
+        return write_result(self, function(self, *args, **kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."

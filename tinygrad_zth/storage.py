@@ -25,7 +25,7 @@ def buffer_of(array):
     """The array that owns ``array``'s memory: the end of its chain of bases."""
     while True:
         base = array.base
-        if base is None or not hasattr(base, "dtype"):
+        if base is None or not hasattr(base, "dtype") or not hasattr(base, "base"):  # a foreign owner ends it
             return array
         array = base
 

@@ -40,6 +40,7 @@ from . import (
     reduce,
     rounding,
     scan,
+    scatter,
     selection,
     solve,
     sort,
@@ -47,7 +48,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 

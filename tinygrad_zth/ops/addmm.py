@@ -24,6 +24,10 @@ def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
         raise RuntimeError(
             f"{name}(): self and the product must have the same dtype, got {of(input._array.dtype)} and {of(kind)}"
         )
+    if kind.kind == "b":
+        raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
+    if kind.kind != "f" and name in ("addmv", "addbmm", "baddbmm"):  # which cut numbers off, as PyTorch's do
+        beta, alpha = int(beta), int(alpha)
     if kind.kind != "f":
         for argument, number in (("beta", beta), ("alpha", alpha)):
             if isinstance(number, float):
@@ -53,6 +57,9 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta=1, alpha=1) -> Tensor
 @torch_call
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1) -> Tensor:
     """beta * input + alpha * (the outer product of two vectors)."""
+    if all(t._array.dtype.kind == "b" for t in (input, vec1, vec2)):
+        product = outer(vec1, vec2) if alpha else outer(vec1, vec2) & False
+        return broadcast_to(input, product._array.shape) | product if beta else product
     return _added("addr", input, outer(vec1, vec2), beta, alpha)
 
 

@@ -193,7 +193,7 @@ def _equal_edges(array, bins: int, range):
 
 @torch_call
 @by_host
-def histogram(input: Tensor, bins, *, range=None, weight: Tensor | None = None, density: bool = False):
+def histogram(input: Tensor, bins=100, *, range=None, weight: Tensor | None = None, density: bool = False):
     """The named tuple (hist, bin_edges).
 
     Args:

@@ -279,6 +279,8 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad:
         }
         args = (given.get("start", 0), given["end"], given.get("step", 1))
     start, end, step = _numbers(*{1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)])
+    if dtype is dtypes.int64:
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -310,16 +312,27 @@ def linspace(
 def _spaced(start, end, steps, kind):
     """PyTorch's values: the step in the tensor's own precision, the second half counted from the end."""
     if kind.kind != "f":
-        step = np.float64(end - start) / max(steps - 1, 1) if kind.kind == "f" else (end - start) / max(steps - 1, 1)
-        i = np.arange(steps)
-        return np.where(i < steps / 2, start + step * i, end - step * (steps - 1 - i)).astype(kind)
+        start, end = int(start), int(end)
+        step = (end - start) / max(steps - 1, 1)
+        up, down = _from_both_ends(start, end, step, steps, np.dtype(np.float64))
+        return np.where(_first_half(steps), up, down).astype(kind)
     work = kind if kind.itemsize >= 4 else np.dtype(np.float32)
     start, end = work.type(start), work.type(end)
     step = (end - start) / work.type(max(steps - 1, 1))
+    up, down = _from_both_ends(start, end, step, steps, kind)
+    return np.where(_first_half(steps), up, down).astype(kind)
+
+
+def _first_half(steps: int):
+    return np.arange(steps) < (steps // 2 if steps > 1 else 1)
+
+
+def _from_both_ends(start, end, step, steps: int, kind):
+    """start + i step and end - (steps - 1 - i) step, with one rounding for product and sum together,
+    as PyTorch's vector code has it."""
     i = np.arange(steps)
-    # One rounding for the multiplication and the addition together, as PyTorch's vector code has it.
-    up, down = (np.longdouble(a) + np.longdouble(step) * k for a, k in ((start, i), (end, -(steps - 1 - i))))
-    return np.where(i < steps // 2 if steps > 1 else i < 1, up, down).astype(kind)
+    wide = np.longdouble
+    return ((wide(a) + wide(step) * k).astype(kind) for a, k in ((start, i), (end, -(steps - 1 - i))))
 
 
 def logspace(
@@ -337,6 +350,8 @@ def logspace(
     """``base`` to the power of ``steps`` exponents from start to end."""
     start, end = _numbers(start, end)
     kind = _kind(dtype)
+    if kind.kind != "f":
+        start, end = int(start), int(end)
     exponents = _spaced(start, end, steps, np.dtype(np.float64))
     return _finish("logspace", _made(np.power(float(base), exponents).astype(kind), device, requires_grad), out)
 

@@ -130,7 +130,7 @@ def _along(name: str, input: Tensor, dim, keepdim: bool, find: str, apply, pair:
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
-        return pair(input.reshape(()), from_array(np.zeros((), np.int64)))
+        return pair(input.clone(), from_array(np.zeros((), np.int64)))
     if array.shape[dim] == 0:
         refuse_empty(name, array.shape, dim)
     indices = from_array(getattr(array, find)(dim, keepdims=keepdim))

@@ -10,6 +10,7 @@ accumulates, since one place may have been read many times.
 
 from __future__ import annotations
 
+import functools
 import numbers
 
 import numpy as np
@@ -17,12 +18,12 @@ import numpy as np
 from ..autograd import alias
 from ..backends import array_types, backend_of
 from ..dtypes import of
-from ..inplace import write
+from ..inplace import write, write_back
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from .view import dim_of, embed_in
 
-__all__ = ["FUNCTIONS", "METHODS", "gather", "index", "index_select", "narrow", "select", "slice_of", "take_along_dim"]
+__all__ = ["FUNCTIONS", "METHODS", "index", "index_select", "narrow", "select", "slice_of"]
 
 INT64 = np.dtype("int64")
 
@@ -338,232 +339,6 @@ def _long_index(name: str, index: Tensor):
     return array
 
 
-# ---------------------------------------------------------------------------- along a dimension
-
-
-def _grid(xp, array, dim):
-    """Open index arrays that pair ``array`` (indices along ``dim``) with its own places elsewhere."""
-    grid = []
-    for d, n in enumerate(array.shape):
-        grid.append(array if d == dim else xp.arange(n).reshape([-1 if i == d else 1 for i in range(array.ndim)]))
-    return tuple(grid)
-
-
-def _gather(xp, x, dim, index):
-    if x.ndim == 0:
-        return x.reshape(1)[index]
-    return x[_grid(xp, index, dim)] if index.ndim else x[index]
-
-
-def _scatter_add(xp, x, dim, index, src):
-    whole = x.copy()
-    src = src[tuple(slice(0, n) for n in index.shape)]
-    if whole.ndim == 0:
-        backend_of(x).index_add(whole.reshape(1), (index.reshape(-1),), src.reshape(-1))
-    else:
-        backend_of(x).index_add(whole, _grid(xp, index, dim), src)
-    return whole
-
-
-def _scatter(xp, x, dim, index, src):
-    whole = x.copy()
-    if hasattr(src, "shape") and src.ndim:
-        src = src[tuple(slice(0, n) for n in index.shape)]
-    if whole.ndim == 0:
-        whole.reshape(1)[index.reshape(-1)] = src
-    else:
-        whole[_grid(xp, index, dim)] = src
-    return whole
-
-
-_gather_op = op(
-    _gather, name="gather", tensors=("index",),
-    x=lambda g, x_shape, dim, index: _scatter_add_op(_zeros(g, x_shape), dim, index, g),
-)  # fmt: skip
-_scatter_add_op = op(
-    _scatter_add, name="scatter_add", tensors=("index",),
-    x=lambda g: g,
-    src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
-)  # fmt: skip
-_scatter_op = op(
-    _scatter, name="scatter", tensors=("index",),
-    x=lambda g, dim, index: _scatter_op(g, dim, index, 0),
-    src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
-)  # fmt: skip
-
-
-def _zeros(g, shape):
-    array = g._array if isinstance(g, Tensor) else g
-    zeros = backend_of(array).xp.zeros(shape, array.dtype)
-    return new_tensor(zeros) if isinstance(g, Tensor) else zeros
-
-
-def _from_corner(g, shape):
-    """The gradient of a source of which only the leading corner was used."""
-    if tuple(g.shape) == tuple(shape):
-        return g
-    return embed_in(shape, g, ((slice_of, (tuple(slice(0, n) for n in g.shape),)),))
-
-
-def _check_along(name: str, x, dim: int, index: Tensor, src=None) -> int:
-    array = _along_index(name, index)
-    ndim = x.ndim
-    d = dim_of(dim, ndim)
-    if max(array.ndim, 1) != max(ndim, 1) and array.size:
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    for i, n in enumerate(array.shape if ndim else ()):
-        if (i != d and n > x.shape[i]) or (src is not None and n > src.shape[i]):
-            what = f"input {list(x.shape)}" + (
-                f" and to be smaller than src {list(src.shape)}" if src is not None else ""
-            )
-            raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(array.shape)} to be no larger than {what} apart from dimension {d}"
-            )
-    if array.size:
-        n = x.shape[d] if ndim else 1
-        low, high = array.min(), array.max()
-        if low < 0 or high >= n:
-            raise RuntimeError(
-                f"index {int(low if low < 0 else high)} is out of bounds for dimension {d} with size {n}"
-            )
-    return d
-
-
-def _along_index(name: str, index: Tensor):
-    if not isinstance(index, Tensor) or index._array.dtype.kind != "i" or index._array.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
-    return index._array
-
-
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
-    """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
-
-    Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
-    """
-    return _gather_op(input, _check_along("gather", input._array, dim, index), index)
-
-
-def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
-    """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names."""
-    src = value if src is None else src
-    if reduce is not None:
-        how = {"add": "sum", "multiply": "prod"}.get(reduce)
-        if how is None:
-            raise RuntimeError("reduce argument must be either add or multiply.")
-        full = src if isinstance(src, Tensor) else new_tensor(np.full(index._array.shape, src, input._array.dtype))
-        return scatter_reduce(input, dim, index, full, how)
-    tensor = isinstance(src, Tensor)
-    if tensor and src._array.dtype is not input._array.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    d = _check_along("scatter", input._array, dim, index, src._array if tensor and src.ndim else None)
-    return _scatter_op(input, d, index, src)
-
-
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """A copy with ``src`` added at the places that ``index`` names, however often it names them."""
-    if src._array.dtype is not input._array.dtype:
-        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
-    return _scatter_add_op(input, _check_along("scatter_add", input._array, dim, index, src._array), index, src)
-
-
-def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin."""
-    from .elementwise import div, exp, log  # noqa: F401  (the composition below is built of them)
-
-    d = _check_along("scatter_reduce", input._array, dim, index, src._array)
-    base = input
-    if not include_self:
-        neutral = {"sum": 0, "mean": 0, "prod": 1, "amax": -np.inf, "amin": np.inf}[reduce]
-        if reduce in ("amax", "amin") and input._array.dtype.kind != "f":
-            info = np.iinfo(input._array.dtype)
-            neutral = info.min if reduce == "amax" else info.max
-        base = _scatter_op(input, d, index, neutral)
-    if reduce == "sum":
-        return _scatter_add_op(base, d, index, src)
-    if reduce == "mean":
-        ones = new_tensor(np.ones_like(src._array))
-        start = new_tensor(np.ones_like(input._array))
-        if not include_self:
-            start = _scatter_op(start, d, index, 0)
-        count = _scatter_add_op(start, d, index, ones)
-        count._array[count._array == 0] = 1
-        total = _scatter_add_op(base, d, index, src)
-        return total / count if input._array.dtype.kind == "f" else total // count
-    if reduce not in _REDUCERS:
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
-    return _REDUCERS[reduce](base, d, index, src)
-
-
-def _scatter_ufunc(name):
-    def kernel(xp, x, dim, index, src):
-        whole = x.copy()
-        getattr(xp, name).at(whole, _grid(xp, index, dim), src[tuple(slice(0, n) for n in index.shape)])
-        return whole
-
-    return kernel
-
-
-def _prod_gradient(g, x, out, places):
-    return g * out / x
-
-
-_REDUCERS = {}
-for _name, _ufunc in (("amax", "maximum"), ("amin", "minimum")):
-
-    def _ties(x, dim, index, src, out):
-        """How many candidates reached the result, per place of x: they share the gradient."""
-        hit = (src == _gather_op(out, dim, index)).astype(out.dtype)
-        return _scatter_add_op((x == out).astype(out.dtype), dim, index, hit)
-
-    _REDUCERS[_name] = op(
-        _scatter_ufunc(_ufunc), name=f"scatter_{_name}", tensors=("index",),
-        x=lambda g, x, dim, index, src, out: g * ((x == out) / _ties(*map(_raw, (x, dim, index, src, out)))),
-        src=lambda g, x, dim, index, src, out: _gather_op(g / _ties(*map(_raw, (x, dim, index, src, out))), dim, index)
-        * (src == _gather_op(out, dim, index)),
-    )  # fmt: skip
-_REDUCERS["prod"] = op(
-    _scatter_ufunc("multiply"), name="scatter_prod", tensors=("index",),
-    x=lambda g, x, out: g * out / x,
-    src=lambda g, dim, index, src, out: _gather_op(g * out, dim, index) / src,
-)  # fmt: skip
-
-
-def _raw(x):
-    return x._array if isinstance(x, Tensor) else x
-
-
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None."""
-    if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
-    d = dim_of(dim, input._array.ndim)
-    shape = list(np.broadcast_shapes(*(_but(t._array.shape, d) for t in (input, indices))))
-    shape[d] = input._array.shape[d]
-    input = input.expand(shape)
-    shape[d] = indices._array.shape[d]
-    return gather(input, d, indices.expand(shape))
-
-
-def _but(shape, d):
-    return (*shape[:d], 1, *shape[d + 1 :])
-
-
-def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements by their place in the flattened input; the shape of ``index``."""
-    flat = input.reshape(-1)
-    places = _along_index("take", index)
-    n = flat._array.size
-    if places.size and (places.min() < -n or places.max() >= n):
-        raise IndexError(f"out of range: tried to access an index of a tensor of {n} elements")
-    return index_flat(flat, places)
-
-
-def index_flat(flat: Tensor, places) -> Tensor:
-    return index(flat, (places.copy(),))
-
-
 # ---------------------------------------------------------------------------- masks
 
 
@@ -666,6 +441,21 @@ def _index_add(x, source, key):
 _index_add_op = op(_index_add, name="index_add", x=lambda g: g, source=lambda g, key: index(g, key))
 
 
+def _of_vectors(function):
+    """``function``, for which a 0-d tensor is a vector of one."""
+
+    @functools.wraps(function)
+    def call(input: Tensor, dim: int, index: Tensor, value, **options) -> Tensor:
+        if input._array.ndim:
+            return function(input, dim, index, value, **options)
+        if isinstance(value, Tensor) and function.__name__ != "index_fill":
+            value = value.reshape(-1)
+        return function(input.reshape(1), dim, index, value, **options).reshape(())
+
+    return call
+
+
+@_of_vectors
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
@@ -676,6 +466,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
     return _index_add_op(input, source if alpha == 1 else source * alpha, key)
 
 
+@_of_vectors
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with ``source`` at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
@@ -687,10 +478,17 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     return out
 
 
+@_of_vectors
 def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
     out = input.clone()
-    write(out, value, ((globals()["index"], (_places("index_fill", input, dim, index),)),), "index_fill")
+    if isinstance(value, Tensor) and value._array.ndim:
+        raise RuntimeError(
+            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value._array.ndim} dimension(s)."
+        )
+    *head, places = _places("index_fill", input, dim, index)
+    write(out, value, ((globals()["index"], ((*head, np.unique(places)),)),), "index_fill")  # each place once
     return out
 
 
@@ -734,37 +532,20 @@ def _diagonal_window(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 
     return input.diagonal(offset, dim1, dim2)
 
 
-def _write_back(name, function):
-    """The in-place twin of a function that returns a changed copy."""
-
-    def method(self: Tensor, *args, **kwargs) -> Tensor:
-        from ..inplace import check_writeable, write_result
-
-        check_writeable(self, name)
-        return write_result(self, function(self, *args, **kwargs), name)
-
-    method.__name__ = name
-    method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
-    return method
-
-
 FUNCTIONS = {
-    "argwhere": lambda input: nonzero(input), "gather": gather, "index_add": index_add, "index_copy": index_copy,
+    "argwhere": lambda input: nonzero(input), "index_add": index_add, "index_copy": index_copy,
     "index_fill": index_fill, "index_put": index_put, "index_select": index_select,
     "masked_fill": masked_fill, "masked_scatter": masked_scatter, "masked_select": masked_select,
     "narrow": narrow, "narrow_copy": lambda input, dim, start, length: narrow(input, dim, start, length).clone(),
-    "nonzero": nonzero, "scatter": scatter, "scatter_add": scatter_add, "scatter_reduce": scatter_reduce,
-    "select": select, "take": take, "take_along_dim": take_along_dim,
+    "nonzero": nonzero, "select": select,
     "select_scatter": _functional_write("select_scatter", select),
     "slice_scatter": _functional_write("slice_scatter", _slice_window),
     "diagonal_scatter": _functional_write("diagonal_scatter", _diagonal_window),
 }  # fmt: skip
 METHODS = {
     **FUNCTIONS,
-    **{f"{n}_": _write_back(f"{n}_", f) for n, f in (
-        ("index_add", index_add), ("index_copy", index_copy), ("index_fill", index_fill), ("index_put", index_put),
-        ("masked_fill", masked_fill), ("masked_scatter", masked_scatter), ("scatter", scatter),
-        ("scatter_add", scatter_add), ("scatter_reduce", scatter_reduce),
+    **{f"{f.__name__}_": write_back(f"{f.__name__}_", f) for f in (
+        index_add, index_copy, index_fill, index_put, masked_fill, masked_scatter,
     )},
     "__getitem__": getitem, "__setitem__": setitem, "__iter__": iterate, "__contains__": contains,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from ..backends import backend_of
 from ..dtypes import of, promote_types
 from ..graph import mode
 from ..operation import Output, cast, joint, record
+from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from .index import getitem, slice_of
 from .view import broadcast_to, dim_of, reshape, sizes_of, unsqueeze
@@ -352,13 +353,13 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
         for i, t in enumerate(tensors)
     ]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
 
 def cartesian_prod(*tensors) -> Tensor:
     """All combinations of the elements of 1-D tensors, one a row."""
+    tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     if len(tensors) == 1:
         return tensors[0]
     return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
@@ -411,7 +412,7 @@ def repeat(input: Tensor, *repeats) -> Tensor:
     out = reshape(
         broadcast_to(reshape(input, tuple(spread)), target), tuple(r * n for r, n in zip(repeats, shape, strict=True))
     )
-    return out.clone() if all(r == 1 for r in repeats) else out
+    return out.clone() if buffer_of(out._array) is buffer_of(input._array) else out
 
 
 def repeat_interleave(input: Tensor, repeats, dim: int | None = None, *, output_size: int | None = None) -> Tensor:

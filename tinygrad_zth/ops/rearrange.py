@@ -15,14 +15,18 @@ __all__ = ["FUNCTIONS", "METHODS", "flip", "roll"]
 
 
 def _flip(xp, x, dims):
-    return xp.ascontiguousarray(xp.flip(x, dims)) if x.ndim else x.copy()
+    return xp.array(xp.flip(x, dims), order="C")
 
 
 _flip_op = op(_flip, x=lambda g, dims: _flip_op(g, dims))
 
 
-def flip(input: Tensor, *dims) -> Tensor:
+def flip(input: Tensor, *dims, **named) -> Tensor:
     """A copy with the order of elements reversed along ``dims``."""
+    if "dims" in named and not dims and len(named) == 1:
+        dims = (named["dims"],)
+    elif named:
+        raise TypeError(f"flip() got an unexpected keyword argument '{next(iter(named))}'")
     ndim = input._array.ndim
     axes = tuple(dim_of(d, ndim) for d in sizes_of(dims))
     if len(set(axes)) != len(axes):
@@ -95,13 +99,15 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     d = dim_of(dim, input._array.ndim)
+    if n == 0:
+        return input.clone()
     parts = [t for t in (prepend, input, append) if t is not None]
     out = cat(parts, d) if len(parts) > 1 else input
     head = (slice(None),) * d
     for _ in range(n):
         later, earlier = getitem(out, (*head, slice(1, None))), getitem(out, (*head, slice(None, -1)))
         out = later ^ earlier if out._array.dtype.kind == "b" else later - earlier
-    return out if n else out.clone()
+    return out
 
 
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
@@ -121,6 +127,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 def unravel_index(indices: Tensor, shape) -> tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if indices._array.dtype.kind not in "iu":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     places = np.unravel_index(indices._array, shape)
     return tuple(new_tensor(np.asarray(p, np.int64)) for p in places)
 
@@ -134,7 +142,7 @@ def sum_to_size(self: Tensor, *size) -> Tensor:
         fits = False
     if not fits:
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(self.shape)}}}.")
-    return sum_to(self, size)
+    return self.sum() if not size else sum_to(self, size) if size != self._array.shape else self
 
 
 FUNCTIONS = {

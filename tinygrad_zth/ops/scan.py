@@ -16,8 +16,8 @@ from ..tensor import Tensor, from_array
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim
-from .index import gather
 from .reduce import accumulable, spread
+from .scatter import gather
 from .view import reshape
 
 __all__ = ["FUNCTIONS", "METHODS"]
@@ -95,7 +95,7 @@ cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
 
 
 def _prod(x, dim, keepdim):
-    return _multiply(x, dim, None, None, keepdim)
+    return _multiply(x, dim, x.dtype, None, keepdim)
 
 
 def _prod_any(x, dim, keepdim):

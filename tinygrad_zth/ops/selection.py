@@ -16,7 +16,7 @@ from ..tensor import Tensor, from_array
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim, pick, refuse_empty, shares_of_all
-from .index import gather
+from .scatter import gather
 from .sort import order
 from .view import reshape
 

@@ -115,12 +115,12 @@ inverse_or_inf = op(
 
 
 @by_host
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    """The pair (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""
+def inv_ex(A: Tensor, *, check_errors: bool = False):
+    """The named tuple (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""
     square("linalg.inv_ex", A)
     found = inv(A) if check_errors else inverse_or_inf(A)
     bad = from_array(backend_of(A._array).xp.linalg.slogdet(A._array)[0])._array == 0
-    return found, from_array(bad.astype(np.int32))
+    return return_types.linalg_inv_ex(found, from_array(bad.astype(np.int32)))
 
 
 def _is_vector(a, b) -> bool:
@@ -319,6 +319,23 @@ def _positive(x) -> bool:
     return bool((raw_of(x) > 0) if not isinstance(x, Tensor) else (x._array > 0).any())
 
 
+def _pinv_hermitian(A: Tensor, atol, rtol) -> Tensor:
+    """Of symmetric matrices, of which the lower triangles are looked at."""
+    from .decompose import eigh
+
+    square("linalg.pinv", A)
+    values, vectors = eigh(A)
+    largest = np.abs(values._array).max(-1, keepdims=True, initial=0)
+    if rtol is None:
+        rtol = 0.0 if atol is not None and _positive(atol) else A._array.shape[-1] * float(np.finfo(A._array.dtype).eps)
+    kept = from_array(
+        np.abs(values._array)
+        > np.maximum(_column(raw_of(0.0 if atol is None else atol)), _column(raw_of(rtol)) * largest)
+    )
+    inverse = where(kept, 1 / where(kept, values, 1.0), 0.0)
+    return bmm_of(vectors * inverse.unsqueeze(-2), mt(vectors))
+
+
 @torch_call
 @by_host
 def pinv(A: Tensor, rcond=None, *, atol=None, rtol=None, hermitian: bool = False) -> Tensor:
@@ -328,6 +345,8 @@ def pinv(A: Tensor, rcond=None, *, atol=None, rtol=None, hermitian: bool = False
     default the larger size times the dtype's epsilon. ``rcond`` is an older name of ``rtol``.
     """
     batch_of_matrices("linalg.pinv", A)
+    if hermitian:
+        return _pinv_hermitian(A, atol, rcond if rtol is None else rtol)
     return pinv_of(A, tolerance(A._array, atol, rcond if rtol is None else rtol))
 
 

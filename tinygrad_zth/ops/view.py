@@ -131,6 +131,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return reshape(input, (*s[:a], Size(s[a : b + 1]).numel(), *s[b + 1 :]))
 
 
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
+    return reshape(input, (input._array.size,)).contiguous()
+
+
 def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
     """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     d, s = dim_of(dim, input._array.ndim), input._array.shape
@@ -362,32 +367,36 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return _diagonal_op(input, offset, a, b)
 
 
-def _unfold(x, dim, size, step):
-    count = (x.shape[dim] - size) // step + 1
+def _unfold(x, dim, size, pace):
+    count = (x.shape[dim] - size) // pace + 1
     shape = (*x.shape[:dim], count, *x.shape[dim + 1 :], size)
-    strides = (*x.strides[:dim], x.strides[dim] * step, *x.strides[dim + 1 :], x.strides[dim])
+    strides = (*x.strides[:dim], x.strides[dim] * pace, *x.strides[dim + 1 :], x.strides[dim])
     return backend_of(x).as_strided(x, shape, strides)
 
 
-def _fold(xp, x, shape, dim, size, step):
+def _fold(xp, x, shape, dim, size, pace):
     whole = xp.zeros(shape, x.dtype)
     key = [slice(None)] * len(shape)
     for i in range(size):  # windows overlap; the places with one offset do not
-        key[dim] = slice(i, i + (x.shape[dim] - 1) * step + 1, step)
+        key[dim] = slice(i, i + (x.shape[dim] - 1) * pace + 1, pace)
         whole[tuple(key)] += x[..., i]
     return whole
 
 
 _unfold_op = op(
     _unfold, name="unfold", view=True,
-    x=lambda g, x_shape, dim, size, step: _fold_op(g, x_shape, dim, size, step),
+    x=lambda g, x_shape, dim, size, pace: _fold_op(g, x_shape, dim, size, pace),
 )  # fmt: skip
-_fold_op = op(_fold, name="unfold_backward", x=lambda g, dim, size, step: _unfold_op(g, dim, size, step))
+_fold_op = op(_fold, name="unfold_backward", x=lambda g, dim, size, pace: _unfold_op(g, dim, size, pace))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""
     d = dim_of(dimension, input._array.ndim)
+    if not input._array.ndim and 0 <= size <= 1:  # a number is a vector of one, of which there is one window
+        return as_strided(input, (size,), (1,))
+    if not input._array.ndim:
+        raise RuntimeError(f"maximum size for tensor at dimension 0 is 1 but size is {size}")
     if size > input._array.shape[d]:
         raise RuntimeError(f"maximum size for tensor at dimension {d} is {input._array.shape[d]} but size is {size}")
     if step <= 0:
@@ -476,7 +485,7 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
 
 FUNCTIONS = {
     "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
-    "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": lambda input: reshape(input, (-1,)),
+    "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": ravel,
     "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": transpose, "swapdims": transpose,
     "t": t, "transpose": transpose, "unflatten": unflatten, "unsqueeze": unsqueeze,
 }  # fmt: skip
