@@ -441,7 +441,7 @@ def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max:
     The range is the data's own where both are equal. Elements outside are not counted. Raises
     RuntimeError for no bins and for max < min, NotImplementedError for integers.
     """
-def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
+def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
     """The named tuple (hist, bin_edges).
 
     Args:
@@ -468,6 +468,8 @@ def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: Any) -> T
     """A copy with ``value`` at the places ``index`` of a dimension."""
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: builtins.bool = False) -> Tensor:
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
+def index_reduce(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+    """A copy with the places ``index`` of a dimension combined with ``source``: prod, mean, amax or amin."""
 def index_select(input: Tensor, dim: builtins.int, index: Tensor) -> Tensor:
     """The places ``index`` (1-D) of a dimension, as a copy."""
 inf: Any
@@ -761,6 +763,8 @@ def prod(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtyp
     """The product over one dimension or all; of bools and integers, an int64."""
 def promote_types(type1: Any, type2: Any) -> Any:
     """The smallest type that both can be converted to, of PyTorch's table."""
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
+    """A copy with ``source`` at places in the flattened input; with ``accumulate``, added to them."""
 def qr(input: Tensor, some: builtins.bool = True) -> Any:
     ...
 def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
@@ -788,8 +792,8 @@ def randn_like(input: Tensor, *, generator: Any = None, dtype: Any = None, layou
     """Standard normal numbers, with the shape, dtype and device of ``input``."""
 def randperm(n: builtins.int, *, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
-def ravel(input: Any) -> Any:
-    ...
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
 def real(input: Tensor) -> Tensor:
     """The real part: of a real tensor, itself."""
 def reciprocal(input: Any, *, out: Any = None) -> Any:
@@ -833,11 +837,17 @@ def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: Any = Non
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
 def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: builtins.str | None = None) -> Tensor:
-    """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names."""
+    """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
+
+    ``reduce``, "add" or "multiply", is PyTorch's older form of ``scatter_reduce``.
+    """
 def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
     """A copy with ``src`` added at the places that ``index`` names, however often it names them."""
 def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
-    """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin."""
+    """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin.
+
+    With ``include_self=False`` what was at a named place before does not count.
+    """
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: builtins.bool = False, right: builtins.bool = False, side: Any = None, sorter: Any = None, out: Any = None) -> Tensor:
     """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in
     order.
@@ -943,9 +953,15 @@ def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; fewer dimensions stay as they are. Raises RuntimeError for more than two."""
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements by their place in the flattened input; the shape of ``index``."""
+    """Elements by their place in the flattened input; the shape of ``index``.
+
+    Raises RuntimeError for an index that is not int64, IndexError for one out of range.
+    """
 def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
-    """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None."""
+    """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None.
+
+    Negative indices count from the end.
+    """
 def tan(input: Any, *, out: Any = None) -> Any:
     ...
 def tanh(input: Any, *, out: Any = None) -> Any:

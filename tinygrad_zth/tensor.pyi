@@ -532,7 +532,7 @@ class Tensor:
         """In-place version of ``fix``; returns the tensor itself."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Dimensions ``start_dim`` to ``end_dim`` as one."""
-    def flip(self, *dims: Any) -> Tensor:
+    def flip(self, *dims: Any, **named: Any) -> Tensor:
         """A copy with the order of elements reversed along ``dims``."""
     def fliplr(self) -> Tensor:
         """Columns in reverse order."""
@@ -627,7 +627,7 @@ class Tensor:
         The range is the data's own where both are equal. Elements outside are not counted. Raises
         RuntimeError for no bins and for max < min, NotImplementedError for integers.
         """
-    def histogram(self, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
+    def histogram(self, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
         """The named tuple (hist, bin_edges).
 
         Args:
@@ -663,6 +663,10 @@ class Tensor:
         """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
     def index_put_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``index_put``; returns the tensor itself."""
+    def index_reduce(self, dim: builtins.int, index: Tensor, source: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+        """A copy with the places ``index`` of a dimension combined with ``source``: prod, mean, amax or amin."""
+    def index_reduce_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``index_reduce``; returns the tensor itself."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
         """The places ``index`` (1-D) of a dimension, as a copy."""
     def inner(self, other: Tensor, *, out: Any = None) -> Tensor:
@@ -1030,6 +1034,10 @@ class Tensor:
         """In-place version of ``pow``; returns the tensor itself."""
     def prod(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The product over one dimension or all; of bools and integers, an int64."""
+    def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
+        """A copy with ``source`` at places in the flattened input; with ``accumulate``, added to them."""
+    def put_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``put``; returns the tensor itself."""
     def qr(self, some: builtins.bool = True) -> Any:
         ...
     def quantile(self, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
@@ -1044,8 +1052,8 @@ class Tensor:
         """In-place version of ``rad2deg``; returns the tensor itself."""
     def random_(self, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
         """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
-    def ravel(self) -> Any:
-        ...
+    def ravel(self) -> Tensor:
+        """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
     @property
     def real(self) -> Tensor:
         """The real part: of a real tensor, itself."""
@@ -1109,7 +1117,10 @@ class Tensor:
     def rsqrt_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``rsqrt``; returns the tensor itself."""
     def scatter(self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: builtins.str | None = None) -> Tensor:
-        """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names."""
+        """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
+
+        ``reduce``, "add" or "multiply", is PyTorch's older form of ``scatter_reduce``.
+        """
     def scatter_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``scatter``; returns the tensor itself."""
     def scatter_add(self, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
@@ -1117,7 +1128,10 @@ class Tensor:
     def scatter_add_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``scatter_add``; returns the tensor itself."""
     def scatter_reduce(self, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
-        """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin."""
+        """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin.
+
+        With ``include_self=False`` what was at a named place before does not count.
+        """
     def scatter_reduce_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``scatter_reduce``; returns the tensor itself."""
     def select(self, dim: builtins.int, index: builtins.int) -> Tensor:
@@ -1216,9 +1230,15 @@ class Tensor:
     def t_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``t``, in place: the same memory through another window."""
     def take(self, index: Tensor) -> Tensor:
-        """Elements by their place in the flattened input; the shape of ``index``."""
+        """Elements by their place in the flattened input; the shape of ``index``.
+
+        Raises RuntimeError for an index that is not int64, IndexError for one out of range.
+        """
     def take_along_dim(self, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
-        """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None."""
+        """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None.
+
+        Negative indices count from the end.
+        """
     def tan(self, *, out: Any = None) -> Any:
         ...
     def tan_(self, *operands: Any, **options: Any) -> Any:
