@@ -31,6 +31,7 @@ from . import (
     join,
     legacy,
     linalg,
+    masks,
     matmul,
     norms,
     pairs,
@@ -48,7 +49,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 
