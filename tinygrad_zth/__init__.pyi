@@ -107,8 +107,8 @@ def argmin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, ou
     """Where the smallest element is: the first, in the flattened input or along ``dim``."""
 def argsort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Tensor:
     """The indices that put ``input`` in order along ``dim``."""
-def argwhere(input: Any) -> Any:
-    ...
+def argwhere(input: Tensor) -> Tensor:
+    """Where ``input`` is not zero: a (count, ndim) tensor."""
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
     """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
@@ -718,6 +718,8 @@ def negative(input: Any, *, out: Any = None) -> Any:
 newaxis: Any
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
+def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
+    """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
 def norm(input: Tensor, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:

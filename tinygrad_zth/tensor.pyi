@@ -258,8 +258,8 @@ class Tensor:
         """Where the smallest element is: the first, in the flattened input or along ``dim``."""
     def argsort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Tensor:
         """The indices that put ``input`` in order along ``dim``."""
-    def argwhere(self) -> Any:
-        ...
+    def argwhere(self) -> Tensor:
+        """Where ``input`` is not zero: a (count, ndim) tensor."""
     def as_strided(self, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
         """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
@@ -990,6 +990,8 @@ class Tensor:
         """``torch.zeros`` with this tensor's dtype and device unless others are given."""
     def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
+    def nonzero_static(self, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
+        """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
     def norm(self, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
         """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Any:
