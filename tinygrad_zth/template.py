@@ -96,8 +96,8 @@ _RECORD = """\
 _WINDOW = """\
     s = t._storage = {p}._storage or storage_of({p})
     v = {p}._view
-    step = ((apply, ({arguments})),)
-    t._view = ({p}, step, s.version) if v is None else (v[0], v[1] + step, s.version)
+    last = ((apply, ({arguments})),)
+    t._view = ({p}, last, s.version) if v is None else (v[0], v[1] + last, s.version)
 """
 
 
@@ -153,6 +153,9 @@ _BINARY_FLOAT = """\
 
 def forward_text(self, promote: str | None, extras, tensor_like) -> str:
     """The function that applies the operation ``self``."""
+    taken = {"r", "t", "n"} | ({"s", "v", "last"} if self.view else set()) | ({"c", "d"} if promote else set())
+    if taken & set(self.parameters):
+        raise TypeError(f"{self.name}: the written-out function has variables named {sorted(taken)}; rename a parameter")
     names = dict(zip(self.parameters, ("input", "other"), strict=False)) if promote else {}
     called = {p: names.get(p, p) for p in self.parameters}  # a parameter's name in the signature
     ins = [called[p] for p in self.inputs]
@@ -179,7 +182,8 @@ def forward_text(self, promote: str | None, extras, tensor_like) -> str:
                 value = f"{called[n.removesuffix('_shape')]}_array.shape"
             else:
                 value = called.get(n, n)
-            if users and len(users) < len(ins) and n in tensor_like:
+            # An input that nobody's gradient asks for need not be kept, and may be a number without a shape.
+            if users and len(users) < len(ins) and (n in tensor_like or value.endswith("_array.shape")):
                 value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
             saved.append(value)
         stamps = [called[self.saves[i]] for i in self.checked]
