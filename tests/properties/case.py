@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class Case:
             arrays become Tensors where the operation takes them so.
         oracle: the value, from the same arguments as arrays. None: the operation's ``plain``.
         call: what is called with the arguments; default, the operation itself.
+        combine: makes one tensor of several results, the operation's and its ``plain``'s.
         differentiable: positions of the arguments to differentiate; default, the operation's inputs.
             Empty for one whose gradient is proved elsewhere (``why``).
         second: whether second derivatives are checked; where not, ``why`` says the reason.
@@ -34,6 +35,7 @@ class Case:
     arguments: Callable[[Source], tuple]
     oracle: Callable[..., Any] | None = None
     call: Callable[..., Any] | None = None
+    combine: Callable[..., Any] | None = None
     differentiable: tuple[int, ...] | None = None
     second: bool = True
     eps: float = 1e-3
@@ -41,7 +43,6 @@ class Case:
     single: float | None = 1e-4
     layouts: bool = True
     why: str = ""
-    marks: tuple = field(default=())
 
 
 def number_by_number(function: Callable[..., float]) -> Callable[..., np.ndarray]:

@@ -21,7 +21,9 @@ def _parts(s: Source):
 
 
 def _equal_parts(s: Source):
-    shape, count, dim = s.choose((((2, 3), 2, 0), ((2,), 3, 1), ((), 2, 0), ((2, 3), 2, 2), ((0,), 2, 0), ((1, 2), 1, -1)))
+    shape, count, dim = s.choose(
+        (((2, 3), 2, 0), ((2,), 3, 1), ((), 2, 0), ((2, 3), 2, 2), ((0,), 2, 0), ((1, 2), 1, -1))
+    )
     return *[s.floats(shape) for _ in range(count)], dim
 
 
@@ -37,7 +39,9 @@ def _np_weighted(outputs):
 
 
 def _split_arguments(s: Source):
-    shape, sizes, dim = s.choose((((4, 2), [1, 2, 1], 0), ((2, 5), [2, 2, 1], 1), ((3,), [1, 2], 0), ((3, 2), [0, 3, 0], 0)))
+    shape, sizes, dim = s.choose(
+        (((4, 2), [1, 2, 1], 0), ((2, 5), [2, 2, 1], 1), ((3,), [1, 2], 0), ((3, 2), [0, 3, 0], 0))
+    )
     return s.floats(shape), sizes, dim
 
 
@@ -51,9 +55,17 @@ def _unbind_arguments(s: Source):
     return s.floats(shape), dim
 
 
+def _watched(x):
+    """x behind the boundaries that a module with a backward hook has."""
+    module = torch.nn.Identity()
+    module.register_full_backward_hook(lambda module, grad_input, grad_output: None)
+    return module(x)
+
+
 CASES: dict[str, Case] = {
     "cat": Case(_parts, lambda *a: np.concatenate(a[:-1], a[-1]), call=lambda *a: torch.cat(list(a[:-1]), a[-1])),
     "stack": Case(_equal_parts, lambda *a: np.stack(a[:-1], a[-1]), call=lambda *a: torch.stack(list(a[:-1]), a[-1])),
+    "module_boundary": Case(lambda s: (s.floats(s.shape()),), lambda x: x, call=_watched),
     "split": Case(
         _split_arguments, lambda x, sizes, dim: _np_weighted(_np_split(x, sizes, dim)),
         call=lambda x, sizes, dim: _weighted(torch.split(x, sizes, dim)),

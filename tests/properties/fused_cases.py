@@ -6,6 +6,11 @@ import math
 
 import numpy as np
 
+import tinygrad_zth as torch
+from tinygrad_zth.fused.gru import gru
+from tinygrad_zth.fused.lstm import lstm
+from tinygrad_zth.fused.rnn import rnn
+from tinygrad_zth.fused.sequence import Steps
 from tinygrad_zth.fused.windows import Geometry
 
 from .case import Case, number_by_number
@@ -141,16 +146,16 @@ def _attention(q, k, v, mask, noise, causal, scale):
 # ---------------------------------------------------------------------------- windows
 
 
+_GEOMETRIES = (  # the input's spatial size, and windows on it
+    ((4,), Geometry((2,), (1,), (0,), (1,), (3,))), ((4,), Geometry((2,), (2,), (1,), (1,), (3,))),
+    ((3, 3), Geometry((2, 2), (1, 1), (0, 0), (1, 1), (2, 2))),
+    ((3, 4), Geometry((2, 1), (1, 2), (1, 0), (2, 1), (3, 2))), ((3, 2), Geometry((1, 1), (1, 1), (0, 0), (1, 1), (3, 2))),
+    ((2, 2, 2), Geometry((1, 2, 1), (1, 1, 2), (0, 1, 0), (1, 1, 1), (2, 3, 1))),
+)  # fmt: skip
+
+
 def _geometry(s: Source) -> tuple[tuple, Geometry]:
-    """The input's spatial size, and windows on it."""
-    return s.choose(
-        (
-            ((4,), Geometry((2,), (1,), (0,), (1,), (3,))), ((4,), Geometry((2,), (2,), (1,), (1,), (3,))),
-            ((3, 3), Geometry((2, 2), (1, 1), (0, 0), (1, 1), (2, 2))),
-            ((3, 4), Geometry((2, 1), (1, 2), (1, 0), (2, 1), (3, 2))), ((3, 2), Geometry((1, 1), (1, 1), (0, 0), (1, 1), (3, 2))),
-            ((2, 2, 2), Geometry((1, 2, 1), (1, 1, 2), (0, 1, 0), (1, 1, 1), (2, 3, 1))),
-        )
-    )  # fmt: skip
+    return s.choose(_GEOMETRIES)
 
 
 def _seen(size, geometry: Geometry):
@@ -159,7 +164,9 @@ def _seen(size, geometry: Geometry):
         for tap in np.ndindex(*geometry.kernel):
             place = tuple(
                 w * st - p + t * d
-                for w, t, st, p, d in zip(window, tap, geometry.stride, geometry.padding, geometry.dilation, strict=True)
+                for w, t, st, p, d in zip(
+                    window, tap, geometry.stride, geometry.padding, geometry.dilation, strict=True
+                )
             )
             if all(0 <= i < n for i, n in zip(place, size, strict=True)):
                 yield window, tap, place
@@ -303,7 +310,13 @@ def _probabilities_arguments(s: Source):
     shape = _logits(s)
     axis = 1 if len(shape) > 1 else 0
     weight = s.floats((shape[axis],), 0.5, 2) if s.flag() else None
-    return s.floats(shape), _softmax(s.floats(shape), axis), weight, s.choose((0.0, 0.2)), s.choose(("mean", "sum", "none"))
+    return (
+        s.floats(shape),
+        _softmax(s.floats(shape), axis),
+        weight,
+        s.choose((0.0, 0.2)),
+        s.choose(("mean", "sum", "none")),
+    )
 
 
 def _cross_entropy_of_probabilities(x, target, weight, smoothing, reduction):
@@ -312,6 +325,146 @@ def _cross_entropy_of_probabilities(x, target, weight, smoothing, reduction):
     w = w.reshape([-1 if d == axis else 1 for d in range(x.ndim)])
     losses = -(((1 - smoothing) * target + smoothing / x.shape[axis]) * w * _log_softmax(x, axis)).sum(axis)
     return np.asarray({"none": losses, "sum": losses.sum(), "mean": losses.sum() / max(losses.size, 1)}[reduction])
+
+
+# ---------------------------------------------------------------------------- pooling
+
+
+def _max_pool_arguments(dims: int):
+    def arguments(s: Source):
+        size, geometry = s.choose([g for g in _GEOMETRIES if len(g[0]) == dims])
+        return s.distinct((2, 2, *size)), geometry
+
+    return arguments
+
+
+def _max_pool(x, geometry):
+    out = np.full((*x.shape[:2], *geometry.out), -np.inf)
+    for window, _, place in _seen(x.shape[2:], geometry):
+        out[(..., *window)] = np.maximum(out[(..., *window)], x[(..., *place)])
+    return out
+
+
+def _taps(s: Source):
+    size, geometry = _geometry(s)
+    place = s.integers(0, math.prod(geometry.kernel), (2, 2, *geometry.out)).astype(np.uint8)
+    return size, geometry, place
+
+
+def _at_taps(size, place, geometry):
+    """Pairs (sample, channel, window) and the place in the input that its tap sees."""
+    for window, tap, at in _seen(size, geometry):
+        number = np.ravel_multi_index(tap, geometry.kernel)
+        for n, c in zip(*np.nonzero(place[(..., *window)] == number), strict=True):
+            yield (n, c, *window), (n, c, *at)
+
+
+def _max_pool_gather(x, place, geometry):
+    out = np.zeros(place.shape)
+    for window, at in _at_taps(x.shape[2:], place, geometry):
+        out[window] = x[at]
+    return out
+
+
+def _max_pool_scatter(y, place, size, geometry):
+    out = np.zeros((*y.shape[:2], *size))
+    for window, at in _at_taps(size, place, geometry):
+        out[at] += y[window]
+    return out
+
+
+def _places_arguments(s: Source):
+    size, out = s.choose((((4,), (3,)), ((2, 3), (2, 2)), ((2, 2), (1, 3))))
+    return size, s.integers(0, math.prod(size), (2, 2, *out))
+
+
+def _take_places(x, position):
+    n, c = x.shape[:2]
+    return np.stack([[x[i, j].reshape(-1)[position[i, j]] for j in range(c)] for i in range(n)])
+
+
+def _spread_places(y, position, size):
+    out = np.zeros((*y.shape[:2], math.prod(size)))
+    for place in np.ndindex(*position.shape):
+        out[(*place[:2], position[place])] += y[place]
+    return out.reshape(*y.shape[:2], *size)
+
+
+def _resample_arguments(s: Source):
+    shape, dim = s.choose((((2, 3), 1), ((3, 2), 0), ((2, 3, 2), 1), ((3, 2, 2), 0)))
+    return s.floats(shape), s.floats((2, 3)), dim
+
+
+# ---------------------------------------------------------------------------- recurrent
+
+
+def _recurrent_arguments(gates: int, cell: bool = False):
+    def arguments(s: Source):
+        sizes, reverse = s.choose(((1,), (2, 2), (2, 1), (3, 2, 1))), s.flag()
+        total, batch, inputs, hidden = sum(sizes), sizes[0], 2, 2
+        out = s.choose((hidden, 1)) if cell else hidden
+        bias = s.flag()
+        small = {"low": -0.8, "high": 0.8}
+        arguments = [s.floats((total, inputs)), s.floats((batch, out))]
+        arguments += [s.floats((batch, hidden))] if cell else []
+        arguments += [s.floats((gates * hidden, inputs), **small), s.floats((gates * hidden, out), **small)]
+        arguments += [s.floats((gates * hidden,)) if bias else None for _ in range(2)]
+        if cell:
+            arguments.append(None if out == hidden else s.floats((out, hidden), **small))
+        return *arguments, Steps(sizes, reverse)
+
+    return arguments
+
+
+def _walk(x, states, steps, step):
+    """Row by row: ``step(row, *state)``; the outputs, and the last states."""
+    states = [list(first) for first in states]
+    out = [None] * len(x)
+    for a, b in steps.rows:
+        for i in range(b - a):
+            new = step(x[a + i], *(state[i] for state in states))
+            out[a + i] = new[0]
+            for state, value in zip(states, new, strict=True):
+                state[i] = value
+    return np.array(out), [np.array(state) for state in states]
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _affine(w, x, b):
+    return w @ x if b is None else w @ x + b
+
+
+def _rnn_arguments(s: Source):
+    *arguments, steps = _recurrent_arguments(1)(s)
+    return *arguments, s.choose(("tanh", "relu")), steps
+
+
+def _rnn(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, steps):
+    f = np.tanh if nonlinearity == "tanh" else lambda z: np.maximum(z, 0)
+    return _walk(x, (h0,), steps, lambda row, h: (f(_affine(w_ih, row, b_ih) + _affine(w_hh, h, b_hh)),))[0]
+
+
+def _gru(x, h0, w_ih, w_hh, b_ih, b_hh, steps):
+    def step(row, h):
+        (a, b, c), (d, e, f) = np.split(_affine(w_ih, row, b_ih), 3), np.split(_affine(w_hh, h, b_hh), 3)
+        r, z = _sigmoid(a + d), _sigmoid(b + e)
+        return ((1 - z) * np.tanh(c + r * f) + z * h,)
+
+    return _walk(x, (h0,), steps, step)[0]
+
+
+def _lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps):
+    def step(row, h, c):
+        i, f, g, o = np.split(_affine(w_ih, row, b_ih) + _affine(w_hh, h, b_hh), 4)
+        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
+        h = _sigmoid(o) * np.tanh(c)
+        return (h if w_hr is None else w_hr @ h), c
+
+    out, (_, cells) = _walk(x, (h0, c0), steps, step)
+    return np.concatenate([out.reshape(-1), 2 * cells.reshape(-1)])
 
 
 CASES: dict[str, Case] = {
@@ -339,6 +492,18 @@ CASES: dict[str, Case] = {
     ),
     "convolution": Case(_convolution_arguments, _convolution),
     "conv_input": Case(_conv_input_arguments, _conv_input), "conv_weight": Case(_conv_weight_arguments, _conv_weight),
+    "max_pool1d": Case(_max_pool_arguments(1), _max_pool), "max_pool2d": Case(_max_pool_arguments(2), _max_pool),
+    "max_pool3d": Case(_max_pool_arguments(3), _max_pool),
+    "max_pool_gather": Case(lambda s: (s.floats((2, 2, *(t := _taps(s))[0])), t[2], t[1]), _max_pool_gather),
+    "max_pool_scatter": Case(lambda s: (s.floats((t := _taps(s))[2].shape), t[2], t[0], t[1]), _max_pool_scatter),
+    "take_places": Case(lambda s: (s.floats((2, 2, *(p := _places_arguments(s))[0])), p[1]), _take_places),
+    "spread_places": Case(lambda s: (s.floats((p := _places_arguments(s))[1].shape), p[1], p[0]), _spread_places),
+    "resample": Case(_resample_arguments, lambda x, m, dim: np.moveaxis(np.moveaxis(x, dim, -1) @ m.T, -1, dim)),
+    "rnn": Case(_rnn_arguments, _rnn, call=rnn), "gru": Case(_recurrent_arguments(3), _gru, call=gru),
+    "lstm": Case(
+        _recurrent_arguments(4, cell=True), _lstm, call=lstm,
+        combine=lambda found: torch.cat([found[0].reshape(-1), 2 * found[1].reshape(-1)]),
+    ),
     "cross_entropy": Case(_cross_entropy_arguments, _cross_entropy),
     "cross_entropy_of_probabilities": Case(_probabilities_arguments, _cross_entropy_of_probabilities),
 }  # fmt: skip

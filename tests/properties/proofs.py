@@ -28,14 +28,16 @@ class Example:
         self.operation, self.case = operation, case
         self.arguments = case.arguments(s)
         names = operation.parameters if case.call is None else ()
-        self.function: Callable = case.call or operation.apply
+        combine = case.combine or (lambda result: result)
+        call = case.call or operation.apply
+        self.function: Callable = lambda *a: combine(call(*a))
+        self.plain = None if operation.plain is None else lambda *a: combine(operation.plain(*a))
         self.layouts = [s.choose(WRITABLE) if case.layouts else "contiguous" for _ in self.arguments]
         code = getattr(operation.apply, "__code__", None)
         local = () if code is None else code.co_varnames
         promoted = "input_array" in local or "array" in local
         self.tensor = [
-            isinstance(a, np.ndarray)
-            and (a.dtype.kind == "f" or case.call is not None or promoted or f"{names[i]}_array" in local)
+            isinstance(a, np.ndarray) and (case.call is not None or promoted or f"{names[i]}_array" in local)
             for i, a in enumerate(self.arguments)
         ]
         floats = [i for i, a in enumerate(self.arguments) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
@@ -113,8 +115,8 @@ def value(operation: Operation, case: Case, s: Source) -> None:
         expected = case.oracle(*example.arguments)
         assert _raw(out).dtype == np.asarray(expected).dtype, f"dtype {_raw(out).dtype}"
         close(_raw(out), expected, what="value")
-    if operation.plain is not None:
-        close(_raw(operation.plain(*passed)), _raw(out), what="plain")
+    if example.plain is not None:
+        close(_raw(example.plain(*passed)), _raw(out), what="plain")
     if operation.view and _raw(out).size and case.layouts:
         first = next(t for t in passed if isinstance(t, torch.Tensor))
         assert np.shares_memory(_raw(out), _raw(first)), "a view that is a copy"
@@ -185,8 +187,8 @@ def gradient(operation: Operation, case: Case, s: Source) -> None:
         other = example.tensors(s.choose(WRITABLE))
         for t, e in zip(autograd.grad(example.function(*other), example.varied(other), g), expected, strict=True):
             close(_raw(t), e, what="another layout")
-    if operation.plain is not None:
-        plain = operation.plain(*passed)
+    if example.plain is not None:
+        plain = example.plain(*passed)
         for t, e in zip(autograd.grad(plain, varied, g, allow_unused=True), expected, strict=True):
             close(0 * e if t is None else _raw(t), e, what="plain's gradient")
     single(example, expected, g)

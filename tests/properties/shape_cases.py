@@ -14,17 +14,23 @@ from .source import Source
 
 
 def _reshape_arguments(s: Source):
-    have, want = s.choose((((2, 3), (3, 2)), ((2, 3), (6,)), ((), (1, 1)), ((0, 2), (2, 0, 3)), ((1,), ()), ((4, 1), (2, 2))))
+    have, want = s.choose(
+        (((2, 3), (3, 2)), ((2, 3), (6,)), ((), (1, 1)), ((0, 2), (2, 0, 3)), ((1,), ()), ((4, 1), (2, 2)))
+    )
     return s.floats(have), want
 
 
 def _expand_arguments(s: Source):
-    have, want = s.choose((((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2,)), ((1, 1), (2, 2)), ((1,), (0,)), ((2, 3), (2, 3))))
+    have, want = s.choose(
+        (((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2,)), ((1, 1), (2, 2)), ((1,), (0,)), ((2, 3), (2, 3)))
+    )
     return s.floats(have), want
 
 
 def _sum_to_arguments(s: Source):
-    want, have = s.choose((((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((1, 1), (2, 2)), ((1,), (0,)), ((1, 3), (2, 0, 3))))
+    want, have = s.choose(
+        (((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((1, 1), (2, 2)), ((1,), (0,)), ((1, 3), (2, 0, 3)))
+    )
     return s.floats(have), want
 
 
@@ -48,7 +54,9 @@ def _swap_arguments(s: Source):
 
 
 def _squeeze_arguments(s: Source):
-    shape, dims = s.choose((((1, 3), (0,)), ((2, 1, 1), (1, 2)), ((2, 1, 1), (1,)), ((3,), ()), ((1,), (0,)), ((0, 1), (1,))))
+    shape, dims = s.choose(
+        (((1, 3), (0,)), ((2, 1, 1), (1, 2)), ((2, 1, 1), (1,)), ((3,), ()), ((1,), (0,)), ((0, 1), (1,)))
+    )
     return s.floats(shape), dims
 
 
@@ -57,13 +65,22 @@ def _squeeze_arguments(s: Source):
 
 def _diagonal_arguments(s: Source):
     shape, offset, a, b = s.choose(
-        (((3, 3), 0, 0, 1), ((2, 3), 1, 0, 1), ((3, 2), -1, 0, 1), ((2, 3, 2), 0, 0, 2), ((2, 3, 2), 1, 2, 1), ((2, 2), 5, 0, 1))
+        (
+            ((3, 3), 0, 0, 1),
+            ((2, 3), 1, 0, 1),
+            ((3, 2), -1, 0, 1),
+            ((2, 3, 2), 0, 0, 2),
+            ((2, 3, 2), 1, 2, 1),
+            ((2, 2), 5, 0, 1),
+        )
     )
     return s.floats(shape), offset, a, b
 
 
 def _unfold_arguments(s: Source):
-    shape, dim, size, step = s.choose((((5,), 0, 2, 1), ((5,), 0, 3, 2), ((2, 4), 1, 2, 2), ((4, 2), 0, 3, 1), ((2, 3), 1, 3, 1)))
+    shape, dim, size, step = s.choose(
+        (((5,), 0, 2, 1), ((5,), 0, 3, 2), ((2, 4), 1, 2, 2), ((4, 2), 0, 3, 1), ((2, 3), 1, 3, 1))
+    )
     return s.floats(shape), dim, size, step
 
 
@@ -132,7 +149,9 @@ def _overwrite(x, value, path):
 
 
 def _as_strided_arguments(s: Source):
-    size, stride, offset = s.choose((((2, 2), (1, 1), 0), ((3,), (2,), 1), ((2, 2), (0, 2), 1), ((), (), 3), ((2, 3), (3, 1), 0)))
+    size, stride, offset = s.choose(
+        (((2, 2), (1, 1), 0), ((3,), (2,), 1), ((2, 2), (0, 2), 1), ((), (), 3), ((2, 3), (3, 1), 0))
+    )
     return s.floats((2, 3)), size, stride, offset
 
 
@@ -234,7 +253,11 @@ def _scatter_arguments(unique: bool):
         x, dim, index = _along(s)
         if unique:  # which of two writes to one place is the last, PyTorch leaves open
             line = min(index.shape[dim], x.shape[dim])
-            index = np.take(np.argsort(s.rng.random(index.shape[:dim] + x.shape[dim : dim + 1] + index.shape[dim + 1 :]), dim), range(line), dim)
+            index = np.take(
+                np.argsort(s.rng.random(index.shape[:dim] + x.shape[dim : dim + 1] + index.shape[dim + 1 :]), dim),
+                range(line),
+                dim,
+            )
         source = tuple(n + s.choose((0, 1)) for n in index.shape)
         return x, dim, index, s.distinct(source) + 0.11
 
@@ -293,7 +316,9 @@ def _flip(x, dims):
 
 
 def _roll_arguments(s: Source):
-    shape, shifts, dims = s.choose((((4,), (1,), (0,)), ((2, 3), (-1, 2), (0, 1)), ((2, 3), (5,), (1,)), ((0,), (1,), (0,))))
+    shape, shifts, dims = s.choose(
+        (((4,), (1,), (0,)), ((2, 3), (-1, 2), (0, 1)), ((2, 3), (5,), (1,)), ((0,), (1,), (0,)))
+    )
     return s.floats(shape), shifts, dims
 
 
@@ -317,7 +342,9 @@ def _triangle(keep):
 
 
 def _pad_arguments(s: Source):
-    shape, amounts = s.choose((((2, 3), ((0, 0), (1, 2))), ((3,), ((-1, 1),)), ((2, 2), ((1, 0), (-1, -1))), ((0, 1), ((1, 1), (0, 0)))))
+    shape, amounts = s.choose(
+        (((2, 3), ((0, 0), (1, 2))), ((3,), ((-1, 1),)), ((2, 2), ((1, 0), (-1, -1))), ((0, 1), ((1, 1), (0, 0))))
+    )
     return s.floats(shape), amounts, s.choose((0.0, 1.5))
 
 
