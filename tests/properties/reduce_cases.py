@@ -222,6 +222,10 @@ CASES: dict[str, Case] = {
     "mean": Case(_nonempty(), along(lambda line: math.fsum(line) / len(line))),
     "spread": Case(_spread_arguments, _spread),
     "var": Case(_var_arguments, along(_variance)),
+    "times_centred": Case(
+        lambda s: (s.floats((x := s.floats((2, 3, 2))).mean(dim := s.dims(x.shape), keepdims=True).shape), x, dim),
+        lambda scale, x, dim: scale * (x - x.mean(dim, keepdims=True)),
+    ),
     "std": Case(_var_arguments, along(lambda line, c: math.sqrt(_variance(line, c))), eps=1e-4),
     "logsumexp": Case(_nonempty(), along(_logsumexp)),
     "vector_norm": Case(

@@ -232,7 +232,7 @@ def _index_add(x, source, key):
     return whole
 
 
-def _along(s: Source, corner=False, empty=True):
+def _along(s: Source, empty=True):
     """A tensor, a dimension, an index along it with a shape that fits (smaller elsewhere)."""
     shape, dim, index_shape = s.choose(
         (((3, 4), 0, (2, 4)), ((3, 4), 1, (3, 5)), ((3, 4), 1, (2, 3)), ((4,), 0, (6,)), ((2, 3, 2), 1, (2, 2, 1)))
@@ -250,7 +250,7 @@ def _gather(x, dim, index):
 
 def _scatter_arguments(unique: bool):
     def arguments(s: Source):
-        x, dim, index = _along(s)
+        x, dim, index = _along(s, empty=False)  # an index without elements is no operation: the input is copied
         if unique:  # which of two writes to one place is the last, PyTorch leaves open
             line = min(index.shape[dim], x.shape[dim])
             index = np.take(
@@ -400,6 +400,10 @@ CASES: dict[str, Case] = {
     "gather": Case(_along, _gather),
     "scatter_add": Case(_scatter_arguments(False), _scatter(lambda old, new: old + new)),
     "scatter": Case(_scatter_arguments(True), _scatter(lambda old, new: new)),
+    "scatter_value": Case(
+        lambda s: (*_scatter_arguments(True)(s)[:3], s.choose((0, 2.5))),
+        lambda x, dim, index, value: _scatter(lambda old, new: new)(x, dim, index, np.full(index.shape, value)),
+    ),
     "scatter_amax": Case(_scatter_arguments(False), _scatter(max)),
     "scatter_amin": Case(_scatter_arguments(False), _scatter(min)),
     "scatter_prod": Case(_scatter_arguments(False), _scatter(lambda old, new: old * new), eps=1e-4),
