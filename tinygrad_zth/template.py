@@ -155,7 +155,9 @@ def forward_text(self, promote: str | None, extras, tensor_like) -> str:
     """The function that applies the operation ``self``."""
     taken = {"r", "t", "n"} | ({"s", "v", "last"} if self.view else set()) | ({"c", "d"} if promote else set())
     if taken & set(self.parameters):
-        raise TypeError(f"{self.name}: the written-out function has variables named {sorted(taken)}; rename a parameter")
+        raise TypeError(
+            f"{self.name}: the written-out function has variables named {sorted(taken)}; rename a parameter"
+        )
     names = dict(zip(self.parameters, ("input", "other"), strict=False)) if promote else {}
     called = {p: names.get(p, p) for p in self.parameters}  # a parameter's name in the signature
     ins = [called[p] for p in self.inputs]
