@@ -71,6 +71,7 @@ ROWS = {
         Row("bigram-neural", "bigram", 2.48, "--preset neural"),
         Row("mlp", "mlp", 2.17),
         Row("mlp_bn", "mlp_bn", 2.11),
+        Row("backprop", "backprop", 2.12),
         Row("gpt-tiny", "gpt", 1.88, "--preset tiny"),
         Row("gpt-lecture", "gpt", 1.85, "--preset lecture"),
     )
