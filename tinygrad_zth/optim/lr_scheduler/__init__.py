@@ -3,7 +3,32 @@
 from __future__ import annotations
 
 from .base import LRScheduler
-from .cosine import CosineAnnealingLR
+from .combined import ChainedScheduler, SequentialLR
+from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from .cycles import CyclicLR, OneCycleLR
+from .decay import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
 from .lambdas import LambdaLR, MultiplicativeLR
+from .plateau import ReduceLROnPlateau
 
-__all__ = ["CosineAnnealingLR", "LRScheduler", "LambdaLR", "MultiplicativeLR"]
+__all__ = [
+    "ChainedScheduler",
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
+
+
+class _LRScheduler(LRScheduler):
+    """The old name of ``LRScheduler``."""

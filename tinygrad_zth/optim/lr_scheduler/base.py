@@ -10,7 +10,13 @@ from ...ops.copy import clone
 from ...tensor import Tensor
 from ..optimizer import Optimizer
 
-__all__ = ["LRScheduler", "PerGroupLR", "group_values", "per_group", "set_group_value"]
+__all__ = ["EPOCH_DEPRECATION_WARNING", "LRScheduler", "PerGroupLR", "group_values", "per_group", "set_group_value"]
+
+EPOCH_DEPRECATION_WARNING = (
+    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
+    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form "
+    "is used instead of the new chainable form, where available."
+)
 
 Rate = Any
 """A learning rate: a float, or a one-element Tensor if that is what the group has."""
@@ -111,20 +117,15 @@ class LRScheduler:
         if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", False):
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. "
-                "You should call them in the opposite order: `optimizer.step()` before "
-                "`lr_scheduler.step()`. Failure to do this will result in skipping the first value "
-                "of the learning rate schedule.",
+                "In PyTorch 1.1.0 and later, you should call them in the opposite order: "
+                "`optimizer.step()` before `lr_scheduler.step()`.  Failure to do this "
+                "will result in PyTorch skipping the first value of the learning rate schedule.",
                 UserWarning,
                 stacklevel=2,
             )
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(
-                "The epoch parameter in `scheduler.step()` is deprecated: use `scheduler.step()` "
-                "to step the scheduler.",
-                UserWarning,
-                stacklevel=2,
-            )
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:

@@ -29,8 +29,8 @@ class LambdaLR(PerGroupLR):
     def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
         self.optimizer = optimizer
         n = len(optimizer.param_groups)
-        if callable(lr_lambda):
-            lr_lambda = [lr_lambda] * n
+        if not isinstance(lr_lambda, list | tuple):
+            lr_lambda = [lr_lambda] * n  # type: ignore[list-item]
         if len(lr_lambda) != n:
             raise ValueError(f"Expected {n} lr_lambdas, but got {len(lr_lambda)}")
         self.lr_lambdas = list(lr_lambda)
@@ -57,7 +57,16 @@ class LambdaLR(PerGroupLR):
 
 
 class MultiplicativeLR(LambdaLR):
-    """The rate so far times ``lr_lambda(epoch)``, each epoch. Arguments as for ``LambdaLR``."""
+    """The rate so far times ``lr_lambda(epoch)``, each epoch. Arguments as for ``LambdaLR``.
+
+    Raises TypeError for what cannot be called.
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
+        for f in lr_lambda if isinstance(lr_lambda, list | tuple) else [lr_lambda]:
+            if not callable(f):
+                raise TypeError(f"lr_lambda should be a function, but got {type(f).__name__}")
+        super().__init__(optimizer, lr_lambda, last_epoch)
 
     def _next(self, lr: Rate, base_lr: Rate, i: int) -> Rate:
         return lr if self._is_initial else lr * self.lr_lambdas[i](self.last_epoch)
