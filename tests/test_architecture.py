@@ -28,7 +28,8 @@ FLOORS: list[set[str]] = [
         "generator",
         "backends",
         "printing",
-        "special",
+        "approximations",
+        "gamma",
         "sampling",
         "absent",
         "settings",
@@ -37,7 +38,7 @@ FLOORS: list[set[str]] = [
     {"tensor", "autograd", "graph", "operation", "template", "refusal", "inplace", "function"},
     {"ops", "linalg", "random", "jacobians", "func"},
     {"fused"},
-    {"nn", "optim", "utils", "checkpoint", "serialization", "cuda", "amp", "compiler", "distributed"},
+    {"nn", "optim", "utils", "checkpoint", "serialization", "special", "cuda", "amp", "compiler", "distributed"},
     {"viz", "testing", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -69,7 +69,7 @@ from .graph import (
     set_grad_enabled,
 )
 from .nn import parallel as _parallel
-from .nn.functional import dropout, layer_norm, log_softmax, relu, softmax
+from .nn.functional import torch_names as _torch_names
 from .ops import return_types
 from .printing import set_printoptions
 from .serialization import load, save
@@ -91,6 +91,7 @@ utils.checkpoint = _checkpoint
 # PyTorch's paths to modules that stand elsewhere here.
 _sys.modules[__name__ + ".autograd.functional"] = jacobians
 globals().update(ops.FUNCTIONS)
+globals().update(_torch_names.FUNCTIONS)
 
 
 def __getattr__(name: str) -> _Any:

@@ -15,13 +15,13 @@ from tests.fused.numerical import (
     numerical_gradient,
     seeds,
 )
+from tinygrad_zth.approximations import erf, erfc, erfinv
 from tinygrad_zth.fused.gelu import (
     gelu_backward,
     gelu_forward,
     gelu_tanh_backward,
     gelu_tanh_forward,
 )
-from tinygrad_zth.special import erf, erfc, erfinv
 
 FORMS = {"none": (gelu_forward, gelu_backward), "tanh": (gelu_tanh_forward, gelu_tanh_backward)}
 GRID = np.concatenate([np.linspace(-7, 7, 40001), np.logspace(-300, 1, 2001), [0.0, 1e5]])

@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
+from ..approximations import TANH_OF_ERF, erf, horner
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..ops.error_function import erf as erf_op
-from ..special import TANH_OF_ERF, erf, horner
 from .rows import widened
 
 __all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]

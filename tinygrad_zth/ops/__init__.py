@@ -15,6 +15,7 @@ from . import (
     arithmetic,
     bitwise,
     bounds,
+    calculus,
     closeness,
     compare,
     contract,
@@ -25,6 +26,7 @@ from . import (
     elementwise,
     error_function,
     extremes,
+    gamma,
     index,
     inquiry,
     interchange,
@@ -39,6 +41,7 @@ from . import (
     random,
     rearrange,
     reduce,
+    resize,
     rounding,
     scan,
     scatter,
@@ -49,7 +52,7 @@ from . import (
 )
 
 ROOMS = (
-    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting,
+    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
     matmul, addmm, contract, solve, decompose, linalg, random,
 )  # fmt: skip
 
@@ -58,6 +61,13 @@ METHODS: dict[str, Callable] = {}
 for room in ROOMS:
     FUNCTIONS.update(room.FUNCTIONS)
     METHODS.update(room.METHODS)
+
+# PyTorch has these of its in-place methods as functions, too.
+IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_
+atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ detach_ erf_ erfc_ exp2_ exp_ expm1_
+fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_
+rad2deg_ reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_""".split()
+FUNCTIONS.update({_name: METHODS[_name] for _name in IN_PLACE})
 
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)

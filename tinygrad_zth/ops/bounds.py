@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..inplace import twin, write_out
+from ..inplace import twin, write_back, write_out
 from ..operation import as_function, op, together
 from ..tensor import Tensor
 from .arithmetic import zeros_of
@@ -177,6 +177,6 @@ FUNCTIONS = {
 METHODS = {
     **FUNCTIONS,
     "abs_": twin(abs), "absolute_": twin(abs), "sign_": twin(sign), "sgn_": twin(sgn),
-    "copysign_": twin(copysign), "heaviside_": twin(heaviside), "clamp_": twin(clamp), "clip_": twin(clamp),
+    "copysign_": twin(copysign), "heaviside_": twin(heaviside), "clamp_": twin(clamp), "clip_": twin(clamp), "clamp_max_": write_back("clamp_max_", clamp_max), "clamp_min_": write_back("clamp_min_", clamp_min),
     "__abs__": abs,
 }  # fmt: skip

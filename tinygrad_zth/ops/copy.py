@@ -157,5 +157,5 @@ METHODS = {
     "short": _as(dtypes.int16), "cpu": lambda self, memory_format=None: to(self, "cpu"),
     "cuda": lambda self, device=None, non_blocking=False, memory_format=None: to(self, device=device if device is not None else "cuda"),
     "pin_memory": lambda self, device=None: self, "is_pinned": lambda self, device=None: False,
-    **{n: _relabel(n) for n in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_")},
+    **{n: _relabel(n) for n in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_", "as_strided_")},
 }  # fmt: skip

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..backends import array_types, backend_for, backend_of
 from ..device import CPU, placed
 from ..device import device as device_type
+from ..inplace import write_back
 from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
 from .view import sizes_of
@@ -444,6 +445,7 @@ FUNCTIONS = {
 }  # fmt: skip
 METHODS = {
     "diag": diag, "diag_embed": diag_embed, "diagflat": diagflat, "tril": tril, "triu": triu,
+    "tril_": write_back("tril_", tril), "triu_": write_back("triu_", triu),
     "new_empty": _new(empty), "new_full": _new(full), "new_ones": _new(ones), "new_tensor": new_tensor_like,
     "new_zeros": _new(zeros),
 }  # fmt: skip

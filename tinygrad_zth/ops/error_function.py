@@ -1,4 +1,4 @@
-"""The error function, its complement and its inverse; ``special.py`` has the approximations."""
+"""The error function, its complement and its inverse; ``approximations.py`` computes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .. import special
+from .. import approximations
 from ..inplace import twin
 from ..operation import op
 from .powers import exp
@@ -17,15 +17,15 @@ _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 
 
 def _erf(x):
-    return special.erf(np.asarray(x))
+    return approximations.erf(np.asarray(x))
 
 
 def _erfc(x):
-    return special.erfc(np.asarray(x))
+    return approximations.erfc(np.asarray(x))
 
 
 def _erfinv(x):
-    return special.erfinv(np.asarray(x))
+    return approximations.erfinv(np.asarray(x))
 
 
 erf = op(_erf, name="erf", promote="float", x=lambda g, x: g * exp(-x * x) * _SLOPE)

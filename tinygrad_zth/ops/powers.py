@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..backends import array_types
-from ..inplace import twin, write_out
+from ..inplace import twin, write_back, write_out
 from ..operation import NotANumber, cast, op, together
 from ..tensor import Tensor, from_array
 from .arithmetic import zeros_of
@@ -186,6 +186,7 @@ METHODS = {
     **FUNCTIONS,
     **{name + "_": twin(f) for name, f in _UNARY.items()},
     "pow_": twin(pow),
+    "float_power_": write_back("float_power_", float_power),
     "__pow__": _pow,
     "__rpow__": _rpow,
     "__ipow__": twin(pow),

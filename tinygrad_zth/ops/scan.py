@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..dtypes import of
+from ..inplace import write_back
 from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
@@ -239,4 +240,7 @@ FUNCTIONS = {
     "cummax": cummax, "cummin": cummin, "cumprod": cumprod, "cumsum": cumsum,
     "logcumsumexp": logcumsumexp, "prod": prod,
 }  # fmt: skip
-METHODS = dict(FUNCTIONS)
+METHODS = {
+    **FUNCTIONS, "cumprod_": write_back("cumprod_", cumprod), "cumsum_": write_back("cumsum_", cumsum),
+    "logcumsumexp_": write_back("logcumsumexp_", logcumsumexp),
+}  # fmt: skip

@@ -1,0 +1,116 @@
+"""Functions around gamma, and Bessel's I0; ``gamma.py`` a floor below computes them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import gamma
+from ..inplace import twin, write_back
+from ..operation import op
+from ..tensor import Tensor
+from .elementwise import sign
+from .powers import exp
+
+__all__ = ["FUNCTIONS", "METHODS", "digamma", "i0", "i0e", "i1", "lgamma", "mvlgamma", "polygamma"]
+
+
+def _lgamma(x):
+    return gamma.lgamma(np.asarray(x))
+
+
+def _digamma(x):
+    return gamma.digamma(np.asarray(x))
+
+
+def _polygamma(x, order):
+    return gamma.polygamma(order, np.asarray(x))
+
+
+lgamma = op(_lgamma, name="lgamma", promote="float", x=lambda g, x: g * digamma(x))
+digamma = op(_digamma, name="digamma", promote="float", x=lambda g, x: g * polygamma_of(x, 1))
+polygamma_of = op(_polygamma, name="polygamma", x=lambda g, x, order: g * polygamma_of(x, order + 1))
+
+
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    result = polygamma_of(input if input._array.dtype.kind == "f" else input * 1.0, n)
+    if out is None:
+        return result
+    from ..inplace import write_out
+
+    return write_out(out, result, "polygamma")
+
+
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    total = lgamma(input)
+    for j in range(1, p):
+        total = total + lgamma(input - j / 2)
+    return total + p * (p - 1) / 4 * math.log(math.pi)
+
+
+# ---------------------------------------------------------------------------- Bessel
+
+
+def _i0(x):
+    x = np.asarray(x)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.i0(x.astype(np.float64)).reshape(x.shape), x.dtype)
+
+
+def _i1(x):
+    """I1 as the mean of cos(t) exp(x cos(t)) over [0, pi]: the trapezoid rule is exact for periodic functions."""
+    x = np.asarray(x)
+    y = x.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(_i1e_of(y) * np.exp(np.abs(y)), x.dtype)
+
+
+def _i1e_of(y):
+    angles = (np.arange(64) + 0.5) * (math.pi / 64)
+    wide = np.abs(y)[..., None]
+    near = (np.cos(angles) * np.exp(wide * (np.cos(angles) - 1))).mean(-1)
+    far = wide[..., 0]  # Abramowitz & Stegun 9.7.1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        series, term = np.ones_like(far), np.ones_like(far)
+        for k in range(1, 20):
+            term = term * -(4 - (2 * k - 1) ** 2) / (k * 8 * far)
+            series = series + term
+        asymptotic = series / np.sqrt(2 * math.pi * far)
+    return np.sign(y) * np.where(far > 30, asymptotic, near)
+
+
+def _i0e(x):
+    x = np.asarray(x)
+    y = np.abs(x.astype(np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = np.where(y < 700, np.i0(np.minimum(y, 700)).reshape(y.shape) * np.exp(-y), 1 / np.sqrt(2 * math.pi * y))
+    return np.asarray(value, x.dtype)
+
+
+i0 = op(_i0, name="i0", promote="float", x=lambda g, x: g * i1(x))
+i1 = op(_i1, name="special_i1", promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x)))
+i0e = op(_i0e, name="special_i0e", promote="float", x=lambda g, x, out: g * (i1(x) * exp(-abs(x)) - sign(x) * out))
+
+
+def _quotient(out, x):
+    """I1(x) / x, which is 1/2 at 0."""
+    zero = x == 0
+    return (out + zero * 0.5) / (x + zero)
+
+
+_polygamma_twin = write_back("polygamma_", lambda self, n: polygamma(n, self))
+FUNCTIONS = {"digamma": digamma, "i0": i0, "lgamma": lgamma, "mvlgamma": mvlgamma, "polygamma": polygamma}
+METHODS = {
+    "digamma": digamma, "digamma_": twin(digamma), "i0": i0, "i0_": twin(i0), "lgamma": lgamma, "lgamma_": twin(lgamma),
+    "mvlgamma": mvlgamma, "mvlgamma_": write_back("mvlgamma_", mvlgamma),
+    "polygamma": lambda self, n: polygamma(n, self), "polygamma_": _polygamma_twin,
+}  # fmt: skip
