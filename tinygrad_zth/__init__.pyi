@@ -47,12 +47,18 @@ from .graph import set_grad_enabled as set_grad_enabled
 __version__: builtins.str
 def abs(input: Any, *, out: Any = None) -> Any:
     ...
+def abs_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``abs``; returns the tensor itself."""
 def absolute(input: Any, *, out: Any = None) -> Any:
     ...
 def acos(input: Any, *, out: Any = None) -> Any:
     ...
+def acos_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``acos``; returns the tensor itself."""
 def acosh(input: Any, *, out: Any = None) -> Any:
     ...
+def acosh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``acosh``; returns the tensor itself."""
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """``input + alpha * other``, broadcast, in the promoted dtype."""
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
@@ -65,12 +71,18 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * mat @ vec, for a matrix and a vector."""
+def addmv_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``addmv``; returns the tensor itself."""
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * (the outer product of two vectors)."""
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
 def allclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
     """Whether ``isclose`` holds everywhere."""
+def alpha_dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.alpha_dropout``."""
+def alpha_dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.alpha_dropout``, in place."""
 def amax(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
 def amin(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -87,18 +99,30 @@ def arange(*args: Any, out: Any = None, dtype: Any = None, layout: Any = None, d
     """
 def arccos(input: Any, *, out: Any = None) -> Any:
     ...
+def arccos_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``acos``; returns the tensor itself."""
 def arccosh(input: Any, *, out: Any = None) -> Any:
     ...
+def arccosh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``acosh``; returns the tensor itself."""
 def arcsin(input: Any, *, out: Any = None) -> Any:
     ...
+def arcsin_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``asin``; returns the tensor itself."""
 def arcsinh(input: Any, *, out: Any = None) -> Any:
     ...
+def arcsinh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``asinh``; returns the tensor itself."""
 def arctan(input: Any, *, out: Any = None) -> Any:
     ...
 def arctan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def arctan_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``atan``; returns the tensor itself."""
 def arctanh(input: Any, *, out: Any = None) -> Any:
     ...
+def arctanh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``atanh``; returns the tensor itself."""
 def are_deterministic_algorithms_enabled() -> builtins.bool:
     """What was last asked for."""
 def argmax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -114,20 +138,32 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: builtins.i
 
     Raises RuntimeError if the window does not lie within the storage or a stride is negative.
     """
+def as_strided_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """``as_strided``, in place: the same memory through another window."""
+def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+    """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory where dtype and device allow it."""
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: builtins.bool | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
 def asin(input: Any, *, out: Any = None) -> Any:
     ...
+def asin_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``asin``; returns the tensor itself."""
 def asinh(input: Any, *, out: Any = None) -> Any:
     ...
+def asinh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``asinh``; returns the tensor itself."""
 def atan(input: Any, *, out: Any = None) -> Any:
     ...
 def atan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def atan_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``atan``; returns the tensor itself."""
 def atanh(input: Any, *, out: Any = None) -> Any:
     ...
+def atanh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``atanh``; returns the tensor itself."""
 def atleast_1d(*tensors: Any) -> Any:
     """Each tensor as a view with at least 1 dimensions."""
 def atleast_2d(*tensors: Any) -> Any:
@@ -136,12 +172,16 @@ def atleast_3d(*tensors: Any) -> Any:
     """Each tensor as a view with at least 3 dimensions."""
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
+def batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: builtins.bool, momentum: builtins.float, eps: builtins.float, cudnn_enabled: builtins.bool = True) -> Tensor:
+    """``nn.functional.batch_norm``, its arguments in another order."""
 def bernoulli(input: Tensor, p: builtins.float | None = None, *, generator: Any = None, out: Any = None) -> Tensor:
     """Ones with the probabilities in ``input`` (or, of its shape, with probability ``p``), else zeros.
 
     Raises RuntimeError for a probability outside [0, 1].
     """
 bfloat16: dtype
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y_k = x1^T A_k x2 + b_k: (*, in1), (*, in2), weight (out, in1, in2) -> (*, out)."""
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: builtins.int = 0, *, out: Any = None) -> Tensor:
     """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their
     ``weights``.
@@ -190,6 +230,12 @@ def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtin
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
 def ceil(input: Any, *, out: Any = None) -> Any:
     ...
+def ceil_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``ceil``; returns the tensor itself."""
+def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = False) -> Tensor:
+    """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron 2017). RuntimeError for alpha 0."""
+def celu_(input: Tensor, alpha: builtins.float = 1.0) -> Tensor:
+    """In-place :func:`celu`."""
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that takes the fewest multiplications."""
 channels_last: Any
@@ -204,16 +250,24 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
     RuntimeError if both are None, TypeError for a number with a tensor.
     """
+def clamp_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``clamp``; returns the tensor itself."""
 def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """``input`` lowered to ``max``, a number or a tensor."""
+def clamp_max_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """In-place version of ``clamp_max``; returns the tensor itself."""
 def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """``input`` raised to ``min``, a number or a tensor."""
+def clamp_min_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """In-place version of ``clamp_min``; returns the tensor itself."""
 def clip(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
     RuntimeError if both are None, TypeError for a number with a tensor.
     """
+def clip_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``clamp``; returns the tensor itself."""
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that passes gradients on; its memory order is the input's where that is dense."""
 def column_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -236,15 +290,92 @@ def conj(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def conj_physical(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
+def conj_physical_(input: Tensor) -> Tensor:
+    """The complex conjugate: of a real tensor, itself."""
+def constant_pad_nd(input: Tensor, pad: Any, value: builtins.float = 0) -> Tensor:
+    """``nn.functional.pad`` with a constant."""
 contiguous_format: Any
+def conv1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: builtins.int = 1) -> Tensor:
+    """Cross-correlation over 1 spatial dimension.
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (O, C / groups, *kernel).
+        bias: (O,) or None.
+        padding: zeros on both sides, or "valid" (none), or "same" (the size is kept; stride 1).
+        groups: the channels are cut into as many parts, each convolved by itself.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
+def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: builtins.int = 1) -> Tensor:
+    """Cross-correlation over 2 spatial dimensions.
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (O, C / groups, *kernel).
+        bias: (O,) or None.
+        padding: zeros on both sides, or "valid" (none), or "same" (the size is kept; stride 1).
+        groups: the channels are cut into as many parts, each convolved by itself.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
+def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: builtins.int = 1) -> Tensor:
+    """Cross-correlation over 3 spatial dimensions.
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (O, C / groups, *kernel).
+        bias: (O,) or None.
+        padding: zeros on both sides, or "valid" (none), or "same" (the size is kept; stride 1).
+        groups: the channels are cut into as many parts, each convolved by itself.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
+def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: builtins.int = 1, dilation: Any = 1) -> Tensor:
+    """The gradient of conv1d with respect to its input, as a layer (Zeiler et al. 2010).
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (C, O / groups, *kernel).
+        padding: what conv1d would have been given; output_padding: added to the size at the end.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
+def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: builtins.int = 1, dilation: Any = 1) -> Tensor:
+    """The gradient of conv2d with respect to its input, as a layer (Zeiler et al. 2010).
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (C, O / groups, *kernel).
+        padding: what conv2d would have been given; output_padding: added to the size at the end.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
+def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: builtins.int = 1, dilation: Any = 1) -> Tensor:
+    """The gradient of conv3d with respect to its input, as a layer (Zeiler et al. 2010).
+
+    Args:
+        input: (N, C, *spatial) or (C, *spatial). weight: (C, O / groups, *kernel).
+        padding: what conv3d would have been given; output_padding: added to the size at the end.
+
+    Raises RuntimeError for shapes, dtypes or options that do not fit.
+    """
 def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlation coefficients of variables (rows): covariances over the standard deviations."""
 def cos(input: Any, *, out: Any = None) -> Any:
     ...
+def cos_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``cos``; returns the tensor itself."""
 def cosh(input: Any, *, out: Any = None) -> Any:
     ...
+def cosh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``cosh``; returns the tensor itself."""
 def count_nonzero(input: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
+def cov(input: Tensor, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+    """The covariances of variables (rows), each observed in the columns.
+
+    ``fweights``: how often each observation counts (integers); ``aweights``: how much. The sum of
+    products is divided by the sum of weights less ``correction``. Raises RuntimeError for more than two
+    dimensions and for weights that do not fit.
+    """
 def cross(input: Tensor, other: Tensor, dim: builtins.int | None = None) -> Tensor:
     """The vector product along a dimension of size 3 (the first such, if none is given)."""
 def cummax(input: Tensor, dim: builtins.int, *, out: Any = None) -> Any:
@@ -259,11 +390,17 @@ def cumprod(input: Tensor, dim: builtins.int, *, dtype: Any = None, out: Any = N
     """The running product along ``dim``; of bools and integers, an int64."""
 def cumsum(input: Tensor, dim: builtins.int, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The running sum along ``dim``; of bools and integers, an int64."""
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
+    """The areas from the first sample up to each of the others."""
 default_generator: Any
 def deg2rad(input: Any, *, out: Any = None) -> Any:
     ...
+def deg2rad_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``deg2rad``; returns the tensor itself."""
 def det(A: Tensor, *, out: Any = None) -> Tensor:
     """The determinants of square matrices."""
+def detach_(self: Tensor) -> Tensor:
+    """Take this tensor out of the graph, in place; it becomes a leaf."""
 def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
     """The diagonal of a matrix (a copy), or a matrix with a vector on its diagonal."""
 def diag_embed(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
@@ -276,6 +413,8 @@ def diagonal_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> T
     """A copy of ``input`` with ``src`` written to the window that ``diagonal`` shows."""
 def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """Differences of neighbours along ``dim``, n times over."""
+def digamma(input: Any, *, out: Any = None) -> Any:
+    ...
 def dist(input: Tensor, other: Tensor, p: builtins.float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
 def div(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
@@ -293,11 +432,10 @@ def divide(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None
 def dot(input: Tensor, tensor: Tensor, *, out: Any = None) -> Tensor:
     """The sum of the products of two vectors' elements."""
 double: dtype
-def dropout(input: Tensor, p: builtins.float = 0.5, training: builtins.bool = True, inplace: builtins.bool = False) -> Tensor:
-    """Zero each element with probability p and scale the others by 1 / (1 - p), in training only.
-
-    Raises ValueError for p outside [0, 1].
-    """
+def dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.dropout``."""
+def dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.dropout``, in place."""
 def dsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
 def dstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -313,10 +451,16 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
 
     Raises RuntimeError for an equation that does not fit the operands.
     """
+def embedding(weight: Tensor, indices: Tensor, padding_idx: builtins.int = -1, scale_grad_by_freq: builtins.bool = False, sparse: builtins.bool = False) -> Tensor:
+    """``nn.functional.embedding``, the weight first; a ``padding_idx`` of -1 is none."""
 def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
     """A tensor of whatever the memory holds. ``empty(2, 3)`` or ``empty((2, 3))``; dtype defaults to the default dtype."""
 def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:
     """Uninitialised memory with the shape, dtype and device of ``input``."""
+def empty_permuted(size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    """Uninitialised memory, dense, whose dimensions lie in memory in the order ``physical_layout``."""
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    """Uninitialised memory of the given size and strides (in elements)."""
 def eq(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input == other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -326,22 +470,44 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether both have one shape and equal elements (a NaN equals nothing)."""
 def erf(input: Any, *, out: Any = None) -> Any:
     ...
+def erf_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``erf``; returns the tensor itself."""
 def erfc(input: Any, *, out: Any = None) -> Any:
     ...
+def erfc_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``erfc``; returns the tensor itself."""
 def erfinv(input: Any, *, out: Any = None) -> Any:
     ...
 def exp(input: Any, *, out: Any = None) -> Any:
     ...
 def exp2(input: Any, *, out: Any = None) -> Any:
     ...
+def exp2_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``exp2``; returns the tensor itself."""
+def exp_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``exp``; returns the tensor itself."""
 def expm1(input: Any, *, out: Any = None) -> Any:
     ...
+def expm1_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``expm1``; returns the tensor itself."""
 def eye(n: builtins.int, m: builtins.int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
+def feature_alpha_dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.feature_alpha_dropout``."""
+def feature_alpha_dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.feature_alpha_dropout``, in place."""
+def feature_dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.feature_dropout``."""
+def feature_dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
+    """``nn.functional.feature_dropout``, in place."""
 def fill(input: Tensor, value: Any) -> Tensor:
     """A copy filled with one value."""
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one value (a number or a 0-d tensor) everywhere."""
 def fix(input: Any, *, out: Any = None) -> Any:
     ...
+def fix_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``fix``; returns the tensor itself."""
 def flatten(input: Tensor, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
     """Dimensions ``start_dim`` to ``end_dim`` as one."""
 def flip(input: Tensor, dims: Any) -> Tensor:
@@ -358,6 +524,8 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
 def floor(input: Any, *, out: Any = None) -> Any:
     ...
+def floor_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``floor``; returns the tensor itself."""
 def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
 def fmax(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -373,6 +541,8 @@ def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Any:
     """
 def frac(input: Any, *, out: Any = None) -> Any:
     ...
+def frac_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``frac``; returns the tensor itself."""
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
 def from_numpy(ndarray: Any) -> Tensor:
@@ -390,6 +560,8 @@ def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: buil
     """
 def gcd(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def gcd_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``gcd``; returns the tensor itself."""
 def ge(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -417,6 +589,12 @@ def get_printoptions() -> builtins.dict[builtins.str, Any]:
     """The options in force, as keyword arguments for :func:`set_printoptions`."""
 def get_rng_state() -> Tensor:
     """The default generator's state (uint8, 5056 elements)."""
+def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: builtins.int = 1) -> builtins.tuple[Tensor, ...]:
+    """The slopes of samples along each of ``dim``: from both neighbours, at the ends from one side.
+
+    ``spacing`` is a number, one number per dimension, or per dimension a 1-D tensor of coordinates.
+    ``edge_order`` 2 takes three samples at the ends. Raises RuntimeError for too few samples.
+    """
 def greater(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -427,12 +605,16 @@ def greater_equal(input: Any, other: Any, *, out: Any = None) -> Any:
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def group_norm(input: Tensor, num_groups: builtins.int, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05, cudnn_enabled: builtins.bool = True) -> Tensor:
+    """``nn.functional.group_norm``."""
 def gt(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 half: dtype
+def hardshrink(input: Tensor, lambd: builtins.float = 0.5) -> Tensor:
+    """x where |x| > ``lambd``, else 0."""
 def heaviside(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Any = None) -> Tensor:
@@ -458,6 +640,10 @@ def hstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
 def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def i0(input: Any, *, out: Any = None) -> Any:
+    ...
+def i0_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``i0``; returns the tensor itself."""
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
@@ -468,6 +654,8 @@ def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: Any) -> T
     """A copy with ``value`` at the places ``index`` of a dimension."""
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: builtins.bool = False) -> Tensor:
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
+def index_put_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """In-place version of ``index_put``; returns the tensor itself."""
 def index_reduce(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
     """A copy with the places ``index`` of a dimension combined with ``source``: prod, mean, amax or amin."""
 def index_select(input: Tensor, dim: builtins.int, index: Tensor) -> Tensor:
@@ -477,6 +665,8 @@ def initial_seed() -> builtins.int:
     """The seed that the default generator was started at."""
 def inner(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The dot products over the last dimension of both. A 0-d operand multiplies."""
+def instance_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, use_input_stats: builtins.bool, momentum: builtins.float, eps: builtins.float, cudnn_enabled: builtins.bool = True) -> Tensor:
+    """``nn.functional.instance_norm``, its arguments in another order."""
 int: dtype
 int16: dtype
 int32: dtype
@@ -541,15 +731,16 @@ def kron(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
 def kthvalue(input: Tensor, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
-def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05) -> Tensor:
-    """Mean 0, variance 1 over the trailing dimensions ``normalized_shape``, then times weight plus bias.
-
-    Raises RuntimeError if the trailing dimensions are others.
-    """
+def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05, cudnn_enable: builtins.bool = True) -> Tensor:
+    """``nn.functional.layer_norm``."""
 def lcm(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
+def lcm_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``lcm``; returns the tensor itself."""
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * 2 ** other."""
+def ldexp_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``ldexp``; returns the tensor itself."""
 def le(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -567,6 +758,8 @@ def less_equal(input: Any, other: Any, *, out: Any = None) -> Any:
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def lgamma(input: Any, *, out: Any = None) -> Any:
+    ...
 def linspace(start: Any, end: Any, steps: builtins.int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``steps`` values from start to end, both included."""
 def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: builtins.bool | None = None, mmap: builtins.bool | None = None) -> Any:
@@ -583,12 +776,20 @@ def log(input: Any, *, out: Any = None) -> Any:
     ...
 def log10(input: Any, *, out: Any = None) -> Any:
     ...
+def log10_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``log10``; returns the tensor itself."""
 def log1p(input: Any, *, out: Any = None) -> Any:
     ...
+def log1p_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``log1p``; returns the tensor itself."""
 def log2(input: Any, *, out: Any = None) -> Any:
     ...
-def log_softmax(input: Tensor, dim: builtins.int | None = None, _stacklevel: builtins.int = 3, dtype: Any = None) -> Tensor:
-    """The logarithm of :func:`softmax`, without overflow."""
+def log2_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``log2``; returns the tensor itself."""
+def log_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``log``; returns the tensor itself."""
+def log_softmax(input: Tensor, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -607,6 +808,8 @@ def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
     """Whether exactly one is nonzero, elementwise (bool)."""
 def logit(input: Tensor, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
+def logit_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``logit``; returns the tensor itself."""
 def logspace(start: Any, end: Any, steps: builtins.int, base: builtins.float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
@@ -691,9 +894,13 @@ def multiply(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input * other``, broadcast, in the promoted dtype."""
 def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """The product of a matrix and a vector."""
+def mvlgamma(input: Tensor, p: builtins.int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
 nan: Any
 def nan_to_num(input: Tensor, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
+def nan_to_num_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``nan_to_num``; returns the tensor itself."""
 def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
 def nanmedian(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
@@ -713,8 +920,12 @@ def ne(input: Any, other: Any, *, out: Any = None) -> Any:
     """
 def neg(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
+def neg_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``neg``; returns the tensor itself."""
 def negative(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
+def negative_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``neg``; returns the tensor itself."""
 newaxis: Any
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
@@ -746,6 +957,8 @@ def permute(input: Tensor, dims: Any) -> Tensor:
 pi: Any
 def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
     """The pseudo-inverse; see ``linalg.pinv``."""
+def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
 def positive(input: Any) -> Any:
     """``input`` itself. Raises RuntimeError for a bool tensor."""
 def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
@@ -754,6 +967,11 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     Raises:
         RuntimeError: for integers to a negative number.
         TypeError: for what is neither a tensor nor a number.
+    """
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where positive, else ``weight`` times x (He et al. 2015).
+
+    weight: one number, or one per channel (dimension 1). RuntimeError if it is neither.
     """
 preserve_format: Any
 def printoptions(**options: Any) -> Any:
@@ -777,6 +995,8 @@ def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = Fa
     """
 def rad2deg(input: Any, *, out: Any = None) -> Any:
     ...
+def rad2deg_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``rad2deg``; returns the tensor itself."""
 def rand(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None, **named: Any) -> Tensor:
     """Numbers uniform on [0, 1). ``rand(2, 3)`` or ``rand((2, 3))``. Raises NotImplementedError for a dtype that is not floating point."""
 def rand_like(input: Tensor, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None, pin_memory: builtins.bool = False) -> Tensor:
@@ -800,30 +1020,51 @@ def real(input: Tensor) -> Tensor:
     """The real part: of a real tensor, itself."""
 def reciprocal(input: Any, *, out: Any = None) -> Any:
     ...
+def reciprocal_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``reciprocal``; returns the tensor itself."""
 def relu(input: Any, *, out: Any = None) -> Any:
     ...
+def relu_(input: Tensor) -> Tensor:
+    """In-place :func:`relu`."""
 def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
+def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+    """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
 def repeat_interleave(input: Tensor, repeats: Any, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
     """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
 def reshape(input: Tensor, shape: Any) -> Tensor:
     ...
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """``resize_`` to the shape of another tensor."""
 def resolve_conj(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def resolve_neg(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def result_type(tensor1: Any, tensor2: Any) -> Any:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
+def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: builtins.float | None = None) -> Tensor:
+    """Divided by the root mean square over the trailing dimensions; eps None is the dtype's epsilon."""
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
 def rot90(input: Tensor, k: builtins.int = 1, dims: Any = ...) -> Tensor:
     """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
 def round(input: Tensor, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
+def round_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``round``; returns the tensor itself."""
 def row_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
+def rrelu(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 0.3333333333333333, training: builtins.bool = False, inplace: builtins.bool = False) -> Tensor:
+    """Leaky ReLU whose slope is drawn, per element, from [lower, upper] (Xu et al. 2015).
+
+    When not training the slope is the middle of the interval.
+    """
+def rrelu_(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 0.3333333333333333, training: builtins.bool = False) -> Tensor:
+    """In-place :func:`rrelu`."""
 def rsqrt(input: Any, *, out: Any = None) -> Any:
     ...
+def rsqrt_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``rsqrt``; returns the tensor itself."""
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``. Raises RuntimeError for bool tensors."""
 def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: Any = None, _use_new_zipfile_serialization: builtins.bool = True) -> None:
@@ -863,6 +1104,10 @@ def select(input: Tensor, dim: builtins.int, index: builtins.int) -> Tensor:
     """The view at one place of a dimension, which disappears."""
 def select_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``select`` shows."""
+def selu(input: Tensor, inplace: builtins.bool = False) -> Tensor:
+    """1.0507 times elu with alpha 1.6733 (Klambauer et al. 2017)."""
+def selu_(input: Tensor) -> Tensor:
+    """In-place :func:`selu`."""
 def set_default_device(device_: Any) -> None:
     """Make new tensors on this device from now on; None is the CPU again."""
 def set_default_dtype(d: Any) -> None:
@@ -903,22 +1148,30 @@ def sgn(input: Any, *, out: Any = None) -> Any:
 short: dtype
 def sigmoid(input: Any, *, out: Any = None) -> Any:
     ...
+def sigmoid_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``sigmoid``; returns the tensor itself."""
 def sign(input: Any, *, out: Any = None) -> Any:
     ...
 def signbit(input: Any, *, out: Any = None) -> Any:
     ...
 def sin(input: Any, *, out: Any = None) -> Any:
     ...
+def sin_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``sin``; returns the tensor itself."""
 def sinc(input: Any, *, out: Any = None) -> Any:
     ...
+def sinc_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``sinc``; returns the tensor itself."""
 def sinh(input: Any, *, out: Any = None) -> Any:
     ...
+def sinh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``sinh``; returns the tensor itself."""
 def slice_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
 def slogdet(input: Tensor, *, out: Any = None) -> Any:
     """The named tuple (sign, logabsdet) of determinants."""
-def softmax(input: Tensor, dim: builtins.int | None = None, _stacklevel: builtins.int = 3, dtype: Any = None) -> Tensor:
-    """exp(x) / sum(exp(x)) along ``dim``; the input is first cast to ``dtype`` if one is given."""
+def softmax(input: Tensor, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
 def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
 def split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -927,8 +1180,12 @@ def split_with_sizes(tensor: Tensor, split_size_or_sections: Any, dim: builtins.
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
 def sqrt(input: Any, *, out: Any = None) -> Any:
     ...
+def sqrt_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``sqrt``; returns the tensor itself."""
 def square(input: Any, *, out: Any = None) -> Any:
     """``input ** 2``, in the input's dtype (bool gives int64)."""
+def square_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``square``; returns the tensor itself."""
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
 def stack(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -966,8 +1223,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = No
     """
 def tan(input: Any, *, out: Any = None) -> Any:
     ...
+def tan_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``tan``; returns the tensor itself."""
 def tanh(input: Any, *, out: Any = None) -> Any:
     ...
+def tanh_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``tanh``; returns the tensor itself."""
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested sequences, an array or a tensor.
 
@@ -985,6 +1246,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Any = None) -> Tensor
 
     Raises RuntimeError if there are fewer dimensions, or their sizes differ.
     """
+def threshold(input: Tensor, threshold: builtins.float, value: builtins.float, inplace: builtins.bool = False) -> Tensor:
+    """x where it is above ``threshold``, else ``value``."""
+def threshold_(input: Tensor, threshold: builtins.float, value: builtins.float) -> Tensor:
+    """In-place :func:`threshold`."""
 def tile(input: Any, dims: Any) -> Any:
     ...
 def topk(input: Tensor, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True, *, out: Any = None) -> Any:
@@ -997,6 +1262,10 @@ def trace(input: Tensor, *, out: Any = None) -> Tensor:
     """The sum of a matrix's diagonal. Raises RuntimeError if it is not a matrix."""
 def transpose(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
+    """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
+def trapz(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
+    """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
 def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
     """The lower triangle of the last two dimensions, zeros elsewhere."""
 def tril_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
@@ -1009,6 +1278,8 @@ def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """``div`` without rounding."""
 def trunc(input: Any, *, out: Any = None) -> Any:
     ...
+def trunc_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``trunc``; returns the tensor itself."""
 def typename(obj: Any) -> builtins.str:
     """The name of a tensor's type, "torch.FloatTensor", or of any object's class."""
 uint8: dtype
@@ -1030,6 +1301,8 @@ def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
 def use_deterministic_algorithms(mode: builtins.bool, *, warn_only: builtins.bool = False) -> None:
     """Noted: on the CPU every algorithm here is deterministic."""
+def vander(x: Tensor, N: builtins.int | None = None, increasing: builtins.bool = False) -> Tensor:
+    """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
 def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
@@ -1065,6 +1338,10 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     """
 def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
+def xlogy_(self: Any, *operands: Any, **options: Any) -> Any:
+    """In-place version of ``xlogy``; returns the tensor itself."""
+def zero_(self: Tensor) -> Tensor:
+    """Write zeros everywhere."""
 def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
     """A tensor of zeros. ``zeros(2, 3)`` or ``zeros((2, 3))``; dtype defaults to the default dtype."""
 def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:

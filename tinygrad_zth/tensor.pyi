@@ -265,6 +265,10 @@ class Tensor:
 
         Raises RuntimeError if the window does not lie within the storage or a stride is negative.
         """
+    def as_strided_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """``as_strided``, in place: the same memory through another window."""
+    def as_strided_scatter(self, src: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+        """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
     def asin(self, *, out: Any = None) -> Any:
         ...
     def asin_(self, *operands: Any, **options: Any) -> Any:
@@ -361,8 +365,12 @@ class Tensor:
         """In-place version of ``clamp``; returns the tensor itself."""
     def clamp_max(self, max: Any, *, out: Any = None) -> Any:
         """``input`` lowered to ``max``, a number or a tensor."""
+    def clamp_max_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``clamp_max``; returns the tensor itself."""
     def clamp_min(self, min: Any, *, out: Any = None) -> Any:
         """``input`` raised to ``min``, a number or a tensor."""
+    def clamp_min_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``clamp_min``; returns the tensor itself."""
     def clip(self, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
         """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
@@ -387,6 +395,8 @@ class Tensor:
         ...
     def copysign_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``copysign``; returns the tensor itself."""
+    def corrcoef(self) -> Tensor:
+        """The correlation coefficients of variables (rows): covariances over the standard deviations."""
     def cos(self, *, out: Any = None) -> Any:
         ...
     def cos_(self, *operands: Any, **options: Any) -> Any:
@@ -397,6 +407,13 @@ class Tensor:
         """In-place version of ``cosh``; returns the tensor itself."""
     def count_nonzero(self, dim: Any = None, *, out: Any = None) -> Tensor:
         """How many elements over ``dim`` are not zero, as int64."""
+    def cov(self, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+        """The covariances of variables (rows), each observed in the columns.
+
+        ``fweights``: how often each observation counts (integers); ``aweights``: how much. The sum of
+        products is divided by the sum of weights less ``correction``. Raises RuntimeError for more than two
+        dimensions and for weights that do not fit.
+        """
     def cpu(self, memory_format: Any = None) -> Any:
         ...
     def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:
@@ -413,8 +430,12 @@ class Tensor:
         """
     def cumprod(self, dim: builtins.int, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The running product along ``dim``; of bools and integers, an int64."""
+    def cumprod_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``cumprod``; returns the tensor itself."""
     def cumsum(self, dim: builtins.int, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The running sum along ``dim``; of bools and integers, an int64."""
+    def cumsum_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``cumsum``; returns the tensor itself."""
     @property
     def data(self) -> Tensor:
         """The same memory outside the graph, with a version count of its own: writes go unnoticed."""
@@ -447,6 +468,10 @@ class Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``diagonal`` shows."""
     def diff(self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
         """Differences of neighbours along ``dim``, n times over."""
+    def digamma(self, *, out: Any = None) -> Any:
+        ...
+    def digamma_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``digamma``; returns the tensor itself."""
     def dim(self) -> builtins.int:
         """The number of dimensions."""
     def dim_order(self) -> builtins.tuple[builtins.int, ...]:
@@ -526,6 +551,8 @@ class Tensor:
         """A copy filled with one value."""
     def fill_(self, value: Any) -> Tensor:
         """Write one value (a number or a 0-d tensor) everywhere."""
+    def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
+        """Write a value along the main diagonal, in place (of a tall matrix, with ``wrap``, again and again)."""
     def fix(self, *, out: Any = None) -> Any:
         ...
     def fix_(self, *operands: Any, **options: Any) -> Any:
@@ -542,6 +569,8 @@ class Tensor:
         """The tensor as torch.float32 (itself, if it is that already)."""
     def float_power(self, exponent: Any, *, out: Any = None) -> Any:
         """``input ** exponent`` computed in float64, which is the result's dtype."""
+    def float_power_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``float_power``; returns the tensor itself."""
     def floor(self, *, out: Any = None) -> Any:
         ...
     def floor_(self, *operands: Any, **options: Any) -> Any:
@@ -617,6 +646,8 @@ class Tensor:
         """In-place version of ``gt``; returns the tensor itself."""
     def half(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float16 (itself, if it is that already)."""
+    def hardshrink(self, lambd: builtins.float = 0.5) -> Tensor:
+        """x where |x| > ``lambd``, else 0."""
     def heaviside(self, other: Any, *, out: Any = None) -> Any:
         ...
     def heaviside_(self, *operands: Any, **options: Any) -> Any:
@@ -644,6 +675,10 @@ class Tensor:
         ...
     def hypot_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``hypot``; returns the tensor itself."""
+    def i0(self, *, out: Any = None) -> Any:
+        ...
+    def i0_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``i0``; returns the tensor itself."""
     @property
     def imag(self) -> Tensor:
         """Raises RuntimeError: there are no complex tensors."""
@@ -799,6 +834,10 @@ class Tensor:
         """
     def less_equal_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``le``; returns the tensor itself."""
+    def lgamma(self, *, out: Any = None) -> Any:
+        ...
+    def lgamma_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``lgamma``; returns the tensor itself."""
     def log(self, *, out: Any = None) -> Any:
         ...
     def log10(self, *, out: Any = None) -> Any:
@@ -817,12 +856,16 @@ class Tensor:
         """In-place version of ``log``; returns the tensor itself."""
     def log_normal_(self, mean: Any = 1.0, std: Any = 2.0, *, generator: Any = None) -> Any:
         """Fill with exp of normal numbers of this mean and std."""
+    def log_softmax(self, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+        """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
     def logaddexp(self, other: Any, *, out: Any = None) -> Any:
         ...
     def logaddexp2(self, other: Any, *, out: Any = None) -> Any:
         ...
     def logcumsumexp(self, dim: builtins.int, *, out: Any = None) -> Tensor:
         """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
+    def logcumsumexp_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``logcumsumexp``; returns the tensor itself."""
     def logdet(self, *, out: Any = None) -> Tensor:
         """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     def logical_and(self, other: Any, *, out: Any = None) -> Any:
@@ -937,6 +980,10 @@ class Tensor:
         """In-place version of ``mul``; returns the tensor itself."""
     def mv(self, vec: Tensor, *, out: Any = None) -> Tensor:
         """The product of a matrix and a vector."""
+    def mvlgamma(self, p: builtins.int) -> Tensor:
+        """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
+    def mvlgamma_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``mvlgamma``; returns the tensor itself."""
     def nan_to_num(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
         """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
     def nan_to_num_(self, *operands: Any, **options: Any) -> Any:
@@ -980,6 +1027,8 @@ class Tensor:
         """The number of elements."""
     def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.empty`` with this tensor's dtype and device unless others are given."""
+    def new_empty_strided(self, size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **_: Any) -> Tensor:
+        """``empty_strided`` with this tensor's dtype and device unless others are given."""
     def new_full(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.full`` with this tensor's dtype and device unless others are given."""
     def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
@@ -1023,6 +1072,10 @@ class Tensor:
         ...
     def pinverse(self, rcond: builtins.float = 1e-15) -> Tensor:
         """The pseudo-inverse; see ``linalg.pinv``."""
+    def polygamma(self, n: Any) -> Any:
+        ...
+    def polygamma_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``polygamma``; returns the tensor itself."""
     def positive(self) -> Any:
         """``input`` itself. Raises RuntimeError for a bool tensor."""
     def pow(self, exponent: Any, *, out: Any = None) -> Any:
@@ -1034,6 +1087,11 @@ class Tensor:
         """
     def pow_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``pow``; returns the tensor itself."""
+    def prelu(self, weight: Tensor) -> Tensor:
+        """x where positive, else ``weight`` times x (He et al. 2015).
+
+        weight: one number, or one per channel (dimension 1). RuntimeError if it is neither.
+        """
     def prod(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The product over one dimension or all; of bools and integers, an int64."""
     def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
@@ -1078,6 +1136,8 @@ class Tensor:
         """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
     def remainder_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``remainder``; returns the tensor itself."""
+    def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+        """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
     def repeat(self, *repeats: Any) -> Tensor:
         """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     def repeat_interleave(self, repeats: Any, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
@@ -1097,6 +1157,13 @@ class Tensor:
         """The same elements under another shape: a view where possible, else a copy."""
     def reshape_as(self, other: Any) -> Any:
         ...
+    def resize_(self, *sizes: Any, memory_format: Any = None) -> Tensor:
+        """Change the shape in place: the elements keep their places in memory, new ones are uninitialised.
+
+        Raises RuntimeError for a tensor that requires grad, or shares its memory and would have to grow.
+        """
+    def resize_as_(self, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+        """``resize_`` to the shape of another tensor."""
     def resolve_conj(self) -> Tensor:
         """The complex conjugate: of a real tensor, itself."""
     def resolve_neg(self) -> Tensor:
@@ -1179,6 +1246,8 @@ class Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
     def slogdet(self, *, out: Any = None) -> Any:
         """The named tuple (sign, logabsdet) of determinants."""
+    def softmax(self, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+        """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the elements in order along ``dim``."""
     def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -1274,8 +1343,12 @@ class Tensor:
         """``transpose``, in place: the same memory through another window."""
     def tril(self, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
         """The lower triangle of the last two dimensions, zeros elsewhere."""
+    def tril_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``tril``; returns the tensor itself."""
     def triu(self, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
         """The upper triangle of the last two dimensions, zeros elsewhere."""
+    def triu_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``triu``; returns the tensor itself."""
     def true_divide(self, other: Any, *, out: Any = None) -> Any:
         """``div`` without rounding."""
     def true_divide_(self, *operands: Any, **options: Any) -> Any:
