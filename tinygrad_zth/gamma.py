@@ -63,7 +63,7 @@ def digamma(x: np.ndarray) -> np.ndarray:
     return np.asarray(value, x.dtype)
 
 
-def zeta(x: np.ndarray, q: np.ndarray) -> np.ndarray:
+def zeta(x: np.ndarray | float, q: np.ndarray) -> np.ndarray:
     """Hurwitz's zeta: the sum over k >= 0 of (q + k)^-x, for x > 1 and q > 0; float64."""
     x, q = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(q, np.float64))
     with np.errstate(all="ignore"):
@@ -87,4 +87,4 @@ def polygamma(n: int, x: np.ndarray) -> np.ndarray:
     if n == 0:
         return digamma(x)
     y = np.asarray(x, np.float64)
-    return np.asarray((-1.0) ** (n + 1) * math.factorial(n) * zeta(np.float64(n + 1), y), x.dtype)
+    return np.asarray((-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1.0, y), x.dtype)

@@ -21,8 +21,12 @@ from .ops.matmul import matmul
 from .ops.norms import vector_norm
 from .ops.solve import LinAlgError, det, inv, inv_ex, lstsq, pinv, solve, solve_triangular
 from .ops.solve import linalg_slogdet as slogdet
+from .ops.systems import cholesky_ex, matrix_exp, solve_ex, tensorinv, tensorsolve
+from .ops.systems import linalg_cross as cross
+from .ops.systems import linalg_vander as vander
 
 __all__ = [
+    "cholesky_ex", "cross", "matrix_exp", "solve_ex", "tensorinv", "tensorsolve", "vander",
     "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
     "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
     "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",

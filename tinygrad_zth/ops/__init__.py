@@ -48,12 +48,13 @@ from . import (
     selection,
     solve,
     sort,
+    systems,
     view,
 )
 
 ROOMS = (
     create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
-    matmul, addmm, contract, solve, decompose, linalg, random,
+    matmul, addmm, contract, solve, decompose, linalg, systems, random,
 )  # fmt: skip
 
 FUNCTIONS: dict[str, Callable] = {}

@@ -218,7 +218,7 @@ METHODS = {name: f for name, f in FUNCTIONS.items() if name != "rsub"} | {
     "__add__": _add, "__radd__": _add, "__iadd__": twin(add),
     "__sub__": _sub, "__rsub__": reflected(_rsub), "__isub__": twin(sub),
     "__mul__": _mul, "__rmul__": _mul, "__imul__": twin(mul),
-    "__truediv__": _div, "__rtruediv__": reflected(_rdiv), "__itruediv__": _div_,
+    "__truediv__": _div, "__rtruediv__": reflected(_rdiv), "__rdiv__": reflected(_rdiv), "__itruediv__": _div_,
     "__floordiv__": _floor_div, "__rfloordiv__": reflected(_floor_div), "__ifloordiv__": twin(floor_divide),
     "__mod__": _mod, "__rmod__": reflected(_mod), "__imod__": twin(remainder),
     "__neg__": neg, "__pos__": positive,

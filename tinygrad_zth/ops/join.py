@@ -440,9 +440,10 @@ FUNCTIONS = {
     "combinations": combinations, "dstack": dstack, "hstack": hstack, "meshgrid": meshgrid,
     "repeat_interleave": repeat_interleave, "row_stack": vstack, "split": split, "split_with_sizes": split,
     "stack": stack, "tensor_split": tensor_split, "tile": lambda input, dims: tile(input, *dims), "unbind": unbind, "vstack": vstack,
+    "unsafe_chunk": chunk, "unsafe_split": split, "unsafe_split_with_sizes": split,
     "hsplit": _named_split("hsplit", 1, 1), "vsplit": _named_split("vsplit", 0, 2), "dsplit": _named_split("dsplit", 2, 3),
 }  # fmt: skip
 METHODS = {
-    **{n: FUNCTIONS[n] for n in ("chunk", "repeat_interleave", "split", "split_with_sizes", "tensor_split", "unbind", "hsplit", "vsplit", "dsplit")},
+    **{n: FUNCTIONS[n] for n in ("chunk", "repeat_interleave", "split", "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "hsplit", "vsplit", "dsplit")},
     "repeat": repeat, "tile": tile,
 }  # fmt: skip

@@ -265,5 +265,5 @@ FUNCTIONS = {
     "bmm": bmm, "chain_matmul": chain_matmul, "dot": dot, "ger": outer, "matmul": matmul, "mm": mm,
     "mv": mv, "outer": outer, "vdot": dot,
 }  # fmt: skip
-METHODS = {**FUNCTIONS, "__matmul__": _operator}
+METHODS = {**FUNCTIONS, "__matmul__": _operator, "__rmatmul__": lambda self, other: matmul(other, self)}
 del METHODS["chain_matmul"]

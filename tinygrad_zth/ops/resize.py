@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import backend_of
-from ..inplace import check_writeable
+from ..inplace import check_writeable, write_back
 from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor
 from .create import _made
@@ -139,5 +139,5 @@ FUNCTIONS = {
 }  # fmt: skip
 METHODS = {
     "as_strided_scatter": as_strided_scatter, "fill_diagonal_": fill_diagonal_, "new_empty_strided": new_empty_strided,
-    "renorm": renorm, "resize_": resize_, "resize_as_": resize_as_,
+    "renorm": renorm, "renorm_": write_back("renorm_", renorm), "resize_": resize_, "resize_as_": resize_as_,
 }  # fmt: skip

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from ..backends import backend_of
 from ..inplace import twin
 from ..operation import as_function, op
-from ..tensor import Tensor
+from ..tensor import Tensor, from_array
+from . import return_types
+from .compare import pick
 
 __all__ = ["FUNCTIONS", "METHODS", "ceil", "floor", "frac", "round", "trunc"]
 
@@ -47,5 +52,32 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
 
 as_function(round, _round.op)
 
-FUNCTIONS = {"ceil": ceil, "floor": floor, "frac": frac, "round": round, "trunc": trunc, "fix": trunc}
-METHODS = {**FUNCTIONS, **{name + "_": twin(f, name + "_") for name, f in FUNCTIONS.items()}}
+
+# ---------------------------------------------------------------------------- the parts of a number
+
+
+def frexp(input: Tensor):
+    """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
+    array = input._array
+    if array.dtype.kind != "f":
+        raise RuntimeError(f"torch.frexp() only supports floating-point dtypes. Got: {input.dtype.legacy}")
+    mantissa, exponent = _mantissa(input), backend_of(array).xp.frexp(array)[1]
+    return return_types.frexp(mantissa, from_array(exponent))
+
+
+_mantissa = op(
+    lambda xp, x: xp.frexp(x)[0], name="frexp", x=lambda g, x, out: g * pick(x == 0, 0, out / pick(x == 0, 1, x))
+)
+nextafter = op(np.nextafter, name="nextafter", promote="same")
+
+FUNCTIONS = {
+    "nextafter": nextafter,
+    "ceil": ceil,
+    "floor": floor,
+    "frac": frac,
+    "round": round,
+    "trunc": trunc,
+    "fix": trunc,
+}
+METHODS = {**FUNCTIONS, "frexp": frexp, **{name + "_": twin(f, name + "_") for name, f in FUNCTIONS.items()}}
+FUNCTIONS["frexp"] = frexp
