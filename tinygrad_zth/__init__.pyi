@@ -242,6 +242,10 @@ channels_last: Any
 channels_last_3d: Any
 def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
     ...
+def cholesky_inverse(L: Tensor, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+    """The inverse of A, from its Cholesky factor ``L``."""
+def cholesky_solve(input: Tensor, L: Tensor, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+    """X with A X = ``input``, from A's Cholesky factor ``L``."""
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
@@ -543,6 +547,8 @@ def frac(input: Any, *, out: Any = None) -> Any:
     ...
 def frac_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``frac``; returns the tensor itself."""
+def frexp(input: Tensor) -> Any:
+    """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
 def from_numpy(ndarray: Any) -> Tensor:
@@ -837,6 +843,12 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     Dimensions before the last two are a batch and broadcast. Raises RuntimeError for shapes that do
     not fit and for operands of two dtypes.
     """
+def matrix_exp(A: Tensor) -> Tensor:
+    """exp(A) = 1 + A + A A / 2 + ..., by scaling, a Taylor polynomial, and squaring.
+
+    The matrices are divided by a power of two until their norm is below 1/2, where 18 terms are exact
+    to float64's last digits (Moler & Van Loan, Nineteen Dubious Ways, 2003).
+    """
 def matrix_power(A: Tensor, n: builtins.int, *, out: Any = None) -> Tensor:
     """The product of ``n`` factors A; of its inverse, for negative n; the unit matrix for 0."""
 def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
@@ -927,6 +939,8 @@ def negative(input: Any, *, out: Any = None) -> Any:
 def negative_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``neg``; returns the tensor itself."""
 newaxis: Any
+def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
+    ...
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
 def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
@@ -1297,6 +1311,12 @@ def unique_consecutive(input: Tensor, return_inverse: builtins.bool = False, ret
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
 def unravel_index(indices: Tensor, shape: Any) -> builtins.tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
+def unsafe_chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
+def unsafe_split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+def unsafe_split_with_sizes(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
 def use_deterministic_algorithms(mode: builtins.bool, *, warn_only: builtins.bool = False) -> None:

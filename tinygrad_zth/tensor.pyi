@@ -118,6 +118,8 @@ class Tensor:
         ...
     def __rand__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
+    def __rdiv__(self, other: Any) -> Tensor:
+        ...
     def __reduce_ex__(self, protocol: Any) -> builtins.tuple:
         """Pickling, for a user's own use; ``torch.save`` does not pickle."""
     def __repr__(self, *, tensor_contents: Any = None) -> builtins.str:
@@ -125,6 +127,8 @@ class Tensor:
     def __rfloordiv__(self, other: Any) -> Tensor:
         ...
     def __rlshift__(self, other: Any) -> Tensor:
+        ...
+    def __rmatmul__(self, other: Any) -> Tensor:
         ...
     def __rmod__(self, other: Any) -> Tensor:
         ...
@@ -353,6 +357,10 @@ class Tensor:
         """The tensor as torch.int8 (itself, if it is that already)."""
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
         ...
+    def cholesky_inverse(self, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+        """The inverse of A, from its Cholesky factor ``L``."""
+    def cholesky_solve(self, L: Tensor, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+        """X with A X = ``input``, from A's Cholesky factor ``L``."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
     def clamp(self, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
@@ -591,6 +599,8 @@ class Tensor:
         ...
     def frac_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``frac``; returns the tensor itself."""
+    def frexp(self) -> Any:
+        """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
     def gather(self, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False) -> Tensor:
         """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
 
@@ -926,6 +936,12 @@ class Tensor:
         Dimensions before the last two are a batch and broadcast. Raises RuntimeError for shapes that do
         not fit and for operands of two dtypes.
         """
+    def matrix_exp(self) -> Tensor:
+        """exp(A) = 1 + A + A A / 2 + ..., by scaling, a Taylor polynomial, and squaring.
+
+        The matrices are divided by a power of two until their norm is below 1/2, where 18 terms are exact
+        to float64's last digits (Moler & Van Loan, Nineteen Dubious Ways, 2003).
+        """
     def matrix_power(self, n: builtins.int, *, out: Any = None) -> Tensor:
         """The product of ``n`` factors A; of its inverse, for negative n; the unit matrix for 0."""
     def max(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
@@ -1037,6 +1053,10 @@ class Tensor:
         """``torch.tensor`` with this tensor's dtype and device unless others are given."""
     def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.zeros`` with this tensor's dtype and device unless others are given."""
+    def nextafter(self, other: Any, *, out: Any = None) -> Any:
+        ...
+    def nextafter_(self, *operands: Any, **options: Any) -> Any:
+        """In-place version of ``nextafter``; returns the tensor itself."""
     def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     def nonzero_static(self, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
@@ -1138,6 +1158,8 @@ class Tensor:
         """In-place version of ``remainder``; returns the tensor itself."""
     def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
         """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
+    def renorm_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """In-place version of ``renorm``; returns the tensor itself."""
     def repeat(self, *repeats: Any) -> Tensor:
         """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     def repeat_interleave(self, repeats: Any, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
@@ -1377,6 +1399,12 @@ class Tensor:
         """
     def unique_consecutive(self, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
         """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
+    def unsafe_chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+        """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
+    def unsafe_split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+        """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+    def unsafe_split_with_sizes(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+        """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """With a new dimension of size 1 at ``dim``."""
     def unsqueeze_(self, *args: Any, **kwargs: Any) -> Tensor:
