@@ -87,7 +87,7 @@ class BagOfWords(nn.Module):
         logits = self.head(h)  # (B, T, V)
         if y is None:
             return logits, None
-        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
+        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.reshape(-1), ignore_index=-1)
 
 
 PRESETS = {

@@ -182,7 +182,7 @@ class RNN(nn.Module):
         logits = self.head(self.dropout(outputs))  # (B, T, V)
         if y is None:
             return logits, None
-        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
+        return logits, F.cross_entropy(logits.view(-1, logits.shape[-1]), y.reshape(-1), ignore_index=-1)
 
     def continuation(self, use_cache: bool = True) -> Callable[[torch.Tensor], torch.Tensor]:
         """The logits of the next character for a text that grows: the state is all there is to keep of it."""

@@ -191,7 +191,7 @@ class WaveNet(nn.Module):
         logits = self.head(sum(skips[1:], skips[0])).transpose(1, 2)  # (B, T, V)
         if y is None:
             return logits, None
-        return logits, F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.view(-1), ignore_index=-1)
+        return logits, F.cross_entropy(logits.reshape(-1, logits.shape[-1]), y.reshape(-1), ignore_index=-1)
 
 
 def build(config: WaveNetConfig) -> Tree | WaveNet:
