@@ -45,11 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _have_gpu() -> bool:
-    if find_spec("cupy") is None:
-        return False
-    import cupy
-
-    return bool(cupy.cuda.is_available())
+    return find_spec("cupy") is not None and device_mode.cuda_devices() > 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

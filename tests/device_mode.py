@@ -12,11 +12,25 @@ New tensors are made on the device, and what a test compares is brought to the h
 
 from __future__ import annotations
 
+import ctypes
+import functools
+
 import pytest
 
-__all__ = ["MODES", "begin", "why_not"]
+__all__ = ["MODES", "begin", "cuda_devices", "why_not"]
 
 MODES = ("cpu", "strict", "simulated", "cuda")
+
+
+@functools.cache
+def cuda_devices() -> int:
+    """How many CUDA devices the machine has, asked of the driver: CuPy stays unimported, so that it can be simulated."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
 
 
 def why_not(mode: str) -> str | None:
@@ -28,13 +42,14 @@ def why_not(mode: str) -> str | None:
     if mode == "cuda":
         import tinygrad_zth as torch
 
-        return None if torch.cuda.is_available() else "no CuPy with a CUDA device"
+        return None if cuda_devices() and torch.cuda.is_available() else "no CuPy with a CUDA device"
     return None
 
 
 def begin(mode: str) -> None:
     """Put the device under the suite. Raises pytest.UsageError where it is not to be had."""
     if mode == "cpu":
+        _prepare_simulation()
         return
     if why := why_not(mode):
         raise pytest.UsageError(f"--device={mode}: {why}")
@@ -47,6 +62,17 @@ def begin(mode: str) -> None:
 
         install()
     _bridge()
+
+
+def _prepare_simulation() -> None:
+    """Put the simulated device under CuPy before anything imports it, and hide it until a test of tests/gpu asks."""
+    from tests.gpu import simulated
+
+    if not cuda_devices() and simulated.missing() is None:
+        simulated.install()
+        from tests.gpu.simulated import device
+
+        device.visible = 0
 
 
 def _bridge() -> None:

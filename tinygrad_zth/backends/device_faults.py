@@ -17,14 +17,17 @@ _SOURCE = r"""
 extern "C" __global__ void tinygrad_zth_check_range(const T* index, long long n, long long bound,
                                                     volatile int* fault, int code) {
   long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-  if (i < n && (index[i] < 0 || (long long)index[i] >= bound)) *fault = code;
+  if (i < n && (index[i] < 0 || (long long)index[i] >= bound)) {
+    fault[0] = code;
+    fault[1] = (int)index[i];
+  }
 }
 """
 _C_TYPES = {"b": "signed char", "B": "unsigned char", "h": "short", "i": "int", "l": "long long", "q": "long long"}
 
 
 class Faults:
-    """The word that kernels write to, and what its values mean."""
+    """The words that kernels write to, and what their values mean."""
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
@@ -35,15 +38,15 @@ class Faults:
 
     @property
     def address(self) -> np.uintp:
-        """Where kernels write the code of a fault: an argument for a ``volatile int*``."""
+        """Where kernels write the code of a fault, and behind it the value: an argument for a ``volatile int*``."""
         if self._word is None:
-            self._memory = self._cupy.cuda.alloc_pinned_memory(4)
-            self._word = np.frombuffer(self._memory, np.int32, 1)
-            self._word[0] = 0
+            self._memory = self._cupy.cuda.alloc_pinned_memory(8)
+            self._word = np.frombuffer(self._memory, np.int32, 2)
+            self._word[:] = 0
         return np.uintp(self._word.ctypes.data)
 
     def code(self, message: str) -> np.int32:
-        """The number that stands for an IndexError with this message."""
+        """The number that stands for an IndexError with this message, in which ``{}`` is the value."""
         if message not in self._codes:
             self._codes[message] = len(self._messages)
             self._messages.append(message)
@@ -64,6 +67,6 @@ class Faults:
     def check(self) -> None:
         """Raise IndexError if a kernel has noted a fault. The device must have been waited for."""
         if self._word is not None and self._word[0]:
-            message = self._messages[int(self._word[0])]
-            self._word[0] = 0
+            message = self._messages[int(self._word[0])].format(int(self._word[1]))
+            self._word[:] = 0
             raise IndexError(message)

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 
+from ..backends import Kernels
 from ..operation import op
 from ..tensor import new_tensor
+from . import batch_norm_cuda as cuda
 
 __all__ = ["batch_norm", "batch_statistics", "plain"]
 
@@ -95,6 +97,14 @@ def plain(x, weight, bias, mean, var, eps):
     return out if bias is None else out + _column(bias, x)
 
 
+_gradients = Kernels(
+    batch_norm_backward,
+    {
+        "cupy": lambda g, needs, weight, mean, kept, rstd: cuda.batch_norm_backward(
+            g, needs, weight, mean is None, kept, rstd
+        )
+    },
+)
 batch_norm = op(
     batch_norm_forward,
     name="batch_norm",
@@ -102,6 +112,7 @@ batch_norm = op(
     inputs=("x", "weight", "bias"),
     tensors=("mean", "var"),
     extras=("xhat", "rstd"),
-    backward=batch_norm_backward,
+    kernels={"cupy": cuda.batch_norm_forward},
+    backward=lambda g, needs, weight, mean, xhat, rstd: _gradients[g.__class__](g, needs, weight, mean, xhat, rstd),
     plain=plain,
 )

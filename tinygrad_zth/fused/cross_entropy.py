@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import PLAIN, Kernels, backend_of
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..tensor import new_tensor
+from . import cross_entropy_cuda as cuda
 from .rows import widened
 from .softmax import exp_rows, log_normaliser, plain_log_softmax
 
@@ -78,17 +79,8 @@ def cross_entropy_forward(
     Raises IndexError for a target outside 0 … C-1, ValueError or RuntimeError for shapes that do
     not match.
     """
-    _check(x, weight, label_smoothing, reduction)
-    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
-    if target.shape != shape:
-        if x.ndim > 1 and target.ndim and target.shape[0] != x.shape[0]:
-            raise ValueError(
-                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({target.shape[0]})."
-            )
-        raise RuntimeError(
-            f"cross_entropy: expected target of shape {list(shape)} for logits of shape "
-            f"{list(x.shape)}, got {list(target.shape)}"
-        )
+    check(x, weight, label_smoothing, reduction)
+    shape = check_target(x, target)
     rows = _class_rows(widened(x))
     count, classes = rows.shape
     index, counted = _valid_indices(target.reshape(-1), classes, ignore_index)
@@ -173,7 +165,7 @@ def cross_entropy_probabilities_forward(
     `(C,)` or None. The loss has the dtype of `x`; shape of `x` without the class axis for "none",
     else 0-d. "mean" divides by the number of rows. Raises RuntimeError for mismatched shapes.
     """
-    _check(x, weight, label_smoothing, reduction)
+    check(x, weight, label_smoothing, reduction)
     if target.shape != x.shape:
         raise RuntimeError(
             f"cross_entropy: expected class probabilities of shape {list(x.shape)}, the logits', "
@@ -230,7 +222,23 @@ def cross_entropy_probabilities_backward(
     return gx, g_target
 
 
-def _check(x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, reduction: str) -> None:
+def check_target(x: np.ndarray, target: np.ndarray) -> tuple[int, ...]:
+    """The shape of class indices for logits ``x``, which ``target`` must have."""
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if target.shape != shape:
+        if x.ndim > 1 and target.ndim and target.shape[0] != x.shape[0]:
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({target.shape[0]})."
+            )
+        raise RuntimeError(
+            f"cross_entropy: expected target of shape {list(shape)} for logits of shape "
+            f"{list(x.shape)}, got {list(target.shape)}"
+        )
+    return shape
+
+
+def check(x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, reduction: str) -> None:
+    """Refuse what no kernel can work on."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     if not 0.0 <= label_smoothing <= 1.0:
@@ -349,6 +357,7 @@ def plain_probabilities(x, target, weight, label_smoothing, reduction):
     return _plain_mean(losses, reduction, losses.numel())
 
 
+_gradient = Kernels(cross_entropy_backward, {"cupy": cuda.cross_entropy_backward})
 _of_indices = op(
     cross_entropy_forward,
     name="cross_entropy",
@@ -356,11 +365,13 @@ _of_indices = op(
     inputs=("x",),
     tensors=("target", "weight"),
     extras=("saved",),
-    backward=lambda g, needs, saved: (cross_entropy_backward(g, saved),),
+    kernels={"cupy": cuda.cross_entropy_forward},
+    backward=lambda g, needs, saved: (_gradient[g.__class__](g, saved),),
     plain=plain_indices,
 )
 _of_probabilities = op(
     cross_entropy_probabilities_forward,
+    kernels={"cupy": PLAIN},
     name="cross_entropy_of_probabilities",
     grad_name="DivBackward1",
     inputs=("x", "target"),

@@ -12,9 +12,11 @@ import math
 import numpy as np
 
 from ..approximations import TANH_OF_ERF, erf, horner
+from ..backends import Kernels
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..ops.error_function import erf as erf_op
+from . import gelu_cuda as cuda
 from .rows import widened
 
 __all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
@@ -139,9 +141,16 @@ def _forward(x, approximate):
     raise RuntimeError("approximate argument must be either none or tanh.")
 
 
-def _backward(g, needs, x, cdf, approximate):
+def _slope(g, x, cdf, approximate):
     backward = gelu_backward if approximate == "none" else gelu_tanh_backward
-    return (backward(g, x, cdf),)
+    return backward(g, x, cdf)
+
+
+_gradient = Kernels(_slope, {"cupy": lambda g, x, cdf, approximate: cuda.gelu_backward(g, x, approximate)})
+
+
+def _backward(g, needs, x, cdf, approximate):
+    return (_gradient[g.__class__](g, x, cdf, approximate),)
 
 
 def plain(x, approximate):
@@ -151,4 +160,7 @@ def plain(x, approximate):
     return x * 0.5 * (1 + ((x + x * x * x * _CUBIC) * _K).tanh())
 
 
-gelu = op(_forward, name="gelu", inputs=("x",), extras=("cdf",), backward=_backward, plain=plain)
+gelu = op(
+    _forward, name="gelu", inputs=("x",), extras=("cdf",), backward=_backward, plain=plain,
+    kernels={"cupy": cuda.gelu_forward},
+)  # fmt: skip

@@ -11,8 +11,10 @@ import math
 
 import numpy as np
 
+from ..backends import Kernels
 from ..backends.parallel import run_blocks
 from ..operation import op
+from . import layer_norm_cuda as cuda
 from .rows import ones, row_sums, widened
 
 __all__ = [
@@ -90,14 +92,19 @@ def rms_norm_backward(
 
 def _rows(x: np.ndarray, normalized_shape: tuple[int, ...]) -> np.ndarray:
     """`x` as a contiguous matrix, a row for each group that is normalised."""
+    check_shape(x, normalized_shape)
+    count = math.prod(x.shape[: x.ndim - len(normalized_shape)])
+    return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
+
+
+def check_shape(x: np.ndarray, normalized_shape: tuple[int, ...]) -> None:
+    """Raise RuntimeError where the trailing dimensions of ``x`` are not ``normalized_shape``."""
     depth = len(normalized_shape)
     if depth == 0 or x.shape[max(x.ndim - depth, 0) :] != tuple(normalized_shape):
         raise RuntimeError(
             f"Given normalized_shape={list(normalized_shape)}, expected input with shape "
             f"[*, {', '.join(map(str, normalized_shape))}], but got input of size{list(x.shape)}"
         )
-    count = math.prod(x.shape[: x.ndim - depth])
-    return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
 
 
 def _vector(p: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
@@ -207,6 +214,11 @@ def plain_rms_norm(x, normalized_shape, weight, eps):
     return out if weight is None else out * weight
 
 
+_layer_norm_gradients = Kernels(layer_norm_backward, {"cupy": cuda.layer_norm_backward})
+_rms_norm_gradients = Kernels(
+    lambda g, normalised, rstd, weight, needs, shape: rms_norm_backward(g, normalised, rstd, weight, needs),
+    {"cupy": cuda.rms_norm_backward},
+)
 layer_norm = op(
     layer_norm_forward,
     name="layer_norm",
@@ -214,7 +226,8 @@ layer_norm = op(
     inputs=("x", "weight", "bias"),
     extras=("normalised", "rstd"),
     plain=plain_layer_norm,
-    backward=lambda g, needs, normalised, rstd, weight, normalized_shape: layer_norm_backward(
+    kernels={"cupy": cuda.layer_norm_forward},
+    backward=lambda g, needs, normalised, rstd, weight, normalized_shape: _layer_norm_gradients[g.__class__](
         g, normalised, rstd, weight, needs, normalized_shape
     ),
 )
@@ -225,5 +238,8 @@ rms_norm = op(
     inputs=("x", "weight"),
     extras=("normalised", "rstd"),
     plain=plain_rms_norm,
-    backward=lambda g, needs, normalised, rstd, weight: rms_norm_backward(g, normalised, rstd, weight, needs),
+    kernels={"cupy": cuda.rms_norm_forward},
+    backward=lambda g, needs, normalised, rstd, weight, normalized_shape: _rms_norm_gradients[g.__class__](
+        g, normalised, rstd, weight, needs, normalized_shape
+    ),
 )

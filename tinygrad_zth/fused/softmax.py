@@ -14,6 +14,7 @@ import numpy as np
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..ops.powers import exp
+from . import softmax_cuda as cuda
 from .rows import (
     LARGEST_PLAIN_EXPONENT,
     SMALLEST_PLAIN_SUM,
@@ -222,12 +223,14 @@ def _total(a, axis):
 _softmax_gradient = op(
     softmax_backward,
     name="softmax_backward",
+    kernels={"cupy": cuda.softmax_backward},
     gy=lambda g, y, axis: _softmax_gradient(g, y, axis),
     y=lambda g, gy, y, axis: g * (gy - _total(gy * y, axis)) - gy * _total(g * y, axis),
 )
 _log_softmax_gradient = op(
     log_softmax_backward,
     name="log_softmax_backward",
+    kernels={"cupy": cuda.log_softmax_backward},
     gy=lambda g, y, axis: g - _total(g * exp(y), axis),
     y=lambda g, gy, y, axis: -g * exp(y) * _total(gy, axis),
 )
@@ -235,12 +238,14 @@ _log_softmax_gradient = op(
 softmax = op(
     softmax_forward,
     name="softmax",
+    kernels={"cupy": cuda.softmax_forward},
     plain=plain_softmax,
     x=lambda g, out, axis: _softmax_gradient(g, out, axis),
 )
 log_softmax = op(
     log_softmax_forward,
     name="log_softmax",
+    kernels={"cupy": cuda.log_softmax_forward},
     plain=plain_log_softmax,
     x=lambda g, out, axis: _log_softmax_gradient(g, out, axis),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import HOST, backend_of
 from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
@@ -287,7 +287,9 @@ def _cholesky_gradient(g, out):
     return (half + mt(half)) * 0.5
 
 
-cholesky_of = op(_cholesky, name="linalg_cholesky", grad_name="LinalgCholeskyExBackward0", x=_cholesky_gradient)
+cholesky_of = op(
+    _cholesky, name="linalg_cholesky", kernels=HOST, grad_name="LinalgCholeskyExBackward0", x=_cholesky_gradient
+)
 
 
 def _first_bad_minor(array) -> tuple[tuple, int]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .. import approximations
+from ..backends import HOST
 from ..inplace import twin
 from ..operation import op
 from .powers import exp
@@ -28,9 +29,18 @@ def _erfinv(x):
     return approximations.erfinv(np.asarray(x))
 
 
-erf = op(_erf, name="erf", promote="float", x=lambda g, x: g * exp(-x * x) * _SLOPE)
-erfc = op(_erfc, name="erfc", promote="float", x=lambda g, x: g * exp(-x * x) * -_SLOPE)
-erfinv = op(_erfinv, name="erfinv", promote="float", x=lambda g, out: g * exp(out * out) * (1 / _SLOPE))
+def _on_device(name: str):
+    """The device's own function, as a kernel of CuPy's making."""
+
+    def kernel(xp, x):
+        return xp.ElementwiseKernel("T x", "T y", f"y = {name}(x)", f"tinygrad_zth_{name}")(x)
+
+    return {"cupy": kernel}
+
+
+erf = op(_erf, name="erf", promote="float", kernels=_on_device("erf"), x=lambda g, x: g * exp(-x * x) * _SLOPE)
+erfc = op(_erfc, name="erfc", promote="float", kernels=_on_device("erfc"), x=lambda g, x: g * exp(-x * x) * -_SLOPE)
+erfinv = op(_erfinv, name="erfinv", promote="float", kernels=HOST, x=lambda g, out: g * exp(out * out) * (1 / _SLOPE))
 
 FUNCTIONS = {"erf": erf, "erfc": erfc, "erfinv": erfinv}
 METHODS = {**FUNCTIONS, "erf_": twin(erf), "erfc_": twin(erfc), "erfinv_": twin(erfinv)}

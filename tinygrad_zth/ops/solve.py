@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import HOST, Kernels, backend_of
 from ..dtypes import of
 from ..operation import op
 from ..tensor import Tensor, from_array, new_tensor
@@ -72,11 +72,11 @@ def _first_singular(array) -> str:
 
 
 inv_of = op(
-    lambda xp, x: xp.linalg.inv(x), name="linalg_inv", grad_name="LinalgInvExBackward0",
+    lambda xp, x: xp.linalg.inv(x), name="linalg_inv", kernels=HOST, grad_name="LinalgInvExBackward0",
     x=lambda g, out: -bmm_of(bmm_of(mt(out), g), mt(out)),
 )  # fmt: skip
 solve_of = op(
-    lambda xp, a, b: xp.linalg.solve(a, b), name="linalg_solve", grad_name="LinalgSolveExBackward0",
+    lambda xp, a, b: xp.linalg.solve(a, b), name="linalg_solve", kernels=HOST, grad_name="LinalgSolveExBackward0",
     a=lambda g, a, out: -bmm_of(solve_of(mt(a), g), mt(out)),
     b=lambda g, a: solve_of(mt(a), g),
 )  # fmt: skip
@@ -109,6 +109,7 @@ def _inverse_or_inf(xp, x):
 
 inverse_or_inf = op(
     _inverse_or_inf,
+    kernels=HOST,
     grad_name="LinalgInvExBackward0",
     x=lambda g, out: -bmm_of(bmm_of(mt(out), g), mt(out)),
 )
@@ -205,7 +206,7 @@ def _cofactors(xp, x):
     return xp.matmul(u * (others * sign[..., None])[..., None, :], vh)
 
 
-cofactors = op(_cofactors)
+cofactors = op(_cofactors, kernels=HOST)
 
 
 def _det_gradient(g, x, out):
@@ -221,12 +222,14 @@ def _log_gradient(g, x):
 det_of = op(
     lambda xp, x: xp.linalg.det(x),
     name="linalg_det",
+    kernels=HOST,
     grad_name="LinalgDetBackward0",
     x=_det_gradient,
 )
 logabsdet_of = op(
     lambda xp, x: xp.linalg.slogdet(x)[1],
     name="linalg_slogdet",
+    kernels=HOST,
     grad_name="LinalgSlogdetBackward0",
     x=_log_gradient,
 )
@@ -295,7 +298,10 @@ def _pinv_gradient(g, x, out):
     return -mt(bmm_of(k, out)) + bmm_of(bmm_of(t - bmm_of(x, k), out), p) + pk - bmm_of(bmm_of(pk, out), x)
 
 
-pinv_of = op(_pinv, name="linalg_pinv", x=_pinv_gradient)
+pinv_of = op(_pinv, name="linalg_pinv", kernels=HOST, x=_pinv_gradient)
+
+
+_largest_singular_value = Kernels(lambda x: np.linalg.svd(x, compute_uv=False)[..., :1], HOST)
 
 
 def tolerance(array, atol, rtol):
@@ -303,7 +309,7 @@ def tolerance(array, atol, rtol):
     array.
     """
     xp = backend_of(array).xp
-    largest = xp.linalg.svd(array, compute_uv=False)[..., :1]
+    largest = _largest_singular_value[array.__class__](array)
     if rtol is None:
         rtol = 0.0 if atol is not None and _positive(atol) else max(array.shape[-2:]) * float(np.finfo(array.dtype).eps)
     floor = raw_of(0.0 if atol is None else atol)
@@ -366,7 +372,7 @@ def _inverse_for(a):
 
 
 lstsq_of = op(
-    _lstsq, name="linalg_lstsq",
+    _lstsq, name="linalg_lstsq", kernels=HOST,
     a=lambda g, a, b: _pinv_gradient(bmm_of(g, mt(b)), a, _inverse_for(a)),
     b=lambda g, a: bmm_of(mt(_inverse_for(a)), g),
 )  # fmt: skip

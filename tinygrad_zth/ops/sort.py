@@ -32,7 +32,7 @@ def _top(xp, x, k, dim, largest):
 
 
 # A device has a sort (Thrust's), which allocates and is not stable for all dtypes: the host's is used.
-order, top = op(_order, name="order", kernels=HOST), op(_top, name="top")
+order, top = op(_order, name="order", kernels=HOST), op(_top, name="top", kernels=HOST)
 
 
 def _ordered(input: Tensor, dim: int, descending: bool):

@@ -69,4 +69,7 @@ def install() -> None:
     entry_points.replace(driver.module, driver.FUNCTIONS)
     nvrtc.replace()
     cublas.replace()
+    device.visible = device.PRESENT
+    import cupy
+
     device.installed = True

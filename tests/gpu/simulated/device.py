@@ -10,7 +10,8 @@ from contextlib import contextmanager
 __all__ = ["DeviceError", "bounded_memory", "counted", "counters", "note", "scheduled"]
 
 installed = False
-visible = 1  # devices that CuPy is shown
+PRESENT = 2  # devices there are
+visible = PRESENT  # devices that CuPy is shown: 0 hides them from tests that expect none
 schedule = 0  # the order in which a block's threads run: 0 forwards, 1 backwards, 2, 3, ... at random
 counters: Counter[str] = Counter()
 log: list[tuple] | None = None  # a list, to record each call with its details

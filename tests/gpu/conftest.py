@@ -1,0 +1,61 @@
+"""What the tests of the GPU backend share: a device to run on, and what is asked of it after each test.
+
+The device is the machine's own GPU, where there is one; else the simulated one (``simulated/``), with a canary behind
+every allocation and poison in it; else the tests are skipped, saying what is missing. Outside these tests the simulated
+device is hidden, so that the rest of the suite sees a machine without a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from tests import device_mode
+from tests.gpu import simulated
+
+
+@pytest.fixture(scope="session")
+def is_simulated() -> bool:
+    """Whether the device of these tests is the simulated one; skips where there is none at all."""
+    if device_mode.cuda_devices():
+        return False
+    if why := simulated.missing():
+        pytest.skip(why)
+    simulated.install()
+    return True
+
+
+@pytest.fixture
+def cuda(is_simulated: bool) -> Iterator[str]:
+    """``"cuda"``, to make tensors on. Afterwards no write has gone astray."""
+    if not is_simulated:
+        yield "cuda"
+        return
+    import cupy
+
+    from tests.gpu.simulated import device, memory
+
+    device.visible = device.PRESENT
+    device.use(0)
+    cupy.cuda.set_allocator(None)  # no pool: each array has a canary of its own
+    try:
+        yield "cuda"
+        memory.check()
+    finally:
+        cupy.cuda.set_allocator(cupy.get_default_memory_pool().malloc)
+        device.visible = 0
+
+
+@pytest.fixture
+def only_simulated(is_simulated: bool, cuda: str) -> str:
+    """As ``cuda``, for tests that look inside the simulated device."""
+    if not is_simulated:
+        pytest.skip("about the simulated device, and a real one is here")
+    return cuda
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)

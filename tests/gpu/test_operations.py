@@ -1,0 +1,88 @@
+"""Every operation of the tables on the device: its value and its gradients equal the CPU's.
+
+The arguments are those of the property tests (``tests/properties``): an operation that is proved there is proved here.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+
+import tinygrad_zth as torch
+from tests.properties.proofs import Example
+from tests.properties.source import Source
+from tests.properties.table import case_of, operations
+
+# Moving between devices has tests of its own.
+ALL = {name: o for name, o in operations().items() if case_of(o) is not None and name != "to_device"}
+FEW = 2  # examples of each; with --slow, MANY
+MANY = 12
+
+
+def _leaves(result):
+    if isinstance(result, torch.Tensor):
+        return [result]
+    return [t for part in result for t in _leaves(part)] if isinstance(result, tuple | list) else []
+
+
+def run(example: Example, device: str):
+    """The results and the gradients of one call on a device, as NumPy arrays."""
+    with torch.device(device):
+        return _run(example, device)
+
+
+def _there(argument, device: str):
+    """An argument on the device: a Tensor as a leaf, an array as one of the device's."""
+    if isinstance(argument, torch.Tensor):
+        return argument.detach().to(device)
+    return torch.from_numpy(argument).to(device)._array if isinstance(argument, np.ndarray) else argument
+
+
+def _run(example: Example, device: str):
+    passed = [_there(t, device) for t in example.tensors(dtype=np.float32)]
+    varied = [passed[i].requires_grad_() for i in example.differentiable]
+    outs = _leaves(example.function(*passed))
+    assert all(t.device.type == device for t in outs), [t.device for t in outs]
+    total = None
+    for i, t in enumerate(outs):
+        if t.requires_grad:
+            weights = np.random.default_rng(i).uniform(0.5, 1.5, tuple(t.shape)).astype("float32")
+            part = (t * torch.tensor(weights, dtype=t.dtype, device=device)).sum()
+            total = part if total is None else total + part
+    if total is not None:
+        total.backward()
+    gradients = [t.grad.cpu().numpy() if t.grad is not None else None for t in varied]
+    return [t.detach().cpu().numpy() for t in outs], gradients
+
+
+def compare(name: str, seed: int, device: str) -> None:
+    operation = ALL[name]
+    case = case_of(operation)
+    example = Example(operation, case, Source.seeded(zlib.crc32(name.encode()) % 10000 + seed))
+    try:
+        expected = run(example, "cpu")
+    except NotImplementedError as error:
+        pytest.skip(str(error))
+    found = run(example, device)
+    loose = 1e-5 if case.single is None else max(case.single, 1e-5)
+    for mine, theirs in zip(found[0] + found[1], expected[0] + expected[1], strict=True):
+        if theirs is None:
+            assert mine is None
+            continue
+        assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
+        np.testing.assert_allclose(mine, theirs, rtol=loose, atol=1e-5, err_msg=repr(example))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_operation(cuda, name):
+    for seed in range(FEW):
+        compare(name, seed, cuda)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_operation_on_many_examples(cuda, name):
+    for seed in range(FEW, MANY):
+        compare(name, seed, cuda)

@@ -1,0 +1,82 @@
+"""CUDA kernels: the text of a ``.cu`` file, compiled when it is first needed, for the dtype that is needed.
+
+A file is written once for all floating dtypes, in the types of a prelude: ``T``, as numbers are stored, and ``A``, as they
+are computed with (float for half, as PyTorch computes). ``load`` and ``store`` convert between the two. The reductions that
+the rooms share are in ``block.cuh``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CudaSource", "cuda_kernel"]
+
+_SHARED = Path(__file__).with_name("block.cuh")
+_PRELUDE = {
+    "f": "typedef float T;\ntypedef float A;\n",
+    "d": "typedef double T;\ntypedef double A;\n",
+    "e": "#include <cuda_fp16.h>\ntypedef __half T;\ntypedef float A;\n",
+}
+_CONVERT = {
+    "f": "__device__ __forceinline__ A load(T x) { return x; }\n__device__ __forceinline__ T store(A x) { return x; }\n",
+    "e": "__device__ __forceinline__ A load(T x) { return __half2float(x); }\n"
+    "__device__ __forceinline__ T store(A x) { return __float2half(x); }\n",
+}
+_CONVERT["d"] = _CONVERT["f"]
+
+
+class CudaSource:
+    """The kernels of a ``.cu`` file.
+
+    Args:
+        path: of the file; it is read when the first of its kernels is launched.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._modules: dict[str, Any] = {}
+        self._kernels: dict[tuple[str, str], Any] = {}
+
+    @functools.cached_property
+    def body(self) -> str:
+        """The file's own text."""
+        return self.path.read_text(encoding="utf-8")
+
+    def text(self, dtype: str) -> str:
+        """The whole source for a dtype ("f", "d" or "e"), as the compiler is given it."""
+        name = f"// tinygrad_zth {self.path.name}\n"
+        return name + _PRELUDE[dtype] + _CONVERT[dtype] + _SHARED.read_text(encoding="utf-8") + self.body
+
+    def launch(
+        self, xp: Any, name: str, dtype: str, grid: Sequence[int], block: int, arguments: Sequence, shared: int = 0
+    ) -> None:
+        """Launch a kernel. Nothing is launched on an empty grid. ``arguments``: arrays and NumPy scalars."""
+        if not all(grid):
+            return
+        kernel = self._kernels.get((name, dtype))
+        if kernel is None:
+            if dtype not in self._modules:
+                self._modules[dtype] = xp.RawModule(code=self.text(dtype), options=("--std=c++17",))
+            kernel = self._kernels[name, dtype] = self._modules[dtype].get_function(name)
+        kernel(tuple(grid), (block,), tuple(arguments), shared_mem=shared)
+
+
+def cuda_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Marks a function that launches kernels: a backend that cannot launch takes another way (``Kernels``)."""
+    function.launches = True  # type: ignore[attr-defined]
+    return function
+
+
+def threads_for(n: int, most: int = 256) -> int:
+    """Threads for a row of ``n`` elements: whole warps, no more than there is work for."""
+    return min(most, max(32, -(-n // 32) * 32))
+
+
+def number(value: float, dtype: str) -> Any:
+    """A scalar argument of type ``A``."""
+    return np.float64(value) if dtype == "d" else np.float32(value)

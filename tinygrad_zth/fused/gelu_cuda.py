@@ -1,0 +1,39 @@
+"""GELU on a CUDA device: the launches of ``gelu.cu``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import backend_of
+from ..backends.cuda_source import CudaSource, cuda_kernel
+
+__all__ = ["gelu_backward", "gelu_forward"]
+
+SOURCE = CudaSource(Path(__file__).with_name("gelu.cu"))
+_THREADS = 256
+
+
+def _launch(name: str, arrays: list, approximate: str) -> Any:
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    xp = backend_of(arrays[0]).xp
+    arrays = [xp.ascontiguousarray(a) for a in arrays]
+    x = arrays[-1]
+    out = xp.empty(x.shape, x.dtype)
+    arguments = (*arrays, out, np.int64(x.size), np.int32(approximate == "tanh"))
+    SOURCE.launch(xp, name, x.dtype.char, (-(-x.size // _THREADS),), _THREADS, arguments)
+    return out
+
+
+@cuda_kernel
+def gelu_forward(x: Any, approximate: str) -> tuple:
+    """The result; nothing else need be kept."""
+    return _launch("gelu_forward", [x], approximate), None
+
+
+def gelu_backward(g: Any, x: Any, approximate: str) -> Any:
+    """g times the slope."""
+    return _launch("gelu_backward", [g, x], approximate)
