@@ -72,8 +72,20 @@ ROWS = {
         Row("mlp", "mlp", 2.17),
         Row("mlp_bn", "mlp_bn", 2.11),
         Row("backprop", "backprop", 2.12),
+        Row("wavenet-tree", "wavenet", 2.00, "--preset tree"),
+        Row("wavenet-dilated", "wavenet", 2.00, "--preset dilated"),
+        Row("rnn", "rnn", 2.05, "--preset rnn"),
+        Row("gru", "rnn", 2.05, "--preset gru"),
+        Row("lstm", "rnn", 2.05, "--preset lstm"),
+        Row("bow", "bow", 2.25),
+        Row("transformer", "transformer", 1.99),
+        Row("resnet-basic", "resnet", 0.985, "--preset digits", measure="accuracy", higher=True),
+        Row("resnet-bottleneck", "resnet", 0.985, "--preset bottleneck", measure="accuracy", higher=True),
+        Row("bigram_lm", "bigram_lm", 2.52),
         Row("gpt-tiny", "gpt", 1.88, "--preset tiny"),
         Row("gpt-lecture", "gpt", 1.85, "--preset lecture"),
+        Row("seq2seq-pre", "seq2seq", 0.99, "--preset small", measure="exact_match", higher=True),
+        Row("seq2seq-post", "seq2seq", 0.99, "--preset paper", measure="exact_match", higher=True),
     )
 }
 

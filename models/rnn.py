@@ -3,7 +3,7 @@
 What they add to the models before: a state that is carried along, so that no block size bounds the
 context. What they pay: positions are computed one after another, and gradients travel back through
 as many multiplications by the same matrix, in which they vanish or explode (:func:`gradient_by_distance`
-shows it). The gates of LSTM and GRU keep a path open.
+measures it, and a training draws it as vanishing.png). The gates of LSTM and GRU keep a path open.
 
     python -m models.rnn train --preset gru   # or rnn, lstm
     python -m models.rnn sample
@@ -22,16 +22,21 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
 from .shared.command_line import main
+from .shared.observer import Observer
+from .shared.pictures import have_matplotlib, save_figure
 from .shared.settings import Preset, Settings, setting
 from .shared.spec import ModelSpec
+from .shared.trainer import Trainer
 from .tasks.names import NamesTask
 
 # B: batch, T: positions, E: channels of an embedding, H: channels of the state, V: vocabulary.
@@ -215,8 +220,8 @@ class RNN(nn.Module):
         return torch.cat(outputs, dim=1), state
 
 
-def gradient_by_distance(model: RNN, x: torch.Tensor) -> list[float]:
-    """How much the last output of ``x`` (B, T) depends on each earlier input: T norms, the nearest first.
+def gradient_by_distance(model: Any, x: torch.Tensor) -> list[float]:
+    """How much the last output of an :class:`RNN` on ``x`` (B, T) depends on each earlier input: T norms, the nearest first.
 
     The norm of d sum(h_T) / d x_t over the batch's embeddings x_t, for t = T, T - 1, ..., 1. In a
     vanilla RNN it shrinks (or grows) geometrically with the distance; a gate that stays open holds it.
@@ -225,6 +230,34 @@ def gradient_by_distance(model: RNN, x: torch.Tensor) -> list[float]:
     outputs, _ = model.run(embedded, model.first_state(len(x)))
     (g,) = torch.autograd.grad(outputs[:, -1].sum(), embedded)
     return g.norm(dim=(0, 2)).flip(0).tolist()
+
+
+class VanishingPicture(Observer):
+    """Draws how the gradient shrinks with the distance, before and after the training, as vanishing.png."""
+
+    def begin(self, trainer: Trainer) -> None:
+        self.x = torch.randint(trainer.model.config.vocab_size, (32, 40), generator=torch.Generator().manual_seed(0))
+        self.before = gradient_by_distance(trainer.model, self.x.to(trainer.device))
+
+    def end(self, trainer: Trainer) -> None:
+        if trainer.run is not None and have_matplotlib():
+            after = gradient_by_distance(trainer.model, self.x.to(trainer.device))
+            curves = {"untrained": self.before, f"after {trainer.step} steps": after}
+            draw_gradients(curves, trainer.run.path / "vanishing.png", trainer.model.config.cell.upper())
+
+
+def draw_gradients(curves: Mapping[str, Sequence[float]], path: Path, title: str) -> None:
+    """Curves of :func:`gradient_by_distance` on a logarithmic axis: a straight line down vanishes geometrically."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for (name, norms), style in zip(curves.items(), ("-", "--", "-.", ":", "-o", "-s")):
+        axes.semilogy(range(len(norms)), [max(norm, 1e-20) for norm in norms], style, markersize=3, label=name)
+    axes.set(xlabel="positions back", ylabel="norm of the gradient", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    save_figure(figure, path)
 
 
 TRAINING = {"batch_size": 64, "lr": 3e-3, "min_lr": 1.5e-4, "weight_decay": 0.01, "eval_interval": 500}
@@ -242,6 +275,7 @@ SPEC = ModelSpec(
     task=NamesTask(sequences=True),
     presets=PRESETS,
     preset="gru",
+    observers=lambda: [VanishingPicture()],
 )
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import math
 import pytest
 
 import tinygrad_zth as torch
-from models.rnn import CELLS, FUSED, RNN, Fused, RNNConfig, Unrolled, gradient_by_distance
+from models.rnn import CELLS, FUSED, RNN, SPEC, Fused, RNNConfig, Unrolled, gradient_by_distance, main
 from tinygrad_zth import nn
+from tinygrad_zth.testing import assert_close
 
 KINDS = ("rnn", "gru", "lstm")
 
@@ -121,6 +122,27 @@ def test_gradients_explode_and_clipping_bounds_them():
     before = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     after = math.sqrt(sum((p.grad**2).sum().item() for p in model.parameters() if p.grad is not None))
     assert before > 1e4 and after == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_training_draws_it(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(["anna", "otto", "emma", "ada", "bob"] * 8))
+    command = ["train", "--data", str(names), "--out", str(tmp_path / "run"), "--max-iters", "2", "--batch-size", "4"]
+    assert main(SPEC, [*command, "--n-hidden", "8", "--eval-iters", "1", "--quiet"]) == 0
+    assert (tmp_path / "run" / "vanishing.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_state_is_all_there_is_to_keep(kind):
+    """Written character by character, with the state carried on: the logits of the whole text each time."""
+    model = RNN(RNNConfig(cell=kind, n_embd=6, n_hidden=8)).eval()
+    x = torch.randint(27, (2, 9))
+    kept, anew = model.continuation(), model.continuation(use_cache=False)
+    for t in range(1, 10):
+        whole = model(x[:, :t])[0][:, -1]
+        assert_close(kept(x[:, :t]), whole, rtol=1e-5, atol=1e-6)
+        assert_close(anew(x[:, :t]), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused():
