@@ -69,7 +69,7 @@ def test_a_model_is_folded_by_its_modules():
     ops = [op for _, op, _ in boxes.nodes]
     assert ops == ["Tagger", "Linear", "Sequential", "Tagger", "Embedding"]  # the root first
     (layers,) = [texts for texts, op, _ in boxes.nodes if op == "Sequential"]
-    assert layers[0] == "layers" and "linear ×3, tanh ×3" in layers
+    assert layers[0] == "layers" and "tanh ×3, linear ×3" in layers
     assert f"6 leaves, {sum(p.numel() for p in model.layers.parameters()):,} numbers" in layers
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
