@@ -1,4 +1,4 @@
-"""The command line that the models share: train, sample, eval, find-lr.
+"""The command line that the models share: train, sample, eval, check, find-lr.
 
 A model file describes itself once, as a :class:`models.shared.spec.ModelSpec`; its settings become
 flags. A command is one row of :data:`COMMANDS`.
@@ -65,6 +65,9 @@ def _train_flags(spec: ModelSpec, sub: argparse.ArgumentParser) -> None:
     _setting_flags(spec, sub)
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    sub.add_argument("--diagnose", action="store_true", help="record layers, gradients, updates, samples; and --report")
+    sub.add_argument("--report", action="store_true", help="write report.html into the run's folder at the end")
+    sub.add_argument("--tensorboard", action="store_true", help="write event files too (extra: tensorboard)")
 
 
 def _sample_flags(spec: ModelSpec, sub: argparse.ArgumentParser) -> None:
@@ -102,6 +105,16 @@ def _find_lr_flags(spec: ModelSpec, sub: argparse.ArgumentParser) -> None:
     _setting_flags(spec, sub)
 
 
+def _check_flags(spec: ModelSpec, sub: argparse.ArgumentParser) -> None:
+    sub.description = (
+        "Check an untrained model: its first loss, gradients, causality, independence of the batch, the seed,\n"
+        "whether it looks at its inputs, and whether it can learn one batch by heart. Exit status 1: it fails one."
+    )
+    sub.add_argument("--steps", type=int, default=200, help="steps on the one batch (200)")
+    sub.add_argument("--check-lr", type=float, default=3e-3, help="learning rate of those steps (0.003)")
+    _setting_flags(spec, sub)
+
+
 class Command(NamedTuple):
     """A command: one line about it, what it does, and what adds its flags."""
 
@@ -114,6 +127,7 @@ COMMANDS = {
     "train": Command("train a model", commands.train, _train_flags),
     "sample": Command("let a trained model show what it has learnt", commands.sample, _sample_flags),
     "eval": Command("the loss of a trained model on each part of its data", commands.evaluate, _eval_flags),
+    "check": Command("what should hold of a model before it is trained", commands.check, _check_flags),
     "find-lr": Command("a sweep over learning rates", commands.find_lr, _find_lr_flags),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import tinygrad_zth as torch
-from tinygrad_zth import nn
+from tinygrad_zth import nn, viz
 
 from ..tasks.task import Corpus, SampleRequest
 from .lr_finder import draw_sweep, sweep
@@ -19,6 +19,7 @@ from .sampling import Choice, evaluating
 from .settings import Settings, preset_named
 from .spec import ModelSpec
 from .trainer import Trainer, TrainSettings
+from .watching import Board, Diagnosis
 
 
 def device_named(name: str) -> str:
@@ -48,13 +49,21 @@ def train(spec: ModelSpec, args: argparse.Namespace) -> int:
         trainer.say(f"resuming {path} at step {trainer.step} of {settings.max_iters}")
     elif run.has_run():
         trainer.say(f"{path} has an earlier run, which is started over (--resume continues one)")
-    run.write_config({**trainer.about, "train": settings.to_dict(), "data": trainer.data.describe()})
+    run.write_config(
+        {
+            **trainer.about,
+            "train": settings.to_dict(),
+            "data": trainer.data.describe(),
+            "environment": {**viz.environment(), "device": str(trainer.device)},
+        }
+    )
     trainer.say(f"{spec.name}: {count_parameters(model):,} parameters, {corpus.summary()}, on {trainer.device}")
     loss = trainer.fit()
     run.draw_losses()
     if loss is None:
         again = shlex.join([*spec.prog.split(), "train", "--resume", "--out", str(path)])
         print(f"stopped at step {trainer.step}; everything is saved. Go on with:\n  {again}")
+        _report(args, trainer)
         return 130
     tested = spec.task.tested
     with evaluating(model):
@@ -81,12 +90,32 @@ def train(spec: ModelSpec, args: argparse.Namespace) -> int:
         f"validation loss {loss:.4f} on all of the held-out data{beside}; "
         f"{trainer.seconds:.1f} s of training; the run is in {path}"
     )
+    _report(args, trainer)
     return 0
 
 
 def observers_for(spec: ModelSpec, args: argparse.Namespace) -> list[Observer]:
     """Who watches a run: those of the model, and those that flags ask for."""
-    return list(spec.observers())
+    asked: list[Observer] = []
+    if args.diagnose:
+        asked.append(Diagnosis(lambda trainer: _short_sample(spec, trainer)))
+    if args.tensorboard:
+        asked.append(Board())
+    return [*spec.observers(), *asked]
+
+
+def _short_sample(spec: ModelSpec, trainer: Trainer) -> str:
+    """What the model writes at this point of its training, the same draws each time."""
+    generator = torch.Generator().manual_seed(trainer.settings.seed)
+    length = min(spec.task.length, 240)
+    request = SampleRequest(length, spec.task.samples, choice=Choice(spec.task.temperature), generator=generator)
+    return "".join(_write(spec, trainer.model, trainer.about["vocabulary"], request))
+
+
+def _report(args: argparse.Namespace, trainer: Trainer) -> None:
+    """report.html in the run's folder, where a flag asks for it."""
+    if args.report or args.diagnose:
+        trainer.say(f"the report is {viz.report(args.out)}")
 
 
 def _prepare(
@@ -194,3 +223,24 @@ def find_lr(spec: ModelSpec, args: argparse.Namespace) -> int:
     if draw_sweep(points, run.path / "lr.png"):
         print(f"the picture is {run.path / 'lr.png'}")
     return 0
+
+
+# ---- check --------------------------------------------------------------------------------------
+
+CHECKED_EXAMPLES = 16
+
+
+def check(spec: ModelSpec, args: argparse.Namespace) -> int:
+    """``check``: what should hold of any model before it is trained. Returns 1 where something does not."""
+    corpus, trainer = _prepare(spec, args, None, None)
+    batch = tuple(t[:CHECKED_EXAMPLES] for t in trainer.data.batch("train", trainer.generator))
+    print(f"{spec.name}: {count_parameters(trainer.model):,} parameters, {corpus.summary()}, on {trainer.device}")
+    results = viz.check(
+        trainer.model,
+        batch,
+        steps=args.steps,
+        lr=args.check_lr,
+        build=lambda: spec.build(trainer.model.config).to(trainer.device),
+    )
+    print(results)
+    return 0 if results.passed else 1

@@ -24,7 +24,7 @@ from data.fetch import write_atomically
 
 from .pictures import have_matplotlib, save_figure
 
-COLUMNS = ("step", "train_loss", "val_loss", "lr", "grad_norm", "tokens_per_s", "seconds")
+COLUMNS = ("step", "train_loss", "val_loss", "lr", "grad_norm", "tokens_per_s", "memory_mb", "seconds")
 LAST, BEST = "last.npz", "best.npz"
 
 

@@ -33,6 +33,7 @@ from tinygrad_zth import nn
 from ..tasks.task import Batch, Data, device_of
 from .diagnosis import NotFiniteError, first_not_finite
 from .interrupt import StopRequest
+from .memory import memory_mb
 from .observer import Observer
 from .progress import Progress
 from .run_folder import BEST, RunFolder
@@ -316,12 +317,14 @@ class Trainer:
         took = time.perf_counter() - began
         self.seconds += took
         self._since_log.append(loss)
+        progress.see(loss)
         last = self.step == s.max_iters
         row = {
             "train_loss": sum(self._since_log) / len(self._since_log),
             "lr": rate,
             "grad_norm": norm,
             "tokens_per_s": round(self._tokens / took),
+            "memory_mb": _rounded(memory_mb()) if last or self.step % s.log_interval == 0 else None,
         }
         self._tell("after_step", {**row, "train_loss": loss})
         if self.step % s.eval_interval == 0 or last:
@@ -357,6 +360,10 @@ class Trainer:
         if self.run is None or self._saved_at < 0:
             return "No checkpoint was kept"
         return f"The last good checkpoint, of step {self._saved_at}, is in {self.run.path}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
 
 
 def targets_in(batch: Batch) -> int:

@@ -18,7 +18,6 @@ After A. Karpathy, "Neural Networks: Zero to Hero" (2022), whose plots these are
 
 from __future__ import annotations
 
-from .activations import activations, dead_units, gradients
 from .checks import (
     CheckResults,
     Verdict,
@@ -32,14 +31,15 @@ from .checks import (
     seed_reproducibility,
 )
 from .classes import confusion, samples
+from .curves import Sweep, learning_rate_sweep, losses, smoothed, sweep
 from .drawing import draw_dot
-from .explain import Explanation, explain
-from .losses import Sweep, learning_rate_sweep, losses, smoothed, sweep
+from .explanation import Explanation, explain
+from .layers import activations, dead_units, gradients
 from .parameters import parameter_gradients, update_ratios
-from .record import Recorder, record
+from .recorder import Recorder, record
 from .recording import Recording
-from .report import compare, report
-from .sparkline import sparkline
+from .reporting import compare, environment, report
+from .textcurve import sparkline
 from .tokens import attention, bigrams, embedding
 from .verdicts import Finding, findings
 
@@ -62,6 +62,7 @@ __all__ = [
     "dead_units",
     "draw_dot",
     "embedding",
+    "environment",
     "explain",
     "findings",
     "gradient_flow",

@@ -11,7 +11,7 @@ from ..nn.module import Module
 from ..tensor import Tensor
 from ..value import Dot, Value
 from .attention_maps import tensors_in
-from .record import first_loss
+from .recorder import first_loss
 from .steps import Call, calls_of, folded, steps_of_tensor, steps_of_value
 
 __all__ = ["draw_dot"]

@@ -171,6 +171,25 @@ def finite_part(values: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     return flat[good], np.flatnonzero(~good)
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Dotted names without the leading parts that all of them share: what is left tells them apart."""
+    parts = [name.split(".") for name in names]
+    shared = 0
+    while len(parts) > 1 and all(len(p) > shared + 1 for p in parts) and len({p[shared] for p in parts}) == 1:
+        shared += 1
+    return [".".join(p[shared:]) for p in parts]
+
+
+def legend_below(figure: Figure, ax: Any, *, most: int = 6) -> None:
+    """The legend inside, or where it has more than ``most`` lines, under the whole picture."""
+    handles, labels = ax.get_legend_handles_labels()
+    if len(labels) <= most:
+        ax.legend(fontsize=7.5)
+    elif labels:
+        columns = max(1, min(4, int(110 / (max(map(len, labels)) + 8))))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7.5)
+
+
 def shown_labels(labels: Sequence[Any] | None, count: int, what: str) -> list[str]:
     """``count`` labels as text; their numbers where none are given.
 

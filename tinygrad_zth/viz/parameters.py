@@ -11,8 +11,8 @@ import numpy as np
 
 from ..nn.module import Module
 from ..tensor import Tensor
-from .figure import FAINT, finish, line_style, new_figure, picture
-from .record import recording_of
+from .figure import FAINT, finish, legend_below, line_style, new_figure, picture
+from .recorder import recording_of
 from .recording import Snapshot, WeightFigures
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def parameter_gradients(
     chosen = {name: w for name, w in _chosen(snapshot, parameters).items() if w.gradient is not None}
     if not chosen:
         raise ValueError("parameter_gradients: no parameter has a gradient: call backward() first")
-    figure, (left, right) = new_figure(1, 2, width=9.0, height=0.9 + max(3.0, 0.34 * len(chosen)), width_ratios=[3, 2])
+    figure, (left, right) = new_figure(1, 2, width=9.0, height=1.6 + max(3.0, 0.26 * len(chosen)), width_ratios=[3, 2])
     for i, name in enumerate(_some(list(chosen))):
         g = chosen[name].gradient or {}
         if not g["counts"] or not sum(g["counts"]) or not g["std"] > 0:
@@ -70,8 +70,7 @@ def parameter_gradients(
     left.set(title=f"Gradients at step {snapshot.step}", xlabel="gradient / its std", ylabel="density", xlim=(-6, 6))
     left.set_yscale("log")
     left.set_ylim(1e-3, None)
-    if left.get_legend_handles_labels()[0]:
-        left.legend(fontsize=7, loc="upper left")
+    legend_below(figure, left, most=0)
 
     names = list(chosen)
     ratios = np.array([chosen[name].grad_ratio for name in names])
@@ -130,7 +129,7 @@ def update_ratios(
             lines[name] = points
     if not lines:
         raise ValueError("update_ratios: no update was recorded: did the optimiser step inside the block?")
-    figure, (ax,) = new_figure(height=4.2)
+    figure, (ax,) = new_figure(height=4.2 + 0.05 * len(lines))
     for i, name in enumerate(_some(list(lines))):
         ax.plot(*zip(*lines[name]), label=name, **line_style(i, marks=True))
     ax.axhline(GOOD_RATIO, color="#1a1a1a", linewidth=2.0)
@@ -139,13 +138,13 @@ def update_ratios(
     )
     ax.set_yscale("log")
     ax.set(title="update:data", xlabel="step", ylabel="std(update) / std(data)")
-    ax.legend(fontsize=7, ncols=1 if len(lines) < 6 else 2)
+    legend_below(figure, ax)
     return finish(figure, path)
 
 
 def _of_gradients(model: Module) -> Snapshot:
     """A model's parameters and gradients as they are."""
-    from .record import _Watched
+    from .recorder import _Watched
 
     watched = _Watched(model, {}, 0)
     for name, p in model.named_parameters():

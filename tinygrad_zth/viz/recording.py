@@ -1,6 +1,6 @@
 """A recorded run: what its layers and parameters looked like at some of its steps, as plain values.
 
-It is made by :func:`record.record`, kept as one JSON file, and read by every picture.
+It is made by :func:`recorder.record`, kept as one JSON file, and read by every picture.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .figure import FAINT, INK, empty_figure, finish, line_style, new_figure, picture
-from .record import recording_of
+from .figure import FAINT, INK, empty_figure, finish, legend_below, line_style, new_figure, picture, short_names
+from .recorder import recording_of
 from .recording import LayerFigures, Snapshot
 from .statistics import SATURATION
 
@@ -170,16 +170,17 @@ def _histograms(series: dict[str, dict[str, Any]], kinds: dict[str, str], title:
         above.plot((edges[1:] + edges[:-1]) / 2, density, label=f"{_label(name, kinds[name])}{bad}", **line_style(i))
     above.set(title=title, xlabel=what, ylabel="density")
     above.set_xlim(*_middle(drawn))
-    above.legend(fontsize=7.5)
+    legend_below(figure, above)
 
     places = np.arange(len(series))
     means = np.array([f["mean"] for f in series.values()], float)
     stds = np.array([f["std"] for f in series.values()], float)
     below.errorbar(places, means, yerr=stds, fmt="o", color=INK, capsize=4, markersize=4, linewidth=1.2)
     below.axhline(0, color=FAINT, linewidth=0.8)
-    below.set_xticks(
-        places, list(series), rotation=20 if len(series) > 4 else 0, ha="right" if len(series) > 4 else "center"
-    )
+    labels = short_names(list(series))
+    crowded = sum(map(len, labels)) > (36 if with_bars else 64)
+    below.set_xticks(places, labels, rotation=30 if crowded else 0, ha="right" if crowded else "center")
+    below.tick_params(axis="x", labelsize=7)
     below.set(ylabel="mean ± std", xlim=(-0.6, len(series) - 0.4))
     for place, mean, std in zip(places, means, stds):
         below.annotate(
@@ -189,7 +190,7 @@ def _histograms(series: dict[str, dict[str, Any]], kinds: dict[str, str], title:
         share, down = axes["share"], np.arange(len(with_bars))[::-1]
         bars = share.barh(down, [100 * v for v in with_bars.values()], height=0.6, color="#56B4E9", edgecolor=INK)
         share.bar_label(bars, [_percent(v) for v in with_bars.values()], fontsize=7, padding=2)
-        share.set_yticks(down, list(with_bars), fontsize=7)
+        share.set_yticks(down, short_names(list(with_bars)), fontsize=7)
         share.set(xlabel="% saturated", xlim=(0, 108))
         share.grid(False)
     return figure

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..version import __version__
-from . import activations, losses, parameters
+from . import curves, layers, parameters
 from .figure import finite_part, line_style, new_figure, picture
 from .page import figure_in_page, page, table
 from .runs import Run, read_run
@@ -89,15 +89,17 @@ def compare(runs: Sequence[str | os.PathLike[str]], path: str | os.PathLike[str]
     if settings:
         lines.append(_aligned([("", *names), *settings]))
     if path is not None:
-        curves: dict[str, Any] = {}
+        series_of: dict[str, Any] = {}
         for name, run in zip(names, found):
             for series in ("val_loss", "train_loss"):
                 points = run.series(series)
                 if points:
-                    curves[f"{name}: {series.removesuffix('_loss')}"] = tuple(zip(*points))
+                    series_of[f"{name}: {series.removesuffix('_loss')}"] = tuple(zip(*points))
                     break
         drawn = (
-            _drawn(lambda: losses.losses(curves), "The runs' losses: validation, where there is one.") if curves else ""
+            _drawn(lambda: curves.losses(series_of), "The runs' losses: validation, where there is one.")
+            if curves
+            else ""
         )
         body = drawn + _section("How they ended", table(rows, ("", *names)))
         body += _section("Settings that differ", table(settings, ("", *names)) if settings else "<p>None.</p>")
@@ -173,7 +175,7 @@ def _curves(run: Run) -> str:
     first = max((loss for _, loss in [*run.series("val_loss")[:1], *run.series("train_loss")[:1]]), default=0.0)
     shown = guess if guess is not None and guess < 2 * first + 1 else None
     about = "Faint: each logged step; strong: smoothed. A gap that opens between train and val is overfitting."
-    parts = [_drawn(lambda: losses.losses(run.path, initial=shown), about)]
+    parts = [_drawn(lambda: curves.losses(run.path, initial=shown), about)]
     for name, title, about in (
         ("lr", "learning rate", "The learning rate."),
         ("grad_norm", "gradient norm", "The gradient's norm before clipping. Spikes are batches that pull hard."),
@@ -206,11 +208,11 @@ def _diagnosis(run: Run) -> str:
     parts = [
         _drawn(lambda: parameters.update_ratios(rec), "Updates against parameters: around the line at 1e-3 is right."),
         _drawn(
-            lambda: activations.activations(rec),
+            lambda: layers.activations(rec),
             "What the layers give out, at the last recorded step; bars: how much of it is saturated.",
         ),
         _drawn(
-            lambda: activations.gradients(rec),
+            lambda: layers.gradients(rec),
             "The gradients that come back to them: of about the same width at every depth is right.",
         ),
         _drawn(
@@ -218,8 +220,8 @@ def _diagnosis(run: Run) -> str:
             "The parameters' gradients; right, how fast plain SGD would change each.",
         ),
     ]
-    if any(layer.output["map"] is not None for layer in rec.at().layers.values()):
-        parts.append(_drawn(lambda: activations.dead_units(rec), "Dark: saturated. A dark column is a dead unit."))
+    if any(layer.output["saturated"] for layer in rec.at().layers.values()):
+        parts.append(_drawn(lambda: layers.dead_units(rec), "Dark: saturated. A dark column is a dead unit."))
     rows = [
         (name, layer.kind, layer.output["mean"], layer.output["std"],
          "" if layer.output["saturated"] is None else f"{100 * layer.output['saturated']:.1f} %",
@@ -336,7 +338,7 @@ def _compared(runs: list[Run]) -> list[tuple[Any, ...]]:
         ("seconds", *(f"{run.metrics[-1].get('seconds') or 0:.1f}" if run.metrics else "-" for run in runs)),
         ("ended", *("yes" if run.summary else "no" for run in runs)),
     ]
-    from .sparkline import sparkline
+    from .textcurve import sparkline
 
     rows.insert(
         5, ("", *(sparkline([v for _, v in run.series("val_loss") or run.series("train_loss")], 12) for run in runs))

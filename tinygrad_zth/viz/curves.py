@@ -16,7 +16,7 @@ from ..ops.random import get_rng_state, set_rng_state
 from ..optim import SGD
 from ..tensor import Tensor
 from .figure import array_of, finish, finite_part, line_style, new_figure, picture
-from .record import first_loss
+from .recorder import first_loss
 from .recording import Recording
 from .runs import read_metrics
 
@@ -55,7 +55,7 @@ def smoothed(values: Any, weight: float = 0.9) -> np.ndarray:
 def losses(
     run: Any,
     *,
-    smooth: float = 0.9,
+    smooth: float | None = None,
     initial: float | None = None,
     log_scale: bool = False,
     path: Path | None = None,
@@ -70,7 +70,8 @@ def losses(
     Args:
         run: a Recording, a run's folder, a series of numbers, or several: name to series, or name to
             (steps, values).
-        smooth: weight of the past in the moving average; short series are not smoothed.
+        smooth: weight of the past in the moving average, 0 for none; default, by the series' length: none
+            below 30 values, 0.98 for thousands.
         initial: where to draw the dashed line.
         log_scale: of the loss.
         path: also write the picture there (.png, .svg, .pdf).
@@ -85,9 +86,10 @@ def losses(
     for i, (name, (steps, values)) in enumerate(series.items()):
         good, bad = finite_part(values, f"losses: {name}")
         style = line_style(i)
-        if len(values) >= 30 and smooth:
+        weight = min(0.98, 1 - 10 / len(values)) if smooth is None and len(values) >= 30 else smooth or 0.0
+        if weight:
             ax.plot(steps, values, color=style["color"], linewidth=0.6, alpha=0.35)
-            ax.plot(steps, smoothed(values, smooth), label=f"{name} (smoothed)", **style)
+            ax.plot(steps, smoothed(values, weight), label=f"{name} (smoothed)", **style)
         else:
             ax.plot(steps, values, label=name, **line_style(i, marks=True))
         if bad.size:
