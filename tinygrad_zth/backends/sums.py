@@ -34,7 +34,7 @@ def ones(n: int, dtype: np.dtype) -> np.ndarray:
 def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> np.ndarray:
     """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them)."""
     ndim = x.ndim
-    if ndim > 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
+    if ndim > 1 and x.size and x.dtype.char in "fd" and x.flags.c_contiguous:
         # What is left is the last axis: everything before it is rows.
         if (dim == 0 and ndim == 2) or (dim.__class__ is tuple and dim == _leading(ndim)):
             n = x.shape[-1]
