@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Any
 
+import numpy as np
+
 from . import backends, graph
 from .backends import array_types, backend_of
 from .backends.sums import total
@@ -52,6 +54,13 @@ def _expand(xp, x, shape):
     return xp.broadcast_to(x, shape)
 
 
+def _expand_numpy(x, shape):
+    window = np.broadcast_to(x, shape)
+    if x.flags.writeable:  # a part of it, in which no element shares its place, can be written to
+        window.flags.writeable = True
+    return window
+
+
 def _sum_to_size(xp, x, shape):
     lead = x.ndim - len(shape)
     axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
@@ -69,7 +78,9 @@ def _sum_to_size_numpy(x, shape):
     return small if small.shape == shape else small.reshape(shape)
 
 
-expand_to = op(_expand, name="expand", view=True, x=lambda g, x_shape: sum_to(g, x_shape))
+expand_to = op(
+    _expand, name="expand", view=True, kernels={"numpy": _expand_numpy}, x=lambda g, x_shape: sum_to(g, x_shape)
+)
 sum_to = op(
     _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},
     x=lambda g, x_shape: expand_to(g, x_shape),

@@ -61,8 +61,11 @@ overwrite = op(
 )
 
 
-def check_writeable(t: Tensor, name: str) -> None:
-    """Raise RuntimeError where PyTorch refuses an in-place operation."""
+def check_writeable(t: Tensor, name: str, path: tuple = (), fills: bool = False) -> None:
+    """Raise RuntimeError where PyTorch refuses to write into the window ``path`` of ``t``.
+
+    With ``fills``, one number goes everywhere: then elements may share their place.
+    """
     if mode.recording:
         node = current_node(t)
         if node is not None and node.op is None:
@@ -73,7 +76,11 @@ def check_writeable(t: Tensor, name: str) -> None:
                 raise RuntimeError(
                     f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
                 )
-    if not backend_of(t._array).is_writeable(t._array):
+    backend = backend_of(t._array)
+    if not backend.is_writeable(t._array):
+        window = replay(t._array, path[:-1] if path and path[-1][0].op.name == "index" else path)
+        if backend.is_writeable(window) or (fills and getattr(window.flags, "writeable", True)):
+            return
         raise RuntimeError(
             f"{name}: unsupported operation: more than one element of the written-to tensor refers to "
             "a single memory location. Please clone() the tensor before performing the operation."
@@ -85,7 +92,7 @@ def write(t: Tensor, value, path: tuple = (), name: str = "copy_") -> Tensor:
 
     Returns ``t``. Raises RuntimeError for a leaf that requires grad, or overlapping memory.
     """
-    check_writeable(t, name)
+    check_writeable(t, name, path, name in ("fill_", "zero_") and not isinstance(value, Tensor))
     t_node = current_node(t)
     source = current_node(value) if isinstance(value, Tensor) else None
     base = None if t._view is None else t._view[0]

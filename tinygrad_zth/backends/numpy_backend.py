@@ -76,7 +76,10 @@ class NumpyBackend:
     @staticmethod
     def is_writeable(array: Any) -> bool:
         """False for a window in which several elements are one place in memory (an expanded array)."""
-        return array.flags.writeable
+        flags = array.flags
+        if flags.c_contiguous or not flags.writeable or not array.size:
+            return flags.writeable
+        return all(stride or size < 2 for stride, size in zip(array.strides, array.shape, strict=True))
 
     @staticmethod
     def as_strided(array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
