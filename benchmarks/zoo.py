@@ -97,9 +97,10 @@ def run(row: Row, folder: Path) -> dict[str, Any]:
         RuntimeError: the command failed.
     """
     command = [sys.executable, *shlex.split(row.command)[1:], "--out", str(folder)]
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), os.times()
     status = subprocess.run(command, cwd=ROOT).returncode
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, os.times()
+    cpu_seconds = cpu.children_user + cpu.children_system - cpu_before.children_user - cpu_before.children_system
     if status:
         raise RuntimeError(f"{row.name}: {row.command} ended with status {status}")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -112,6 +113,8 @@ def run(row: Row, folder: Path) -> dict[str, Any]:
         "bound": row.bound,
         "met": row.met(value),
         "minutes": seconds / 60,
+        "cpu_minutes": cpu_seconds / 60,
+        "machine": machine(),
         "parameters": summary["parameters"],
         "command": row.command,
         "sample": (folder / "sample.txt").read_text(encoding="utf-8"),
@@ -127,7 +130,7 @@ def loss_on(row: Row, folder: Path) -> float:
     model, state = spec.restore(folder / "best.npz")
     settings = TrainSettings.from_dict(state["train"])
     data = spec.task.load(None, state["vocabulary"]).batches(model.config, settings.batch_size)
-    loss = Trainer(model, data, settings).evaluate_whole(row.split)
+    loss = Trainer(model, data, settings).evaluate_whole(row.split or "val")
     return math.nan if loss is None else loss
 
 
@@ -138,12 +141,11 @@ def page(figures: Mapping[str, Mapping[str, Any]]) -> str:
         "",
         "Each row is trained by its command from a fixed seed, on the real data (`$TINYGRAD_ZTH_DATA`), by",
         "`python -m benchmarks.zoo`, which writes this page. Losses are in nats, on all of the part that is named;",
-        "minutes are those of the whole command.",
+        "minutes are those of the whole command: of the clock, and of the processor (all threads together; the",
+        "smaller the difference, the less else the machine did).",
         "",
-        f"Machine: {machine()}.",
-        "",
-        "| row | figure | value | bound | met | minutes | parameters | command |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| row | figure | value | bound | met | minutes | processor | parameters | command |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     known = [name for name in ROWS if name in figures]
     for name in known:
@@ -151,10 +153,13 @@ def page(figures: Mapping[str, Mapping[str, Any]]) -> str:
         sign = "at least" if ROWS[name].higher else "at most"
         lines.append(
             f"| {name} | {f['measure']} | {f['value']:.4f} | {sign} {f['bound']:g} | {'yes' if f['met'] else '**no**'} "
-            f"| {f['minutes']:.1f} | {f['parameters']:,} | `{f['command']}` |"
+            f"| {f['minutes']:.1f} | {f['cpu_minutes']:.1f} | {f['parameters']:,} | `{f['command']}` |"
         )
     if missing := [name for name in ROWS if name not in figures]:
         lines += ["", f"Not trained yet: {', '.join(missing)}."]
+    for where in dict.fromkeys(figures[name]["machine"] for name in known):
+        names = [name for name in known if figures[name]["machine"] == where]
+        lines += ["", f"Machine of {', '.join(names)}: {where}."]
     lines += ["", "## Samples", ""]
     for name in known:
         sample = figures[name]["sample"].strip("\n").splitlines()[:SAMPLE_LINES]
@@ -173,7 +178,9 @@ def machine() -> str:
     except OSError:
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+    threads = os.environ.get("OMP_NUM_THREADS")
+    limit = f", OMP_NUM_THREADS={threads}" if threads else ""
+    return f"{model}, {cores} cores{limit}, Python {platform.python_version()}, NumPy {np.__version__}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

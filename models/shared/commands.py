@@ -61,7 +61,8 @@ def train(spec: ModelSpec, args: argparse.Namespace) -> int:
     loss = trainer.fit()
     run.draw_losses()
     if loss is None:
-        again = shlex.join([*spec.prog.split(), "train", "--resume", "--out", str(path)])
+        source = ["--data", args.data] if getattr(args, "data", None) else []
+        again = shlex.join([*spec.prog.split(), "train", "--resume", "--out", str(path), *source])
         print(f"stopped at step {trainer.step}; everything is saved. Go on with:\n  {again}")
         _report(args, trainer)
         return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,7 +34,7 @@ def first_not_finite(model: nn.Module, step: Callable[[], torch.Tensor]) -> str:
         with _watched(model, found), torch.autograd.detect_anomaly():
             loss = step()
     except RuntimeError as error:
-        return found[0] if found else str(error).strip()
+        return found[0] if found else _in_one_line(str(error))
     if found:
         return found[0]
     if not is_finite(loss):
@@ -42,6 +43,13 @@ def first_not_finite(model: nn.Module, step: Callable[[], torch.Tensor]) -> str:
         if p.grad is not None and not is_finite(p.grad):
             return f"the gradient of the parameter {name} is infinite"
     return "the gradients are finite one by one, but their norm is not"
+
+
+def _in_one_line(report: str) -> str:
+    """What anomaly mode says, and of its traceback the innermost line."""
+    what, _, traceback = report.strip().partition(", called here:")
+    places = re.findall(r'File "(.*)", line (\d+)', traceback)
+    return f"{what}, at {places[-1][0]}:{places[-1][1]}" if places else what.replace("\n", " ")
 
 
 @contextmanager

@@ -135,6 +135,7 @@ class Trainer:
         self.schedule: Callable[[int], float] = lambda step: learning_rate(step, settings)
         self._saved_at = -1
         self._since_log: list[float] = []  # losses of the steps since the last row
+        self._due: dict[str, Any] | None = {}  # the row of an evaluation that is to be made; one comes first of all
         self._tokens = 0  # targets in the last step
         self._progress: Progress | None = None
 
@@ -167,6 +168,7 @@ class Trainer:
             "best": self.best,
             "seconds": self.seconds,
             "since_log": list(self._since_log),
+            "due": self._due,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict() if self.optimizer else {},
             "random": self._random_state(),
@@ -190,6 +192,7 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.best = state["step"], state["best"]
         self.seconds, self._since_log = state["seconds"], list(state["since_log"])
+        self._due = state["due"]
         self._set_random_state(state["random"])
         self._saved_at = self.step
 
@@ -292,8 +295,8 @@ class Trainer:
         with Progress(s.max_iters, self.step, quiet=self.quiet) as self._progress, self.stop:
             self._tell("begin")
             try:
-                if self.step == 0:
-                    self._evaluate_and_keep(self._progress, {})
+                if self._due is not None:  # the first of all, or one that Ctrl-C cut off
+                    self._evaluate_and_keep(self._progress, self._due)
                 while self.step < s.max_iters and not self.stop:
                     self._one_iteration(self._progress)
                 if self.run is not None and self._saved_at != self.step:
@@ -335,10 +338,11 @@ class Trainer:
             progress.show(self.step, _figures(row))
 
     def _evaluate_and_keep(self, progress: Progress, row: dict[str, Any]) -> None:
-        loss = self.evaluate()
-        self._log(progress, {**row, "val_loss": loss}, keep=True)
-        if loss is None:
+        self._due = row
+        if (loss := self.evaluate()) is None:
             return
+        self._due = None
+        self._log(progress, {**row, "val_loss": loss}, keep=True)
         if not math.isfinite(loss):
             raise NotFiniteError(f"the validation loss is {loss} at step {self.step}")
         self._tell("evaluation", {**row, "val_loss": loss})
