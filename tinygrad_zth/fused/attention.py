@@ -20,11 +20,12 @@ import math
 import numpy as np
 
 from ..backends import backend_of
+from ..backends.cuda_source import cuda_kernel
 from ..dtypes import of
 from ..graph import mode
 from ..operation import op
 from ..tensor import new_tensor
-from . import attention_numpy
+from . import attention_cuda, attention_numpy
 
 __all__ = ["attention"]
 
@@ -125,6 +126,8 @@ def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm)
     """Gradients of q, k, v and an additive mask for g (..., L, F)."""
     if isinstance(norm, attention_numpy.Saved):
         return attention_numpy.attention_backward(g, q, k, v, out, norm, mask, noise, causal, scale, needs)
+    if isinstance(norm, attention_cuda.Saved):
+        return *attention_cuda.attention_backward(g, q, k, v, out, norm, causal, scale), None
     xp = backend_of(g).xp
     L, S = q.shape[-2], k.shape[-2]
     mask = _written_out(mask, L, S)
@@ -164,6 +167,15 @@ def _numpy_forward(q, k, v, mask, noise, causal, scale):
     return attention_numpy.attention_forward(q, k, v, mask, noise, causal, scale, keep=mode.recording)
 
 
+@cuda_kernel
+def _cuda_forward(q, k, v, mask, noise, causal, scale):
+    """``attention_forward`` by the CUDA kernel, where it serves."""
+    _check(q, k, v, mask)
+    if attention_cuda.serves(q, k, v, mask, noise):
+        return attention_cuda.attention_forward(q, k, v, causal, scale)
+    return attention_forward(backend_of(q).xp, q, k, v, mask, noise, causal, scale)
+
+
 def plain(q, k, v, mask, noise, causal, scale):
     """The definition, a composition of primitives."""
     from ..ops.matmul import matmul
@@ -198,5 +210,5 @@ attention = op(
     extras=("norm",),
     backward=attention_backward,
     plain=plain,
-    kernels={"numpy": _numpy_forward},
+    kernels={"numpy": _numpy_forward, "cupy": _cuda_forward},
 )

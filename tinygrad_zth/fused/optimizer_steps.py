@@ -14,8 +14,11 @@ write them, on whole arrays, are in ``tests/optim/reference.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
+
+from . import many_tensors_cuda
 
 __all__ = ["adam", "asgd", "gradient_rule", "rprop", "sgd"]
 
@@ -37,6 +40,13 @@ def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callab
         return g
 
     return effective
+
+
+def all_at_once(update: Update, **kernels: Callable) -> Update:
+    """Say which kernels apply the rule to many parameters in one launch, by backend name: each is called with the
+    parameters, their gradients, and flat states that hold the parameters' one after the other."""
+    update.all_at_once = kernels  # type: ignore[attr-defined]
+    return update
 
 
 def sgd(
@@ -67,7 +77,13 @@ def sgd(
                 g = buffer
         subtract(p, multiply(g, lr, out=t), out=p)
 
-    return update
+    return all_at_once(
+        update,
+        cupy=partial(
+            many_tensors_cuda.sgd, penalty=weight_decay, maximize=maximize, momentum=momentum, dampening=dampening,
+            lr=lr, nesterov=nesterov, first=first,
+        ),
+    )  # fmt: skip
 
 
 def adam(
@@ -108,7 +124,13 @@ def adam(
         multiply(t, rate, out=t)
         subtract(p, t, out=p)
 
-    return update
+    return all_at_once(
+        update,
+        cupy=partial(
+            many_tensors_cuda.adam, shrink=1.0 if shrink is None else shrink, penalty=0.0 if decoupled else weight_decay,
+            maximize=maximize, beta1=beta1, beta2=beta2, rate=rate, floor=floor,
+        ),
+    )  # fmt: skip
 
 
 def asgd(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..backends import backend_of
 from ..ops.join import cat
 from ..ops.matmul import matmul
-from .rows import ones
+from .rows import column_sums
 from .sequence import Steps, carried, recurrence
 
 __all__ = ["rnn"]
@@ -49,14 +49,14 @@ def of_weights(xp, needs, dz, x, w_ih, dz_hidden, before, states):
     x, of the first states (given), of the weights and of the biases."""
     dx = dz @ w_ih if needs[0] else None
     of_ih, of_hh, of_bi, of_bh = needs[1 + len(states) : 5 + len(states)]
-    db = ones(len(dz), dz.dtype) @ dz if of_bi or of_bh else None
+    db = column_sums[dz.__class__](dz) if of_bi or of_bh else None
     same = dz_hidden is dz
     return (
         dx, *states,
         dz.T @ x if of_ih else None,
         dz_hidden.T @ before if of_hh else None,
         db if of_bi else None,
-        None if not of_bh else db.copy() if same else ones(len(dz), dz.dtype) @ dz_hidden,
+        None if not of_bh else db.copy() if same else column_sums[dz.__class__](dz_hidden),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from ..backends import Kernels
 from ..backends.sums import ones
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "as_slabs",
     "at_least",
     "below",
+    "column_sums",
     "ones",
     "row_sums",
     "widened",
@@ -30,6 +32,10 @@ LARGEST_PLAIN_EXPONENT = {"f": 64.0, "d": 500.0}
 
 SMALLEST_PLAIN_SUM = {"f": 1e-18, "d": 1e-200}
 """With a row sum of at least this, what exp(x) lost by underflow is below 1e-19 of it."""
+
+
+column_sums = Kernels(lambda g: ones(g.shape[0], g.dtype) @ g, {"cupy": lambda g: g.sum(0)})
+"""By array type: the sum of each column of a matrix, shape `(columns,)`."""
 
 
 def widened(x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import HOST, backend_of
 from ..inplace import write_back
 from ..operation import op
 from ..tensor import Tensor, new_tensor
@@ -294,8 +294,8 @@ def src_corner(src, index):
 def _equal(a, b):
     """1 where two values are equal, else 0, in their dtype; no gradient passes."""
     if isinstance(a, Tensor):
-        return new_tensor(np.asarray(a._array == b._array).astype(a._array.dtype))
-    return np.asarray(a == b).astype(a.dtype)
+        return new_tensor(_equal(a._array, b._array))
+    return backend_of(a).xp.asarray(a == b).astype(a.dtype)
 
 
 def _prod_self(g, x, dim, index, src, out):
@@ -308,9 +308,10 @@ def _prod_src(g, x, dim, index, src, src_shape, out):
     """By division where no zero is among the factors; a single zero's gradient is what the others make."""
     used = src_corner(src, index)
     raw, raw_index = _raw(used), _raw(index)
-    zero = np.asarray(raw == 0)
+    xp = backend_of(raw).xp
+    zero = xp.asarray(raw == 0)
     counts = _gather_op(
-        _scatter_add_op(np.zeros(_raw(x).shape, raw.dtype), dim, raw_index, zero.astype(raw.dtype)), dim, raw_index
+        _scatter_add_op(xp.zeros(_raw(x).shape, raw.dtype), dim, raw_index, zero.astype(raw.dtype)), dim, raw_index
     )
     single = zero & (counts == 1)
     filled = pick(_as(used, zero), 1, used)
@@ -322,7 +323,8 @@ def _prod_src(g, x, dim, index, src, src_shape, out):
 
 
 def _raw(x):
-    return x._array if isinstance(x, Tensor) else np.asarray(x)
+    array = x._array if isinstance(x, Tensor) else x
+    return backend_of(array).xp.asarray(array)
 
 
 def _as(like, array):
@@ -330,7 +332,7 @@ def _as(like, array):
 
 
 _prod_op = op(
-    _combining("multiply"), name="scatter_prod", grad_name="ScatterReduceBackward0", tensors=("index",),
+    _combining("multiply"), name="scatter_prod", kernels=HOST, grad_name="ScatterReduceBackward0", tensors=("index",),
     x=_prod_self, src=_prod_src,
 )  # fmt: skip
 _REDUCERS = {

@@ -38,7 +38,7 @@ _BLOCK = 65536
 """Elements in a block: parameter, gradient, two states and scratch are 400 kB of float32."""
 _SMALL = 4096
 """Parameters of at most so many elements are bundled."""
-_GPU_BLOCK, _GPU_SMALL = 1 << 62, 1 << 18  # calls are dear and the whole array is worked on at once
+_GPU_BLOCK, _GPU_SMALL = 1 << 62, 1 << 62  # calls are dear: all parameters are worked on at once
 
 Rule = Callable[[Any, Any, Any, Any, Any], None]
 Task = Callable[[], None]
@@ -94,7 +94,7 @@ class BlockOptimizer(Optimizer):
         while len(kept) < len(self.param_groups):
             kept.append(_Bundles())
         tasks: list[Task] = []
-        elements = 0
+        elements, on_host = 0, True
         for group, bundles in zip(self.param_groups, kept, strict=False):
             params = [p for p in group["params"] if p._grad is not None]
             if not params:
@@ -112,7 +112,12 @@ class BlockOptimizer(Optimizer):
                 rule, after = rules[key]
                 bundle.add_tasks(tasks, rule, after)
                 elements += bundle.size
-        _work_off(tasks, elements)
+                on_host = on_host and bundle.backend.on_host
+        if on_host:
+            _work_off(tasks, elements)
+        else:  # a device's queue is one thread's
+            for task in tasks:
+                task()
         return loss
 
 
@@ -144,7 +149,8 @@ class _Bundle:
     def __init__(self, params: list[Tensor], first: bool, counters: dict[str, float], kinds: dict[str, type]):
         arrays = [p._array for p in params]
         backend = backend_of(arrays[0])
-        self.xp, self.params, self.first = backend.xp, params, first
+        self.backend, self.xp, self.params, self.first = backend, backend.xp, params, first
+        self.dtype = arrays[0].dtype
         self.size = sum(a.size for a in arrays)
         self.orders = [_memory_order(a) for a in arrays]
         self.windows = [_ordered(a, order) for a, order in zip(arrays, self.orders, strict=True)]
@@ -154,12 +160,7 @@ class _Bundle:
         self.kinds = kinds
         self.counters = {k: np.full(len(params), v, kinds[k]) for k, v in counters.items()}
         self.states: list[Any] = []
-        if self.gathered:
-            self.p = self.xp.empty(self.size, arrays[0].dtype)
-            self.g = self.xp.empty_like(self.p)
-            self.slots = self.cut(self.p)
-        else:
-            self.p = self.windows[0].reshape(-1)
+        self.blocks: list[tuple] | None = None
 
     def cut(self, flat: Any) -> list[Any]:
         """Windows on ``flat``, one for each parameter, of its shape and order in memory."""
@@ -172,7 +173,7 @@ class _Bundle:
     def add_state(self, found: list[Any], value: float) -> list[Any]:
         """Room for a state. Where ``found`` has an array the state begins as that, else as
         ``value``. Returns the windows, of the parameters' shapes."""
-        flat = self.xp.full(self.size, value, self.p.dtype)
+        flat = self.xp.full(self.size, value, self.dtype)
         self.states.append(flat)
         windows = []
         for window, order, old in zip(self.cut(flat), self.orders, found, strict=True):
@@ -187,10 +188,17 @@ class _Bundle:
             windows.append(window)
         return windows
 
-    def seal(self, block: int) -> None:
-        """All states have been added: cut everything into blocks."""
+    def cut_blocks(self) -> list[tuple]:
+        """Everything cut into blocks, made when it is first needed: some kernels need none."""
+        if self.gathered:
+            self.p = self.xp.empty(self.size, self.dtype)
+            self.g = self.xp.empty_like(self.p)
+            self.slots = self.cut(self.p)
+        else:
+            self.p = self.windows[0].reshape(-1)
+        block = _limits(self.p)[1]
         parts = [slice(at, at + block) for at in range(0, self.size, block)]
-        self.blocks = [(part, self.p[part], [s[part] for s in self.states]) for part in parts]
+        return [(part, self.p[part], [s[part] for s in self.states]) for part in parts]
 
     def add_tasks(self, tasks: list[Task], rule: Rule, counts: dict[str, float]) -> None:
         """Note the step in the counters and versions, and add what is to be done to ``tasks``."""
@@ -203,6 +211,12 @@ class _Bundle:
         grads: list[Any] = [p._grad._array for p in self.params]  # type: ignore[union-attr]
         if not self.plain:
             grads = [_ordered(g, order) for g, order in zip(grads, self.orders, strict=True)]
+        kernel = getattr(rule, "all_at_once", {}).get(self.backend.name)
+        if kernel is not None and all(w.flags.c_contiguous for w in self.windows):
+            kernel(self.windows, grads, self.states)
+            return
+        if self.blocks is None:
+            self.blocks = self.cut_blocks()
         if self.gathered:
             tasks.append(partial(self.update_gathered, rule, grads))
             return
@@ -213,7 +227,7 @@ class _Bundle:
         concatenate = self.xp.concatenate
         concatenate(self.windows, None, self.p)
         concatenate(grads, None, self.g)
-        for where, p, states in self.blocks:
+        for where, p, states in self.blocks or ():
             _update(rule, p, self.g[where], states)
         for window, slot in zip(self.windows, self.slots, strict=True):
             window[...] = slot
@@ -282,7 +296,6 @@ class _Bundles:
                 )
                 self.all.append(bundle)
                 self._give_states(bundle, owner, group)
-                bundle.seal(_limits(bundle.p)[1])
         kept = (*owner.counters, *names)
         self.tensors = {name: [owner.state[p][name] for p in params] for name in kept}
         self.windows = {name: [t._array for t in ts] for name, ts in self.tensors.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ...backends import backend_of
+from ...backends import Kernels, backend_of
+from ...fused import many_tensors_cuda
 from ...tensor import Tensor, new_tensor, storage_of
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -28,10 +30,24 @@ def get_total_norm(
         return new_tensor(np.zeros((), np.float32))
     p = float(norm_type)
     first = tensors[0]._array
-    xp = backend_of(first).xp
+    arrays = [t._array for t in tensors]
+    one_dtype = len({a.dtype for a in arrays}) == 1
+    total = _euclidean[first.__class__](arrays) if p == 2.0 and one_dtype else _norm(arrays, p)
+    total = backend_of(first).xp.asarray(total, first.dtype)
+    if error_if_nonfinite and not math.isfinite(new_tensor(total).item()):
+        raise RuntimeError(
+            f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
+            "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
+        )
+    return new_tensor(total)
+
+
+def _norm(arrays: list, p: float) -> Any:
+    """The norm of order ``p`` of the norms of all arrays."""
+    xp = backend_of(arrays[0]).xp
     norms = []
-    for t in tensors:
-        flat = t._array.reshape(-1)
+    for a in arrays:
+        flat = a.reshape(-1)
         if p == 2.0:
             norms.append(xp.sqrt(xp.dot(flat, flat)))
         elif p == math.inf:
@@ -39,13 +55,32 @@ def get_total_norm(
         else:
             norms.append((abs(flat) ** p).sum() ** (1 / p))
     each = xp.stack([xp.asarray(n) for n in norms])
-    total = each.max() if p == math.inf else xp.sqrt(xp.dot(each, each)) if p == 2.0 else (each**p).sum() ** (1 / p)
-    if error_if_nonfinite and not math.isfinite(float(total)):
-        raise RuntimeError(
-            f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
-            "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
-        )
-    return new_tensor(xp.asarray(total, first.dtype))
+    return each.max() if p == math.inf else xp.sqrt(xp.dot(each, each)) if p == 2.0 else (each**p).sum() ** (1 / p)
+
+
+def _scale(arrays: list, norm: Any, most: float) -> None:
+    """Each array in place times most / (norm + 1e-6), where that is below 1."""
+    scale = most / (norm + 1e-6)
+    if scale >= 1:
+        return  # nothing would change
+    for a in arrays:
+        a *= np.minimum(scale.astype(a.dtype), a.dtype.type(1))
+
+
+def _scale_each(arrays: list, norm: Any, most: float) -> None:
+    """``_scale`` of arrays of several dtypes, or not contiguous, without looking at the norm."""
+    xp = backend_of(norm).xp
+    for a in arrays:
+        a *= xp.minimum((most / (norm + 1e-6)).astype(a.dtype), a.dtype.type(1))
+
+
+def _scale_on_device(arrays: list, norm: Any, most: float) -> None:
+    together = all(a.flags.c_contiguous and a.dtype == norm.dtype for a in arrays)
+    (many_tensors_cuda.scale_all if together else _scale_each)(arrays, norm, most)
+
+
+_euclidean = Kernels(lambda arrays: _norm(arrays, 2.0), {"cupy": many_tensors_cuda.norm_of_all})
+_scale_all = Kernels(_scale, {"cupy": _scale_on_device})
 
 
 def clip_grads_with_norm_(
@@ -55,12 +90,8 @@ def clip_grads_with_norm_(
     grads = _with_grad(parameters)
     if not grads:
         return
-    scale = max_norm / (total_norm._array + 1e-6)
-    if backend_of(scale if hasattr(scale, "ndim") and scale.ndim else total_norm._array).name == "numpy" and scale >= 1:
-        return  # nothing would change
+    _scale_all[grads[0]._array.__class__]([g._array for g in grads], total_norm._array, float(max_norm))
     for g in grads:
-        factor = scale.astype(g._array.dtype) if hasattr(scale, "astype") else scale
-        g._array *= backend_of(g._array).xp.minimum(factor, g._array.dtype.type(1))
         storage_of(g).version += 1
 
 
