@@ -22,7 +22,7 @@ import numpy as np
 
 from . import backends, graph
 from .backends import array_types, backend_of
-from .backends.sums import total
+from .backends.sums import LONGEST, ones, total
 from .graph import (
     Node,
     detect_anomaly,
@@ -69,11 +69,13 @@ def _sum_to_size(xp, x, shape):
 
 
 def _sum_to_size_numpy(x, shape):
-    n, lead = len(shape), x.ndim - len(shape)
-    if n and shape[-1] == x.shape[-1] and x.ndim > 1 and (n == 1 or (n == 2 and shape[0] == 1)) and shape[-1] != 1:
-        # A bias or a gain: all but the last dimension is summed.
-        return total(x, 0 if x.ndim == 2 else tuple(range(x.ndim - 1)), False).reshape(shape)
-    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
+    rest = x.shape
+    if len(rest) == 2 and (shape == (1, rest[1]) or shape == rest[1:]) and x.dtype.char in "fd":
+        # A bias or a gain, the common case: the rows are summed.
+        if x.flags.c_contiguous and 0 < rest[0] <= LONGEST:
+            return ones(rest[0], x.dtype).dot(x).reshape(shape)
+    lead = len(rest) - len(shape)
+    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and rest[i] != 1))
     small = total(x, axes[0] if len(axes) == 1 else axes, False) if axes else x
     return small if small.shape == shape else small.reshape(shape)
 

@@ -189,6 +189,12 @@ class CupyBackend:
     def as_strided(self, array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
         return self.xp.lib.stride_tricks.as_strided(array, shape, strides)
 
+    def summed_rows(self, n: int, rows: Any, values: Any) -> Any:
+        """Of zeros (n, width): row r is the sum of the ``values`` (N, width) whose ``rows`` is r."""
+        whole = self.xp.zeros((n, values.shape[1]), values.dtype)
+        self.index_add(whole, (rows,), values)
+        return whole
+
     def index_add(self, target: Any, key: tuple, values: Any) -> None:
         """``target[key] += values``, where a place may be named many times. By atomic additions."""
         xp = self.xp

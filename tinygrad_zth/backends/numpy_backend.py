@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..device import CPU, device
-from .scatter import index_add
+from .scatter import index_add, summed_rows
 
 __all__ = ["NumpyBackend"]
 
@@ -87,6 +87,7 @@ class NumpyBackend:
         return np.lib.stride_tricks.as_strided(array, shape, strides)
 
     index_add = staticmethod(index_add)
+    summed_rows = staticmethod(summed_rows)
 
     @staticmethod
     def check_range(index: Any, n: int, message: str) -> None:

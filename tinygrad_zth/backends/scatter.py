@@ -16,26 +16,36 @@ FEW_ROWS = 128  # rows of a table up to which a product is faster than either
 ONE_HOT = 1 << 20  # elements that the one-hot matrix may have
 
 
+def summed_rows(n: int, rows, values) -> np.ndarray:
+    """What ``add_rows`` makes of zeros: (n, width), row r the sum of the values that go to r.
+
+    Args:
+        rows: (N,) integers in [-n, n); values: (N, width).
+    """
+    count = rows.size
+    if n <= FEW_ROWS and count * n <= ONE_HOT and values.dtype.char in "fd":
+        hot = np.zeros((count, n), values.dtype)
+        hot[np.arange(count), rows] = 1
+        sums = np.dot(hot.T, values)
+        # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
+        size = float(np.vdot(sums, sums))
+        if size - size == 0:
+            return sums
+    sums = np.zeros((n, values.shape[1]), values.dtype)
+    add_rows(sums, rows, values)
+    return sums
+
+
 def add_rows(target, rows, values) -> None:
     """``target[rows[i]] += values[i]`` for every i, in place.
 
     Args:
         target: (V, ...); rows: (N,) integers in [-V, V); values: (N, ...) of target's dtype.
     """
-    count, n = rows.size, target.shape[0]
-    if values.ndim == 2 and n <= FEW_ROWS and count * n <= ONE_HOT and target.dtype.char in "fd":
-        hot = np.zeros((count, n), target.dtype)
-        hot[np.arange(count), rows] = 1
-        sums = np.dot(hot.T, values)
-        # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
-        size = float(np.vdot(sums, sums))
-        if size - size == 0:
-            target += sums
-            return
     if values.size < SMALL:
         if values.ndim == 2 and target.flags.c_contiguous:
             width = values.shape[1]
-            places = (rows % n).reshape(-1, 1) * width + np.arange(width)
+            places = (rows % target.shape[0]).reshape(-1, 1) * width + np.arange(width)
             np.add.at(target.reshape(-1), places.reshape(-1), values.reshape(-1))
         else:
             np.add.at(target, rows, values)

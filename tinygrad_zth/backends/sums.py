@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["ones", "total"]
+__all__ = ["LONGEST", "ones", "total"]
 
 LONGEST = 8192  # terms of a sum that is left to BLAS, which does not add in pairs as NumPy does
 _add = np.add.reduce
-_ones: dict[tuple[str, int], np.ndarray] = {}
+_ones: dict[tuple[int, int], np.ndarray] = {}
 
 
 def ones(n: int, dtype: np.dtype) -> np.ndarray:
     """A read-only vector of ones: a sum over rows or columns is a gemv with it."""
-    key = (dtype.char, n)
+    key = (n, dtype.num)
     found = _ones.get(key)
     if found is None:
         if n > 65536:

@@ -88,11 +88,12 @@ def cross_entropy_forward(
         weight = weight.astype(rows.dtype, copy=False)
     if count:
         e, sums, shift = exp_rows(rows)
-        high, low = log_normaliser(sums, shift)
-        with np.errstate(invalid="ignore"):
-            losses = (high - rows[np.arange(count), index]) + low
+        # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
+        losses = np.log(sums, dtype=np.float64)
+        picked = rows[np.arange(count), index]
+        losses -= picked if shift is None else picked - shift
     else:
-        e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, rows.dtype)
+        e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, np.float64)
     denominator = float(count)
     if weight is not None:
         row_weight = weight[index]
@@ -104,6 +105,7 @@ def cross_entropy_forward(
         denominator = float(np.count_nonzero(counted))
     if label_smoothing and count:
         losses *= 1.0 - label_smoothing
+        high, low = log_normaliser(sums, shift)
         log_p = rows - high[:, None]
         log_p -= low[:, None]
         smooth = np.add.reduce(log_p, 1) if weight is None else log_p @ weight
@@ -126,26 +128,25 @@ def cross_entropy_backward(g: np.ndarray, saved: SavedIndices) -> np.ndarray:
     count, classes = e.shape
     if e.size == 0:
         return np.zeros(saved.shape, saved.dtype)
-    with np.errstate(invalid="ignore", divide="ignore", under="ignore"):
-        g = _row_gradients(g, saved.denominator, count, e.dtype)
-        if saved.counted is not None:
-            g = np.where(saved.counted, g, 0)
-        hard = g if saved.weight is None else g * saved.weight[index]
-        soft = hard
-        if eps:
-            mean_weight = 1.0 if saved.weight is None else float(saved.weight.mean())
-            hard = hard * (1.0 - eps)
-            soft = hard + g * (eps * mean_weight)
-        scale = (soft / saved.sums)[:, None]
-        gx = np.empty_like(e)
+    g = _row_gradients(g, saved.denominator, e.dtype)
+    if saved.counted is not None:
+        g = np.where(saved.counted, g, e.dtype.type(0))
+    hard = g if saved.weight is None else g * saved.weight[index]
+    soft = hard
+    if eps:
+        mean_weight = 1.0 if saved.weight is None else float(saved.weight.mean())
+        hard = hard * (1.0 - eps)
+        soft = hard + g * (eps * mean_weight)
+    scale = (soft / saved.sums)[:, None]
+    gx = np.empty_like(e)
 
-        def body(start: int, stop: int) -> None:
-            np.multiply(e[start:stop], scale[start:stop], out=gx[start:stop])
+    def body(start: int, stop: int) -> None:
+        np.multiply(e[start:stop], scale[start:stop], out=gx[start:stop])
 
-        run_blocks(body, count, classes, _PASS_NS)
-        if eps:
-            part = g * (eps / classes)
-            gx -= part[:, None] if saved.weight is None else part[:, None] * saved.weight
+    run_blocks(body, count, classes, _PASS_NS)
+    if eps:
+        part = np.broadcast_to(g * (eps / classes), (count,))[:, None]
+        gx -= part if saved.weight is None else part * saved.weight
     gx[np.arange(count), index] -= hard
     if saved.counted is not None:
         gx[~saved.counted] = 0
@@ -205,7 +206,7 @@ def cross_entropy_probabilities_backward(
             np.zeros(saved.shape, saved.dtype) if needs[0] else None,
             np.zeros(saved.shape, saved.target_dtype) if needs[1] else None,
         )
-    g = _row_gradients(g, saved.denominator, len(log_p), log_p.dtype)
+    g = np.broadcast_to(_row_gradients(g, saved.denominator, log_p.dtype), (len(log_p),))
     gx = g_target = None
     with np.errstate(invalid="ignore", under="ignore"):
         if needs[0]:
@@ -294,16 +295,15 @@ def _reduced(
         return losses.reshape(shape).astype(dtype, copy=False)
     total = np.add.reduce(losses)
     if reduction == "mean":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            total = total / total.dtype.type(denominator)
+        total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
     return np.asarray(total, dtype)
 
 
-def _row_gradients(g: np.ndarray, denominator: float, count: int, dtype: np.dtype) -> np.ndarray:
-    """The loss's gradient for each row, `(count,)`."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = np.asarray(g, dtype).reshape(-1) / dtype.type(denominator)
-    return scaled if scaled.shape == (count,) else np.full(count, scaled[0], dtype)
+def _row_gradients(g: np.ndarray, denominator: float, dtype: np.dtype) -> np.ndarray:
+    """The loss's gradient for each row, `(count,)`, or for all of them, `()`."""
+    if g.ndim == 0:
+        return np.asarray(np.divide(g, denominator), dtype)
+    return np.asarray(g, dtype).reshape(-1) / dtype.type(denominator)
 
 
 def cross_entropy(

@@ -22,9 +22,8 @@ def embedding_forward(weight, indices, padding_idx):
 
 def embedding_backward(g, needs, indices, weight_shape, padding_idx):
     """g (*indices.shape, C) added up into (V, C); the row ``padding_idx`` has no gradient."""
-    backend = backend_of(g)
-    whole = backend.xp.zeros(weight_shape, g.dtype)
-    backend.index_add(whole, (indices,), g)
+    rows, width = weight_shape
+    whole = backend_of(g).summed_rows(rows, indices.reshape(-1), g.reshape(-1, width))
     if padding_idx is not None:
         whole[padding_idx] = 0
     return (whole,)

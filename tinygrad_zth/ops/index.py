@@ -60,9 +60,12 @@ def _index_numpy(x, key):
     return x[key]
 
 
-def _index_scatter(xp, x, key, shape):
-    whole = xp.zeros(shape, x.dtype)
-    backend_of(x).index_add(whole, key, x)
+def _index_scatter(x, key, shape):
+    backend = backend_of(x)
+    if len(key) == 1 and key[0].dtype is INT64 and x.size and shape[0]:
+        return backend.summed_rows(shape[0], key[0].reshape(-1), x.reshape(key[0].size, -1)).reshape(shape)
+    whole = backend.xp.zeros(shape, x.dtype)
+    backend.index_add(whole, key, x)
     return whole
 
 

@@ -13,7 +13,7 @@ from ..operation import op
 from ..tensor import Tensor
 from .calling import torch_call
 from .extremes import refuse_empty
-from .reduce import accumulable, dims_of, inverse_or_zero, kept, spread, sum_of
+from .reduce import accumulable, dims_of, divide_or_zero, kept, spread, sum_of
 
 __all__ = ["FUNCTIONS", "METHODS", "vector_norm"]
 
@@ -63,7 +63,7 @@ def _norm(xp, x, p, dim, keepdim):
 
 def _norm_gradient(g, x, x_shape, out, p, dim, keepdim):
     if p == 2:
-        return x * spread(g * inverse_or_zero(out), x_shape, dim, keepdim)
+        return x * spread(divide_or_zero(g, out), x_shape, dim, keepdim)
     if p == 0:
         return spread(g * 0, x_shape, dim, keepdim)  # a count has no slope
     if p in (math.inf, -math.inf):  # the extremes share it

@@ -19,7 +19,7 @@ from ..tensor import Tensor
 from .calling import torch_call
 from .view import dim_of
 
-__all__ = ["FUNCTIONS", "METHODS", "count_of", "dims_of", "spread"]
+__all__ = ["FUNCTIONS", "METHODS", "count_of", "dims_of", "divide_or_zero", "spread"]
 
 FLOAT16, FLOAT32, INT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("int64")
 _add = np.add.reduce
@@ -172,19 +172,21 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
 
 
 def _variance(x, dim, correction, keepdim):
-    """Two passes: the squares are taken of what is left when the mean is gone."""
+    """Two passes: the squares are taken of what is left when the mean is gone. Also returns that mean."""
     wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-    d = wide - _mean(wide, dim, True)
+    mean = _mean(wide, dim, True)
+    d = wide - mean
     d *= d
     r = total(d, dim, keepdim) / _freedom(x.shape, dim, correction)
-    return r.astype(x.dtype) if wide is not x else r
+    return (r, mean) if wide is x else (r.astype(x.dtype), mean)
 
 
 def _variance_any(x, dim, correction, keepdim):
     wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-    d = wide - _mean_any(wide, dim, True)
+    mean = _mean_any(wide, dim, True)
+    d = wide - mean
     d *= d
-    return (d.sum(dim, keepdims=keepdim) / _freedom(x.shape, dim, correction)).astype(x.dtype)
+    return (d.sum(dim, keepdims=keepdim) / _freedom(x.shape, dim, correction)).astype(x.dtype), mean
 
 
 def _freedom(shape, dim, correction):
@@ -199,16 +201,17 @@ def _slope(shape, dim, correction):
     return math.inf if freedom == 0 or (dim is None and freedom < 0) else 2.0 / freedom
 
 
-def _times_centred(scale, x, dim):
-    d = x - _mean(x, dim, True)
+def _times_centred(scale, x, mean, dim):
+    d = x - mean
     d *= scale
     return d
 
 
 #: scale * (x - the mean of x over dim), where scale has the mean's shape: the slope of a variance.
+#: The mean is handed over since it is known; the formula for x knows that it depends on x.
 times_centred = op(
-    _times_centred, kernels={"cupy": lambda scale, x, dim: scale * (x - _mean_any(x, dim, True))},
-    scale=lambda g, x, dim: times_centred(g, x, dim),
+    _times_centred,
+    scale=lambda g, x, mean, dim: times_centred(g, x, mean, dim),
     x=lambda g, scale, dim: _centred(g * scale, dim),
 )  # fmt: skip
 
@@ -217,31 +220,41 @@ def _centred(x, dim):
     return x - mean_of(x, dim, True)
 
 
-def _var_gradient(g, x, x_shape, dim, correction, keepdim):
+def _var_gradient(g, x, x_shape, mean, dim, correction, keepdim):
     scale = g if keepdim else g.reshape(kept(x_shape, dim))
-    return times_centred(scale * _slope(x_shape, dim, correction), x, dim)
+    return times_centred(scale * _slope(x_shape, dim, correction), x, mean, dim)
 
 
 def _std(x, dim, correction, keepdim):
-    return np.sqrt(_variance(x, dim, correction, keepdim))
+    r, mean = _variance(x, dim, correction, keepdim)
+    return np.sqrt(r), mean
 
 
 def _std_any(xp, x, dim, correction, keepdim):
-    return xp.sqrt(_variance_any(x, dim, correction, keepdim))
+    r, mean = _variance_any(x, dim, correction, keepdim)
+    return xp.sqrt(r), mean
 
 
-def _inverse_or_zero(x):
-    """1 / x, and 0 where x is 0: a slope that is taken to be 0 where there is none."""
-    zero = x == 0
-    return (x.dtype.type(1) - zero) / (x + zero)
+def _divide_or_zero(x, y):
+    """x / y, of one shape, and 0 where y is 0: a slope that is taken to be 0 where there is none."""
+    return np.divide(x, y, np.zeros(x.shape, y.dtype), where=y != 0)
 
 
-inverse_or_zero = op(_inverse_or_zero, x=lambda g, out: -g * out * out)
-var_of = op(_variance, name="var", kernels={"cupy": _variance_any}, x=_var_gradient)
+def _divide_or_zero_any(xp, x, y):
+    zero = y == 0
+    return xp.where(zero, y.dtype.type(0), x / (y + zero))
+
+
+divide_or_zero = op(
+    _divide_or_zero, kernels={"cupy": _divide_or_zero_any},
+    x=lambda g, y: divide_or_zero(g, y),
+    y=lambda g, out, y: -divide_or_zero(g * out, y),
+)  # fmt: skip
+var_of = op(_variance, name="var", extras=("mean",), kernels={"cupy": _variance_any}, x=_var_gradient)
 std_of = op(
-    _std, name="std", kernels={"cupy": _std_any},
-    x=lambda g, x, x_shape, out, dim, correction, keepdim: _var_gradient(
-        g * (inverse_or_zero(out) * 0.5), x, x_shape, dim, correction, keepdim
+    _std, name="std", extras=("mean",), kernels={"cupy": _std_any},
+    x=lambda g, x, x_shape, out, mean, dim, correction, keepdim: _var_gradient(
+        divide_or_zero(g * 0.5, out), x, x_shape, mean, dim, correction, keepdim
     ),
 )  # fmt: skip
 
