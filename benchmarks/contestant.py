@@ -1,0 +1,67 @@
+"""One contestant in a process of its own: it runs a workload when told to, and says how long it took.
+
+    python -m benchmarks.contestant NAME WORKLOAD
+
+On standard input it reads numbers of steps, one a line; after each it has run so many and prints the
+seconds they took and the last loss, as JSON. At the end of the input it prints its peak memory: how far
+the process's resident size rose above what it was with the library imported and nothing built.
+
+A process of its own for each, so that neither's threads, caches or allocator settings are the other's.
+Only one of them runs at a time: the driver (pairs.py) speaks to them in turn.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+
+from .memory import peak, resident
+
+MODULES = {"ours": "tinygrad_zth", "torch": "torch"}
+
+
+def build(name: str, workload: str) -> Callable[[], float]:
+    """The step of a contestant; imports what it needs.
+
+    Raises ModuleNotFoundError where its library is not installed, KeyError for an unknown workload.
+    """
+    if name in MODULES:
+        torch = import_module(MODULES[name])
+        torch.set_num_threads(2)
+        if workload.startswith("kernel:"):
+            from .kernels import kernel_step
+
+            return kernel_step(torch, workload.removeprefix("kernel:"))
+        from .workloads import WORKLOADS
+
+        return WORKLOADS[workload](torch)
+    from .peers import PEERS
+
+    return PEERS[name]()
+
+
+def main(name: str, workload: str) -> int:
+    if name in MODULES:
+        import_module(MODULES[name])
+    before = resident()
+    step = build(name, workload)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        steps = int(line)
+        gc.collect()
+        loss = 0.0
+        began = time.perf_counter()
+        for _ in range(steps):
+            loss = step()
+        took = time.perf_counter() - began
+        print(json.dumps({"seconds": took, "loss": loss}), flush=True)
+    print(json.dumps({"peak_bytes": max(0, peak() - before)}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
