@@ -27,6 +27,9 @@ from .tensor import Tensor, current_node, new_tensor, replay, storage_of
 __all__ = ["overwrite", "twin", "write", "write_back", "write_out", "write_result"]
 
 
+FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
+
+
 def _set_window(array, path, value) -> None:
     """Write ``value`` into the window of ``array`` that ``path`` leads to."""
     if not path:
@@ -137,30 +140,16 @@ def twin(apply, name: str | None = None):
     """The in-place method of an operation or a composition of them: ``add`` -> ``add_``."""
     operation = getattr(apply, "op", None)
     name = name or (operation.name if operation else apply.__name__) + "_"
-    is_ufunc = operation is not None and isinstance(operation.forward, np.ufunc)
 
     def method(self, *operands, **options):
-        if is_ufunc and not options and not (mode.recording and _tracked(self, operands)):
-            arrays = [x._array if isinstance(x, Tensor) else x for x in operands]
-            here = self._array
-            if here.dtype.kind == "f" and all(
-                x.dtype is here.dtype and x.ndim <= here.ndim if hasattr(x, "dtype") else x.__class__ in (int, float)
-                for x in arrays
-            ):
-                check_writeable(self, name)
-                try:
-                    operation.kernels[here.__class__](here, *arrays, out=here)
-                except ValueError:
-                    pass  # shapes that do not fit: the general way says it in PyTorch's words
-                else:
-                    storage_of(self).version += 1
-                    return self
         check_writeable(self, name)
         node = current_node(self) if mode.recording else None
         if node is None:
             return write_result(self, apply(self, *operands, **options), name)
         return write_result(self, _of_the_old(apply, self, node, operands, options), name)
 
+    if operation is not None and isinstance(operation.forward, np.ufunc) and operation.forward.nin == 2:
+        method = _straight(operation.kernels, method)
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
     return method
@@ -178,6 +167,34 @@ def write_back(name: str, function):
     return method
 
 
+def _straight(kernels, general):
+    """``general``, and for what need not be recorded the ufunc with ``out=`` the tensor itself."""
+
+    def method(self, other, **options):
+        here = self._array
+        d = here.dtype
+        if isinstance(other, Tensor):
+            operand = other._array
+            fits = operand.dtype is d and operand.ndim <= here.ndim
+            apart = not mode.recording or (other._node is None and other._view is None)
+        else:
+            operand = other
+            fits = (other.__class__ is float or other.__class__ is int) and (d is FLOAT32 or d is FLOAT64)
+            apart = True
+        if not options and fits and apart and here.__class__ is np.ndarray and here.flags.writeable:
+            if not mode.recording or (self._node is None and self._view is None):
+                try:
+                    kernels[np.ndarray](here, operand, here)
+                except ValueError:
+                    pass  # shapes that do not fit: the general way says it in PyTorch's words
+                else:
+                    (self._storage or storage_of(self)).version += 1
+                    return self
+        return general(self, other, **options)
+
+    return method
+
+
 def _of_the_old(apply, t: Tensor, node, operands, options) -> Tensor:
     """The operation of ``t`` as it is now. If the graph needs this value later, it gets a copy."""
     old = new_tensor(t._array, node=node)
@@ -188,10 +205,6 @@ def _of_the_old(apply, t: Tensor, node, operands, options) -> Tensor:
     if old is not None and old is not result:
         old._array = old._array.copy()
     return result
-
-
-def _tracked(t: Tensor, operands) -> bool:
-    return current_node(t) is not None or any(isinstance(x, Tensor) and current_node(x) is not None for x in operands)
 
 
 def write_out(out: Tensor, result: Tensor, name: str) -> Tensor:

@@ -14,6 +14,9 @@ from .fill import C_NAMES, DIGITS, FLOAT32, FLOAT64, LIMITS, draw, legacy_name
 
 __all__ = ["random_", "randperm"]
 
+INT64 = np.dtype(np.int64)
+_SMALL = 1024  # below this, one slow division is faster than three fast passes
+
 
 def random_(
     out: np.ndarray,
@@ -33,6 +36,16 @@ def random_(
         ValueError: for a bound that int64 cannot hold.
     """
     dtype = out.dtype
+    if dtype is INT64 and low.__class__ is int and high.__class__ is int and -(2**63) <= low < high < 2**63:
+        # The common case, which can hold all it is asked for: a batch's indices.
+        if out.flags.c_contiguous and out.size <= _SMALL and high - low < 1 << 28:
+            source = generator or default_generator
+            with source.lock:
+                np.remainder(source.words(out.size), np.uint32(high - low), out.reshape(-1))
+            if low:
+                out += low
+            return out
+        return draw(out, generator, _integers(low, high - low, wide=high - low >= 1 << 28))
     digits = DIGITS.get(dtype)
     most = 1 << digits if digits else LIMITS[dtype][1]
     if low is None and high is None:
