@@ -162,14 +162,13 @@ def _forward(scaled, k, v, rule: _Rule, dropout, keep: bool, out, inverse):
             if shift is None:
                 shift = np.zeros_like(inverse)
             shift[..., rows, :] = moved
-        with np.errstate(divide="ignore", invalid="ignore"):
-            r = np.divide(1.0, sums, out=inverse[..., rows, :])
-            empty = sums == 0
-            if np.logical_or.reduce(empty, None):
-                r[empty] = 0
-            weights = e if dropout is None else e * dropout[..., rows, :seen]
-            target = np.matmul(weights, v[..., :seen, :], out=out[..., rows, :])
-            np.multiply(target, r, out=target)
+        r = np.divide(1.0, sums, out=inverse[..., rows, :])
+        empty = sums == 0
+        if np.logical_or.reduce(empty, None):
+            r[empty] = 0
+        weights = e if dropout is None else e * dropout[..., rows, :seen]
+        target = np.matmul(weights, v[..., :seen, :], out=out[..., rows, :])
+        np.multiply(target, r, out=target)
         if kept is not None:
             kept.append(e)
     return shift, kept
@@ -184,9 +183,8 @@ def _backward(g, q, k, v, out, inverse, part: Part, rule: _Rule, dropout, factor
     # ones beside V: then g V^T - D is one product.
     wide = np.empty((*g.shape[:-1], width + 1), q.dtype)
     scaled_g, column = wide[..., :width], wide[..., width:]
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.multiply(g, inverse, out=scaled_g)
-        np.negative(np.vecdot(scaled_g, out), out=column[..., 0])
+    np.multiply(g, inverse, out=scaled_g)
+    np.negative(np.vecdot(scaled_g, out), out=column[..., 0])
     beside = np.ones((*v.shape[:-1], width + 1), q.dtype)
     beside[..., :width] = v
     scaled_q = q * natural
@@ -206,28 +204,27 @@ def _backward(g, q, k, v, out, inverse, part: Part, rule: _Rule, dropout, factor
             powers = _scores(scaled_q * q.dtype.type(_LOG2E), k, rule, rows, seen)
             moved = None if part.shift is None else part.shift[..., rows, :]
             e = _powers(powers, rule, rows, seen, moved)
-        with np.errstate(invalid="ignore", over="ignore"):
-            drop = None if dropout is None else dropout[..., rows, :seen]
-            if gv is not None:
-                weights = e if drop is None else e * drop
-                left = np.swapaxes(weights, -1, -2)
-                _accumulate(gv, left, scaled_g[..., rows, :], seen, written)
-            if gq is not None or gk is not None or g_mask is not None:
-                if drop is None:
-                    ds = _by_rows(wide[..., rows, :], beside[..., :seen, :])
-                else:
-                    ds = _by_rows(scaled_g[..., rows, :], v[..., :seen, :])
-                    ds *= drop
-                    ds += column[..., rows, :]
-                _product(ds, e)
-                if gq is not None:
-                    target = np.matmul(ds, k[..., :seen, :], out=gq[..., rows, :])
-                    target *= natural
-                if gk is not None:
-                    left = np.swapaxes(ds, -1, -2)
-                    _accumulate(gk, left, scaled_q[..., rows, :], seen, written)
-                if g_mask is not None:
-                    g_mask[..., rows, :seen] = ds
+        drop = None if dropout is None else dropout[..., rows, :seen]
+        if gv is not None:
+            weights = e if drop is None else e * drop
+            left = np.swapaxes(weights, -1, -2)
+            _accumulate(gv, left, scaled_g[..., rows, :], seen, written)
+        if gq is not None or gk is not None or g_mask is not None:
+            if drop is None:
+                ds = _by_rows(wide[..., rows, :], beside[..., :seen, :])
+            else:
+                ds = _by_rows(scaled_g[..., rows, :], v[..., :seen, :])
+                ds *= drop
+                ds += column[..., rows, :]
+            _product(ds, e)
+            if gq is not None:
+                target = np.matmul(ds, k[..., :seen, :], out=gq[..., rows, :])
+                target *= natural
+            if gk is not None:
+                left = np.swapaxes(ds, -1, -2)
+                _accumulate(gk, left, scaled_q[..., rows, :], seen, written)
+            if g_mask is not None:
+                g_mask[..., rows, :seen] = ds
         written = max(written, seen)
 
 
@@ -268,8 +265,7 @@ def _prepared(mask, full: tuple[int, ...], dtype: np.dtype):
     if mask is None:
         return None
     if mask.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            mask = mask.astype(dtype, copy=False) * dtype.type(_LOG2E)
+        mask = mask.astype(dtype, copy=False) * dtype.type(_LOG2E)
     return np.broadcast_to(mask, full)
 
 
@@ -311,10 +307,9 @@ def _factor(q: np.ndarray, scale: float | None) -> np.floating:
 
 def _scores(scaled, k, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
     """A block of scores, in powers of two, an additive mask added."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        part = _by_rows(scaled[..., rows, :], k[..., :seen, :])
-        if rule.mask is not None and rule.mask.dtype.kind == "f":
-            part += rule.mask[..., rows, :seen]
+    part = _by_rows(scaled[..., rows, :], k[..., :seen, :])
+    if rule.mask is not None and rule.mask.dtype.kind == "f":
+        part += rule.mask[..., rows, :seen]
     return part
 
 
@@ -351,8 +346,7 @@ def _powers(part, rule: _Rule | None, rows: slice, seen: int, shift) -> np.ndarr
         return part
     if rule is not None:
         _hide(part, rule, rows, seen, -np.inf)
-    with np.errstate(invalid="ignore"):
-        part -= shift
+    part -= shift
     _exp2(part, part)
     return part
 
@@ -387,8 +381,7 @@ def _exp2(source: np.ndarray, out: np.ndarray) -> None:
     def body(start: int, stop: int) -> None:
         np.exp2(rows[start:stop], out=target[start:stop])
 
-    with np.errstate(under="ignore", invalid="ignore"):
-        run_blocks(body, *rows.shape, _EXP_NS)
+    run_blocks(body, *rows.shape, _EXP_NS)
 
 
 def _product(out: np.ndarray, by: np.ndarray) -> None:

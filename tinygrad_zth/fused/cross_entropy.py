@@ -185,11 +185,9 @@ def cross_entropy_probabilities_forward(
     if rows.size:
         _, sums, shift = exp_rows(rows)
         high, low = log_normaliser(sums, shift)
-        with np.errstate(invalid="ignore"):
-            np.subtract(rows, high[:, None], out=log_p)
-            np.subtract(log_p, low[:, None], out=log_p)
-    with np.errstate(invalid="ignore"):
-        losses = -np.vecdot(log_p, mass)
+        np.subtract(rows, high[:, None], out=log_p)
+        np.subtract(log_p, low[:, None], out=log_p)
+    losses = -np.vecdot(log_p, mass)
     shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
     denominator = float(count) if reduction == "mean" else 1.0
     saved = SavedProbabilities(log_p, mass, weight, denominator, label_smoothing, x.shape, x.dtype, target.dtype)
@@ -208,18 +206,17 @@ def cross_entropy_probabilities_backward(
         )
     g = np.broadcast_to(_row_gradients(g, saved.denominator, log_p.dtype), (len(log_p),))
     gx = g_target = None
-    with np.errstate(invalid="ignore", under="ignore"):
-        if needs[0]:
-            gx = np.exp(log_p)
-            gx *= np.add.reduce(mass, 1)[:, None]
-            gx -= mass
-            gx *= g[:, None]
-            gx = _from_class_rows(gx, saved.shape).astype(saved.dtype, copy=False)
-        if needs[1]:
-            g_target = log_p * (g * (saved.label_smoothing - 1.0))[:, None]
-            if saved.weight is not None:
-                g_target *= saved.weight
-            g_target = _from_class_rows(g_target, saved.shape).astype(saved.target_dtype, copy=False)
+    if needs[0]:
+        gx = np.exp(log_p)
+        gx *= np.add.reduce(mass, 1)[:, None]
+        gx -= mass
+        gx *= g[:, None]
+        gx = _from_class_rows(gx, saved.shape).astype(saved.dtype, copy=False)
+    if needs[1]:
+        g_target = log_p * (g * (saved.label_smoothing - 1.0))[:, None]
+        if saved.weight is not None:
+            g_target *= saved.weight
+        g_target = _from_class_rows(g_target, saved.shape).astype(saved.target_dtype, copy=False)
     return gx, g_target
 
 

@@ -144,8 +144,7 @@ def _forward(x, rows, weight, bias, eps, centred):
         elif bias is not None:
             np.add(z, bias, out=o)
 
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        run_blocks(body, count, n, 6 * _PASS_NS)
+    run_blocks(body, count, n, 6 * _PASS_NS)
     return out.reshape(x.shape).astype(x.dtype, copy=False), normalised, rstd
 
 
@@ -187,8 +186,7 @@ def _backward(g, normalised, rstd, weight, shape, needs, centred):
             np.subtract(o, mean[start:stop], out=o)
         np.multiply(o, rstd[start:stop], out=o)
 
-    with np.errstate(invalid="ignore", over="ignore"):
-        run_blocks(body, count, n, (8 if need_w else 7) * _PASS_NS)
+    run_blocks(body, count, n, (8 if need_w else 7) * _PASS_NS)
     if need_w:
         gw = (total @ product).reshape(shape).astype(g.dtype, copy=False)
     if gx is not None:

@@ -54,8 +54,7 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         def plain(start: int, stop: int) -> None:
             np.exp(x[start:stop], out=e[start:stop])
 
-        with np.errstate(under="ignore"):
-            run_blocks(plain, rows, n, _EXP_NS)
+        run_blocks(plain, rows, n, _EXP_NS)
         sums = row_sums(e)
         if at_least(sums, SMALLEST_PLAIN_SUM[x.dtype.char]):
             return e, sums, None
@@ -66,9 +65,8 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         np.subtract(x[start:stop], shift[start:stop, None], out=block)
         np.exp(block, out=block)
 
-    with np.errstate(invalid="ignore", under="ignore"):
-        run_blocks(shifted, rows, n, _EXP_NS + _PASS_NS)
-        return e, row_sums(e), shift
+    run_blocks(shifted, rows, n, _EXP_NS + _PASS_NS)
+    return e, row_sums(e), shift
 
 
 def log_normaliser(sums: np.ndarray, shift: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -97,12 +95,10 @@ def softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
             block = e[start:stop]
             np.multiply(block, scale[start:stop], out=block)
 
-        with np.errstate(under="ignore"):
-            run_blocks(normalise, *e.shape, _PASS_NS)
+        run_blocks(normalise, *e.shape, _PASS_NS)
     else:
         e, sums, _ = _exp_slabs(slabs)
-        with np.errstate(invalid="ignore", under="ignore"):
-            e /= sums
+        e /= sums
     return e.reshape(x.shape).astype(x.dtype, copy=False)
 
 
@@ -145,14 +141,12 @@ def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
             np.subtract(rows[start:stop], high[start:stop], out=block)
             np.subtract(block, low[start:stop], out=block)
 
-        with np.errstate(invalid="ignore"):
-            run_blocks(body, *rows.shape, 2 * _PASS_NS)
+        run_blocks(body, *rows.shape, 2 * _PASS_NS)
     else:
         out, sums, shift = _exp_slabs(slabs)
         high, low = log_normaliser(sums, shift)
-        with np.errstate(invalid="ignore"):
-            np.subtract(slabs, high, out=out)
-            np.subtract(out, low, out=out)
+        np.subtract(slabs, high, out=out)
+        np.subtract(out, low, out=out)
     return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
@@ -173,29 +167,26 @@ def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray
             np.multiply(block, sums[start:stop], out=block)
             np.subtract(dy2[start:stop], block, out=block)
 
-        with np.errstate(invalid="ignore", under="ignore"):
-            run_blocks(body, *y2.shape, _EXP_NS + 2 * _PASS_NS)
+        run_blocks(body, *y2.shape, _EXP_NS + 2 * _PASS_NS)
     else:
-        with np.errstate(invalid="ignore", under="ignore"):
-            np.exp(out, out=gx)
-            gx *= np.add.reduce(dy, axis=1, keepdims=True)
-            np.subtract(dy, gx, out=gx)
+        np.exp(out, out=gx)
+        gx *= np.add.reduce(dy, axis=1, keepdims=True)
+        np.subtract(dy, gx, out=gx)
     return gx.reshape(y.shape).astype(y.dtype, copy=False)
 
 
 def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """`exp_rows` along axis 1 of `(outer, n, inner)`; sums and shift are `(outer, 1, inner)`."""
     kind = x.dtype.char
-    with np.errstate(invalid="ignore", under="ignore"):
-        if below(x, LARGEST_PLAIN_EXPONENT[kind]):
-            e = np.exp(x)
-            sums = np.add.reduce(e, axis=1, keepdims=True)
-            if at_least(sums, SMALLEST_PLAIN_SUM[kind]):
-                return e, sums, None
-        shift = np.maximum.reduce(x, axis=1, keepdims=True)
-        e = x - shift
-        np.exp(e, out=e)
-        return e, np.add.reduce(e, axis=1, keepdims=True), shift
+    if below(x, LARGEST_PLAIN_EXPONENT[kind]):
+        e = np.exp(x)
+        sums = np.add.reduce(e, axis=1, keepdims=True)
+        if at_least(sums, SMALLEST_PLAIN_SUM[kind]):
+            return e, sums, None
+    shift = np.maximum.reduce(x, axis=1, keepdims=True)
+    e = x - shift
+    np.exp(e, out=e)
+    return e, np.add.reduce(e, axis=1, keepdims=True), shift
 
 
 def plain_softmax(x, dim):
