@@ -566,7 +566,7 @@ def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: buil
     """
 def gcd(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def gcd_(self: Any, *operands: Any, **options: Any) -> Any:
+def gcd_(self: Any, other: Any, **options: Any) -> Any:
     """In-place version of ``gcd``; returns the tensor itself."""
 def ge(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input >= other``, elementwise: a bool tensor of the broadcast shape.
@@ -741,7 +741,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     """``nn.functional.layer_norm``."""
 def lcm(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def lcm_(self: Any, *operands: Any, **options: Any) -> Any:
+def lcm_(self: Any, other: Any, **options: Any) -> Any:
     """In-place version of ``lcm``; returns the tensor itself."""
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * 2 ** other."""

@@ -58,17 +58,17 @@ class Tensor:
     def __gt__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
     def __hash__(self) -> builtins.int: ...
-    def __iadd__(self, *operands: Any, **options: Any) -> Tensor:
+    def __iadd__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``add``; returns the tensor itself."""
-    def __iand__(self, *operands: Any, **options: Any) -> Tensor:
+    def __iand__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_and``; returns the tensor itself."""
     def __ifloordiv__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``floor_divide``; returns the tensor itself."""
-    def __ilshift__(self, *operands: Any, **options: Any) -> Tensor:
+    def __ilshift__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
     def __imod__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``remainder``; returns the tensor itself."""
-    def __imul__(self, *operands: Any, **options: Any) -> Tensor:
+    def __imul__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``mul``; returns the tensor itself."""
     def __index__(self) -> builtins.int:
         ...
@@ -76,19 +76,19 @@ class Tensor:
         ...
     def __invert__(self, *, out: Any = None) -> Tensor:
         ...
-    def __ior__(self, *operands: Any, **options: Any) -> Tensor:
+    def __ior__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_or``; returns the tensor itself."""
     def __ipow__(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``pow``; returns the tensor itself."""
-    def __irshift__(self, *operands: Any, **options: Any) -> Tensor:
+    def __irshift__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_right_shift``; returns the tensor itself."""
-    def __isub__(self, *operands: Any, **options: Any) -> Tensor:
+    def __isub__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``sub``; returns the tensor itself."""
     def __iter__(self) -> Iterator[Tensor]:
         """Iterate over the first dimension."""
-    def __itruediv__(self, *operands: Any, **options: Any) -> Tensor:
+    def __itruediv__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
-    def __ixor__(self, *operands: Any, **options: Any) -> Tensor:
+    def __ixor__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def __le__(self, other: Any, *, out: Any = None) -> Tensor:
         ...
@@ -186,7 +186,7 @@ class Tensor:
         """In-place version of ``acosh``; returns the tensor itself."""
     def add(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
         """``input + alpha * other``, broadcast, in the promoted dtype."""
-    def add_(self, *operands: Any, **options: Any) -> Any:
+    def add_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``add``; returns the tensor itself."""
     def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
@@ -248,7 +248,7 @@ class Tensor:
         ...
     def arctan2(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def arctan2_(self, *operands: Any, **options: Any) -> Any:
+    def arctan2_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``arctan2``; returns the tensor itself."""
     def arctan_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``atan``; returns the tensor itself."""
@@ -285,7 +285,7 @@ class Tensor:
         ...
     def atan2(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def atan2_(self, *operands: Any, **options: Any) -> Any:
+    def atan2_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``atan2``; returns the tensor itself."""
     def atan_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``atan``; returns the tensor itself."""
@@ -317,11 +317,11 @@ class Tensor:
         """
     def bitwise_and(self, other: Any, *, out: Any = None) -> Any:
         """The bits that both have, elementwise; integers or bools."""
-    def bitwise_and_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_and_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``bitwise_and``; returns the tensor itself."""
     def bitwise_left_shift(self, other: Any, *, out: Any = None) -> Any:
         """Bits moved up by ``other`` places, elementwise; integers or bools."""
-    def bitwise_left_shift_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_left_shift_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
     def bitwise_not(self, *, out: Any = None) -> Any:
         ...
@@ -329,15 +329,15 @@ class Tensor:
         """In-place version of ``bitwise_not``; returns the tensor itself."""
     def bitwise_or(self, other: Any, *, out: Any = None) -> Any:
         """The bits that either has, elementwise; integers or bools."""
-    def bitwise_or_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_or_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``bitwise_or``; returns the tensor itself."""
     def bitwise_right_shift(self, other: Any, *, out: Any = None) -> Any:
         """Bits moved down by ``other`` places, elementwise; integers or bools."""
-    def bitwise_right_shift_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_right_shift_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``bitwise_right_shift``; returns the tensor itself."""
     def bitwise_xor(self, other: Any, *, out: Any = None) -> Any:
         """The bits that exactly one has, elementwise; integers or bools."""
-    def bitwise_xor_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_xor_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def bmm(self, mat2: Tensor, *, out: Any = None) -> Tensor:
         """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
@@ -401,7 +401,7 @@ class Tensor:
         """Write ``src`` (broadcast, cast) into this tensor. Raises RuntimeError if it does not fit."""
     def copysign(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def copysign_(self, *operands: Any, **options: Any) -> Any:
+    def copysign_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``copysign``; returns the tensor itself."""
     def corrcoef(self) -> Tensor:
         """The correlation coefficients of variables (rows): covariances over the standard deviations."""
@@ -492,7 +492,7 @@ class Tensor:
         With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
         dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
         """
-    def div_(self, *operands: Any, **options: Any) -> Any:
+    def div_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``div``; returns the tensor itself."""
     def divide(self, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
         """``input / other``, broadcast. Integers give the default floating type.
@@ -500,7 +500,7 @@ class Tensor:
         With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
         dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
         """
-    def divide_(self, *operands: Any, **options: Any) -> Any:
+    def divide_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``div``; returns the tensor itself."""
     def dot(self, tensor: Tensor, *, out: Any = None) -> Tensor:
         """The sum of the products of two vectors' elements."""
@@ -518,7 +518,7 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def eq_(self, *operands: Any, **options: Any) -> Any:
+    def eq_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``eq``; returns the tensor itself."""
     def equal(self, other: Tensor) -> builtins.bool:
         """Whether both have one shape and equal elements (a NaN equals nothing)."""
@@ -608,14 +608,14 @@ class Tensor:
         """
     def gcd(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def gcd_(self, *operands: Any, **options: Any) -> Any:
+    def gcd_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``gcd``; returns the tensor itself."""
     def ge(self, other: Any, *, out: Any = None) -> Any:
         """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def ge_(self, *operands: Any, **options: Any) -> Any:
+    def ge_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``ge``; returns the tensor itself."""
     def geometric_(self, p: builtins.float, *, generator: Any = None) -> Tensor:
         """Fill with the number of the first success among trials of probability ``p``."""
@@ -638,21 +638,21 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def greater_(self, *operands: Any, **options: Any) -> Any:
+    def greater_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``gt``; returns the tensor itself."""
     def greater_equal(self, other: Any, *, out: Any = None) -> Any:
         """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def greater_equal_(self, *operands: Any, **options: Any) -> Any:
+    def greater_equal_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``ge``; returns the tensor itself."""
     def gt(self, other: Any, *, out: Any = None) -> Any:
         """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def gt_(self, *operands: Any, **options: Any) -> Any:
+    def gt_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``gt``; returns the tensor itself."""
     def half(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float16 (itself, if it is that already)."""
@@ -683,7 +683,7 @@ class Tensor:
         """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
     def hypot(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def hypot_(self, *operands: Any, **options: Any) -> Any:
+    def hypot_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``hypot``; returns the tensor itself."""
     def i0(self, *, out: Any = None) -> Any:
         ...
@@ -813,7 +813,7 @@ class Tensor:
         ...
     def lcm(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def lcm_(self, *operands: Any, **options: Any) -> Any:
+    def lcm_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``lcm``; returns the tensor itself."""
     def ldexp(self, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         """input * 2 ** other."""
@@ -824,7 +824,7 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def le_(self, *operands: Any, **options: Any) -> Any:
+    def le_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``le``; returns the tensor itself."""
     def lerp(self, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
         """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
@@ -835,14 +835,14 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def less_(self, *operands: Any, **options: Any) -> Any:
+    def less_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``lt``; returns the tensor itself."""
     def less_equal(self, other: Any, *, out: Any = None) -> Any:
         """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def less_equal_(self, *operands: Any, **options: Any) -> Any:
+    def less_equal_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``le``; returns the tensor itself."""
     def lgamma(self, *, out: Any = None) -> Any:
         ...
@@ -880,7 +880,7 @@ class Tensor:
         """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     def logical_and(self, other: Any, *, out: Any = None) -> Any:
         """Whether both are nonzero, elementwise (bool)."""
-    def logical_and_(self, *operands: Any, **options: Any) -> Any:
+    def logical_and_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``logical_and``; returns the tensor itself."""
     def logical_not(self, *, out: Any = None) -> Any:
         """Whether each element is zero (bool)."""
@@ -888,11 +888,11 @@ class Tensor:
         """In-place version of ``logical_not``; returns the tensor itself."""
     def logical_or(self, other: Any, *, out: Any = None) -> Any:
         """Whether at least one is nonzero, elementwise (bool)."""
-    def logical_or_(self, *operands: Any, **options: Any) -> Any:
+    def logical_or_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``logical_or``; returns the tensor itself."""
     def logical_xor(self, other: Any, *, out: Any = None) -> Any:
         """Whether exactly one is nonzero, elementwise (bool)."""
-    def logical_xor_(self, *operands: Any, **options: Any) -> Any:
+    def logical_xor_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``logical_xor``; returns the tensor itself."""
     def logit(self, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
         """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
@@ -910,7 +910,7 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def lt_(self, *operands: Any, **options: Any) -> Any:
+    def lt_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``lt``; returns the tensor itself."""
     @property
     def mH(self) -> Tensor:
@@ -978,7 +978,7 @@ class Tensor:
         """``input`` in order along its first dimension."""
     def mul(self, other: Any, *, out: Any = None) -> Any:
         """``input * other``, broadcast, in the promoted dtype."""
-    def mul_(self, *operands: Any, **options: Any) -> Any:
+    def mul_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``mul``; returns the tensor itself."""
     def multinomial(self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Any = None, out: Any = None) -> Tensor:
         """Indices drawn with probabilities in proportion to the rows of ``input``, shape (n,) or (m, n).
@@ -992,7 +992,7 @@ class Tensor:
         """
     def multiply(self, other: Any, *, out: Any = None) -> Any:
         """``input * other``, broadcast, in the promoted dtype."""
-    def multiply_(self, *operands: Any, **options: Any) -> Any:
+    def multiply_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``mul``; returns the tensor itself."""
     def mv(self, vec: Tensor, *, out: Any = None) -> Tensor:
         """The product of a matrix and a vector."""
@@ -1029,7 +1029,7 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def ne_(self, *operands: Any, **options: Any) -> Any:
+    def ne_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``ne``; returns the tensor itself."""
     def neg(self, *, out: Any = None) -> Any:
         """``-input``."""
@@ -1055,7 +1055,7 @@ class Tensor:
         """``torch.zeros`` with this tensor's dtype and device unless others are given."""
     def nextafter(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def nextafter_(self, *operands: Any, **options: Any) -> Any:
+    def nextafter_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``nextafter``; returns the tensor itself."""
     def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
@@ -1070,7 +1070,7 @@ class Tensor:
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def not_equal_(self, *operands: Any, **options: Any) -> Any:
+    def not_equal_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``ne``; returns the tensor itself."""
     def numel(self) -> builtins.int:
         """The number of elements."""
@@ -1298,11 +1298,11 @@ class Tensor:
         """The step, in elements, to the next element along each dimension (or along one)."""
     def sub(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
         """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-    def sub_(self, *operands: Any, **options: Any) -> Any:
+    def sub_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``sub``; returns the tensor itself."""
     def subtract(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
         """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-    def subtract_(self, *operands: Any, **options: Any) -> Any:
+    def subtract_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``sub``; returns the tensor itself."""
     def sum(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
@@ -1373,7 +1373,7 @@ class Tensor:
         """In-place version of ``triu``; returns the tensor itself."""
     def true_divide(self, other: Any, *, out: Any = None) -> Any:
         """``div`` without rounding."""
-    def true_divide_(self, *operands: Any, **options: Any) -> Any:
+    def true_divide_(self, other: Any, **options: Any) -> Any:
         """In-place version of ``div``; returns the tensor itself."""
     def trunc(self, *, out: Any = None) -> Any:
         ...
