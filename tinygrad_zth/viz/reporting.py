@@ -170,6 +170,8 @@ def _drawn(draw: Callable[[], Figure], about: str) -> str:
 
 
 def _curves(run: Run) -> str:
+    if not run.metrics:
+        return "<p>There are no figures yet.</p>"
     classes = run.config.get("config", {}).get("vocab_size")
     guess = math.log(classes) if isinstance(classes, int) and classes > 1 else None
     first = max((loss for _, loss in [*run.series("val_loss")[:1], *run.series("train_loss")[:1]]), default=0.0)

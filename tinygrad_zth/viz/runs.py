@@ -54,13 +54,15 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
     source = source / "metrics.csv" if source.is_dir() else source
     rows: list[Row] = []
     with open(source, newline="", encoding="utf-8", errors="replace") as file:
-        text = file.read()
-    table = csv.reader(text.splitlines())
+        lines = file.read().splitlines(keepends=True)
+    if len(lines) > 1 and not lines[-1].endswith("\n"):
+        lines.pop()  # cut off while it was being written: its last number may have lost digits
+    table = csv.reader(lines)
     names = next(table, [])
     if "step" not in names:
         raise ValueError(f"{source} is not a table of metrics: its first line has no column 'step'")
     for fields in table:
-        if len(fields) != len(names):  # cut off while it was being written
+        if len(fields) != len(names):
             continue
         try:
             row = {name: float(value) if value else None for name, value in zip(names, fields)}
@@ -68,8 +70,6 @@ def read_metrics(path: str | os.PathLike[str]) -> list[Row]:
             continue
         if row["step"] is not None:
             rows.append(row)
-    if rows and not text.endswith("\n"):
-        rows.pop()  # the last number may have lost digits
     return rows
 
 
