@@ -226,3 +226,19 @@ def test_a_gradient_that_two_inputs_receive_is_not_added_to_in_place():
     (c * 2 + d).sum().backward()
     assert x.grad.tolist() == [5.0, 5.0, 5.0]
     assert y.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_a_target_behind_another_target_gets_its_gradient_too():
+    x = torch.tensor([0.3, -0.2], dtype=torch.float64, requires_grad=True)
+    one = x.tanh()
+    two = one * 1  # hands its gradient on unchanged
+    loss = (two * two).sum() + two.sum() + one.sum()
+    expected = {}
+    for name, t in (("x", x), ("one", one), ("two", two)):
+        (expected[name],) = torch.autograd.grad(loss, t, retain_graph=True)
+    for order in (("x", "one", "two"), ("two", "x"), ("one", "x"), ("one", "two")):
+        inputs = [{"x": x, "one": one, "two": two}[name] for name in order]
+        for create_graph in (False, True):
+            found = torch.autograd.grad(loss, inputs, retain_graph=True, create_graph=create_graph)
+            for name, g in zip(order, found):
+                assert torch.equal(g, expected[name]), (order, name)

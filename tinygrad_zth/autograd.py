@@ -111,7 +111,7 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
     Args:
         keep: leave what the nodes saved, for another pass.
         create_graph: record the computation of the gradients.
-        targets: stop at these nodes and return what arrived (a list by the given positions, None
+        targets: go no further than to these nodes and return what arrived (a list by the given positions, None
             where nothing did) instead of accumulating into the leaves.
     """
     found: list[Any] = [None] * len(targets or ())
@@ -131,7 +131,9 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
                 g, ours = _arrive(node, g, ours)
             if targets is not None and node in targets:
                 found[targets[node]] = g
-                continue
+                if useful.isdisjoint(node.edges):
+                    continue
+                ours = False  # another target lies behind this one; what arrived here stays as it is
             operation = node.op
             if operation is None:
                 if targets is None:

@@ -56,12 +56,13 @@ def test_the_learning_rate_finder_finds_a_valley(real_names):
     settings = TrainSettings(optimizer="sgd", batch_size=64, weight_decay=0.0, grad_clip=0.0)
     torch.manual_seed(1)
     trainer = Trainer(MLP(config), corpus.batches(config, 64), settings)
-    points = sweep(trainer, 1e-3, 1e3, 120)
+    points = sweep(trainer, 1e-3, 1e3, 200)
     rates, losses = [r for r, _ in points], [loss for _, loss in points]
-    assert rates[0] == pytest.approx(1e-3) and len(points) < 120  # it ended where the loss broke out
+    assert rates[0] == pytest.approx(1e-3) and len(points) < 200  # it ended where the loss broke out
     smooth = [sum(losses[i : i + 5]) / 5 for i in range(len(losses) - 4)]
     lowest = smooth.index(min(smooth))
-    assert 0.02 < rates[lowest] < 20 and smooth[0] > min(smooth) + 0.5 < smooth[-1]
+    assert 0.05 < rates[lowest] < 20
+    assert smooth[0] > min(smooth) + 0.4 < smooth[-1]
 
 
 def test_the_embedding_as_points():
