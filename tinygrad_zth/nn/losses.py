@@ -6,7 +6,7 @@ from typing import Any
 
 from ..tensor import Tensor
 from . import functional as F
-from .functional.loss import _reduction
+from .functional.reduction import reduction_of
 from .module import Module
 
 __all__ = [
@@ -55,7 +55,7 @@ def _loss(name: str, function: str, tensors: str, *, buffers: tuple[str, ...] = 
                 self.register_buffer(key, value)
             else:
                 setattr(self, key, value)
-        self.reduction = _reduction(self.reduction, size_average, reduce)
+        self.reduction = reduction_of(self.reduction, size_average, reduce)
 
     cls = type(
         name,

@@ -6,8 +6,10 @@ from .activations import *  # noqa: F403
 from .affine import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .loss import *  # noqa: F403
+from .margins import *  # noqa: F403
 from .multihead import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ... import sampling
 from ...dtypes import dtype as dtype_type
@@ -36,9 +39,20 @@ def _floating(input: Tensor, name: str) -> None:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(input._array.dtype).legacy}'")
 
 
+def _numeric(input: Tensor, name: str) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+    if input._array.dtype.kind == "b":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+
+
 def _apply(operation: Callable, input: Tensor, *parameters: Any, inplace: bool = False) -> Tensor:
     """The operation's result, or ``input`` itself, changed to be it."""
     _floating(input, operation.op.name)  # type: ignore[attr-defined]
+    return _done(operation, input, parameters, inplace)
+
+
+def _done(operation: Callable, input: Tensor, parameters: tuple, inplace: bool) -> Tensor:
     result = operation(input, *parameters)
     return write_result(input, result, operation.op.name + "_") if inplace else result  # type: ignore[attr-defined]
 
@@ -97,12 +111,25 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """x between ``min_val`` and ``max_val``, elementwise. ValueError if min_val > max_val."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _apply(_hardtanh_op, input, min_val, max_val, inplace=inplace)
+    return _clamped(input, min_val, max_val, inplace)
+
+
+def _clamped(input: Tensor, min_val: float, max_val: float, inplace: bool) -> Tensor:
+    if not isinstance(input, Tensor):
+        _numeric(input, "hardtanh")
+    kind = input._array.dtype
+    if kind.kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if kind.kind in "iu":
+        if kind.kind == "u" and (min_val < 0 or max_val < 0):
+            raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+        min_val, max_val = int(min_val), int(max_val)
+    return _done(_hardtanh_op, input, (min_val, max_val), inplace)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """In-place :func:`hardtanh`."""
-    return hardtanh(input, min_val, max_val, True)
+    return _clamped(input, min_val, max_val, True)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -122,12 +149,16 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where it is above ``threshold``, else ``value``."""
-    return _apply(_threshold_op, input, threshold, value, inplace=inplace)
+    _numeric(input, "threshold")
+    if input._array.dtype.kind != "f":
+        threshold, value = int(threshold), int(value)
+    return _done(_threshold_op, input, (threshold, value), inplace)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """In-place :func:`threshold`."""
-    return _apply(_threshold_op, input, threshold, value, inplace=True)
+    # the name in the signature hides the function's
+    return globals()["threshold"](input, threshold, value, True)
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -137,6 +168,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by ``lambd``, and 0 within. RuntimeError for a negative ``lambd``."""
+    _floating(input, "softshrink")
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
     return _apply(_softshrink_op, input, lambd)
@@ -159,6 +191,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     if not isinstance(weight, Tensor):
         raise TypeError(f"prelu(): argument 'weight' (position 2) must be Tensor, not {type(weight).__name__}")
+    if not isinstance(input, Tensor):
+        raise TypeError(f"prelu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     shape, n = input._array.shape, weight._array.size
     if weight._array.ndim > 1:
         raise RuntimeError(
@@ -176,6 +210,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"and channel size = {channels}."
             )
         w = weight.reshape(-1, *(1,) * (len(shape) - 2))  # type: ignore[attr-defined]
+    if input._array.dtype != weight._array.dtype:
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {of(input._array.dtype).legacy} and "
+            f"{of(weight._array.dtype).legacy}"
+        )
     positive = input > 0  # type: ignore[operator]
     return pick(positive, input, input * w)  # type: ignore[operator]
 
@@ -192,9 +231,9 @@ def rrelu(
     _floating(input, "rrelu_with_noise")
     slopes = sampling.empty_like(input._array)
     slopes[...] = 1
-    # A slope is drawn where it is needed only, in order.
+    # A slope is drawn where it is needed only, in order, and in double precision.
     negative = input._array <= 0
-    drawn = slopes[negative]
+    drawn = np.empty(int(negative.sum()))
     sampling.uniform_(drawn, lower, upper)
     slopes[negative] = drawn
     result = input * new_tensor(slopes)  # type: ignore[operator]
@@ -326,7 +365,10 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|); integers become floating."""
+    _numeric(input, "abs")
+    if input._array.dtype.kind != "f":
+        return input / (input.abs() + 1)  # type: ignore[attr-defined,operator]
     return _apply(_softsign_op, input)
 
 
@@ -340,12 +382,15 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
     Raises RuntimeError if the dimension's size is odd.
     """
-    if input._array.ndim == 0:
+    if isinstance(input, Tensor) and input._array.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
+    if not isinstance(input, Tensor):
+        _floating(input, "glu")
     d = dim_of(dim, input._array.ndim)
     n = input._array.shape[d]
     if n % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {n}")
+    _floating(input, "glu")
     return input.narrow(d, 0, n // 2) * sigmoid(input.narrow(d, n // 2, n // 2))  # type: ignore[attr-defined]
 
 
@@ -357,7 +402,13 @@ def _default_dim(ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def _along(operation: Callable, input: Tensor, dim: int | None, dtype: dtype_type | None) -> Tensor:
+def _along(operation: Callable, input: Tensor, dim: int | None, dtype: dtype_type | None, name: str = "") -> Tensor:
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name or operation.op.name} has been deprecated. "  # type: ignore[attr-defined]
+            "Change the call to include dim=X as an argument.",
+            stacklevel=3,
+        )
     if dtype is not None:
         input = input.to(dtype)  # type: ignore[attr-defined]
     ndim = input._array.ndim
@@ -376,7 +427,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None) -> Tensor:
     """:func:`softmax` of -x."""
-    return softmax(-input, dim, _stacklevel, dtype)  # type: ignore[operator]
+    return _along(_softmax_op, -input, dim, dtype, "softmin")  # type: ignore[operator]
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
@@ -390,5 +441,5 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]  # type: ignore[attr-defined]
-    one_hot = new_tensor(soft._array * 0).scatter_(dim, index, 1.0)  # type: ignore[attr-defined]
+    one_hot = new_tensor(np.zeros(soft._array.shape, soft._array.dtype)).scatter_(dim, index, 1.0)  # type: ignore[attr-defined]
     return one_hot - soft.detach() + soft

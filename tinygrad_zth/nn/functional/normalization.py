@@ -1,4 +1,4 @@
-"""Normalisation: layer_norm, rms_norm, batch_norm, group_norm, instance_norm, local_response_norm, normalize."""
+"""Normalisation: layer_norm, rms_norm, batch_norm, group_norm, instance_norm, local_response_norm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ __all__ = [
     "instance_norm",
     "layer_norm",
     "local_response_norm",
-    "normalize",
     "rms_norm",
 ]
 
@@ -144,13 +143,3 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     parts = [square.new_zeros((*square.shape[:-1], before)), square, square.new_zeros((*square.shape[:-1], after))]
     mean = cat(parts, -1).unfold(-1, size, 1).mean(-1).movedim(-1, 1)
     return input / (mean * alpha + k) ** beta
-
-
-def normalize(input: Tensor, p: float = 2.0, dim=1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
-    """Divided by its p-norm along ``dim``, or by ``eps`` where that is larger."""
-    result = input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    if out is None:
-        return result
-    from ...inplace import write_out
-
-    return write_out(out, result, "normalize")
