@@ -330,10 +330,10 @@ def smooth_l1_loss(
     reduction: str = "mean", beta: float = 1.0,
 ) -> Tensor:  # fmt: skip
     """d^2 / (2 beta) for |d| < beta, else |d| - beta / 2 (Girshick 2015)."""
-    if beta < 0:
-        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     d = _difference("smooth_l1", input, target)
     how = reduction_of(reduction, size_average, reduce)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     return reduced(_huber_op(d, beta) / beta if beta else d.abs(), how)  # type: ignore[attr-defined]
 
 
