@@ -341,10 +341,11 @@ def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
     """d^2 / 2 for |d| <= delta, else delta (|d| - delta / 2) (Huber 1964). weight: of the input's shape."""
+    d = _difference("huber", input, target)
     how = reduction_of(reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    losses = _huber_op(_difference("huber", input, target), delta)
+    losses = _huber_op(d, delta)
     if weight is not None:
         _same_weights(weight, input)
         losses = losses * weight
