@@ -83,7 +83,8 @@ def run(lib, call: Callable, args: tuple, kwargs: dict, row: Row) -> Result:
             grads = lib.autograd.grad(tracked, leaves, [lib.tensor(c) for c in cotangents], allow_unused=True)
         else:
             grads = ()
-    warned = any(issubclass(w.category, UserWarning) for w in caught)
+    # torch says once in a process that an even kernel needs a copy for padding="same"; that is not compared.
+    warned = any(issubclass(w.category, UserWarning) and "padding='same'" not in str(w.message) for w in caught)
     return Result(None, "", outs, list(grads), warned)
 
 

@@ -43,6 +43,11 @@ def linear_forward(x, weight, bias):
             f"self and mat2 must have the same dtype, but got {of(bias.dtype).legacy} and {of(out.dtype).legacy}"
         )
     if not out.ndim or bias.shape not in ((out.shape[-1],), (1,), ()):
+        wide = bias.shape[::-1]
+        if len(wide) > out.ndim or any(b not in (1, n) for b, n in zip(wide, out.shape[::-1])):
+            raise RuntimeError(
+                f"linear(): a bias of shape {list(bias.shape)} does not fit a result of shape {list(out.shape)}"
+            )
         return out + bias
     out += bias
     return out

@@ -202,7 +202,9 @@ def max_pool_places(xp, x, geometry):
 def _take_places(xp, x, position):
     """x (N, C, *spatial) at ``position`` (N, C, *out), counted in the flattened plane -> (N, C, *out)."""
     n, c = x.shape[:2]
-    taken = xp.take_along_axis(x.reshape(n, c, math.prod(x.shape[2:])), position.reshape(n, c, -1), 2)
+    taken = xp.take_along_axis(
+        x.reshape(n, c, math.prod(x.shape[2:])), position.reshape(n, c, math.prod(position.shape[2:])), 2
+    )
     return taken.reshape(position.shape)
 
 

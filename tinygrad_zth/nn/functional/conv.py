@@ -64,6 +64,10 @@ def _check(
             f"Given {'transposed=1' if transposed else f'groups={groups}'}, weight of size {list(w.shape)}, expected "
             f"input{list(x.shape)} to have {channels} channels, but got {x.shape[-n - 1]} channels instead"
         )
+    if 0 in x.shape[-n:]:
+        raise RuntimeError(
+            f"{name}: Only zero batch or zero channel inputs are supported, but got input shape: {list(x.shape)}"
+        )
     outs = w.shape[1] * groups if transposed else w.shape[0]
     if bias is not None and bias._array.shape != (outs,):
         raise RuntimeError(
@@ -200,6 +204,11 @@ def _window_geometry(size: tuple[int, ...], kernel_size: Any, dilation: Any, pad
         ints(v, 2, name)
         for v, name in ((kernel_size, "kernel_size"), (dilation, "dilation"), (padding, "padding"), (stride, "stride"))
     )
+    for what, values in (("kernel size", kernel), ("dilation", dilation), ("stride", stride)):
+        if min(values) < 1:
+            raise RuntimeError(f"{what} should be greater than zero, but got {list(values)}")
+    if min(before) < 0:
+        raise RuntimeError(f"padding should be non-negative, but got {list(before)}")
     out = tuple((s + 2 * p - d * (k - 1) - 1) // t + 1 for s, p, d, k, t in zip(size, before, dilation, kernel, stride))
     if any(n < 1 for n in out):
         raise RuntimeError(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
+
 from ... import sampling
 from ...fused.dropout import dropout as _apply
 from ...inplace import write_result
@@ -27,7 +31,7 @@ def _channels(input: Tensor) -> tuple[int, ...]:
     return (*input.shape[:2], *(1,) * (input.dim() - 2))
 
 
-def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape=None) -> Tensor:
+def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[int, ...] | None = None) -> Tensor:
     _check(p)
     if not training or p == 0 or input._array.size == 0:
         return input
@@ -39,9 +43,7 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape=None)
     return write_result(input, result, "dropout_") if inplace else result
 
 
-def _empty(shape, input: Tensor):
-    import numpy as np
-
+def _empty(shape: tuple[int, ...], input: Tensor) -> np.ndarray:
     return np.empty(shape, input._array.dtype)
 
 
@@ -68,13 +70,37 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return feature_dropout(input, p, training, inplace)
 
 
+def _odd(name: str, input: Tensor, spatial: int) -> None:
+    warnings.warn(
+        f"{name}: Received a {input.dim()}-D input to {name}, which is deprecated and will result in an error in a future "
+        f"release. To retain the behavior and silence this warning, please use dropout instead. Note that {name} exists to "
+        f"provide channel-wise dropout on inputs with {spatial} spatial dimensions, a channel dimension, and an optional "
+        f"batch dimension (i.e. {spatial + 1}D or {spatial + 2}D inputs).",
+        stacklevel=3,
+    )
+
+
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero whole channels of (N, C, H, W)."""
+    """Zero whole channels of (N, C, H, W). A 3-D input is (N, C, L), with a warning."""
+    _check(p)
+    if input.dim() == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired - "
+            "input is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a future "
+            "release to interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
+            "channel-wise dropout behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    elif input.dim() != 4:
+        _odd("dropout2d", input, 2)
     return feature_dropout(input, p, training, inplace)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero whole channels of (N, C, D, H, W)."""
+    """Zero whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    _check(p)
+    if input.dim() not in (4, 5):
+        _odd("dropout3d", input, 3)
     if input.dim() == 4:
         return feature_dropout(input.unsqueeze(0), p, training, inplace).squeeze(0)
     return feature_dropout(input, p, training, inplace)
@@ -83,7 +109,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 _ALPHA = 1.7580993408473766  # SELU's saturation, scale * alpha, negated
 
 
-def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape) -> Tensor:
+def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Tensor:
     _check(p)
     if not training or p == 0 or input._array.size == 0:
         return input

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 from ...backends import backend_of
+from ...dtypes import of
 from ...fused.batch_norm import batch_norm as _batch_norm
 from ...fused.batch_norm import batch_statistics
 from ...fused.layer_norm import layer_norm as _layer_norm
 from ...fused.layer_norm import rms_norm as _rms_norm
+from ...fused.windows import Geometry, sum_windows
 from ...tensor import Tensor, new_tensor, storage_of
 
 __all__ = [
@@ -36,8 +38,8 @@ def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, eps:
     return _rms_norm(input, tuple(normalized_shape), weight, eps)
 
 
-def _one_value(shape) -> None:
-    if math.prod(shape) // max(shape[1], 1) == 1:
+def _one_value(shape: tuple[int, ...]) -> None:
+    if shape and shape[0] * math.prod(shape[2:]) == 1:
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size torch.Size({list(shape)})"
         )
@@ -60,8 +62,12 @@ def batch_norm(
     RuntimeError for running statistics that are missing or of another length.
     """
     shape = input._array.shape
+    if training:
+        _one_value(shape)
     if len(shape) < 2:
         raise RuntimeError(f"batch_norm: expected an input of at least 2 dimensions, got {list(shape)}")
+    if input._array.dtype.kind != "f":
+        raise NotImplementedError(f"\"batch_norm\" not implemented for '{of(input._array.dtype).legacy}'")
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.size != shape[1]:
             raise RuntimeError(f"{name} should contain {shape[1]} elements not {t._array.size}")
@@ -69,7 +75,6 @@ def batch_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         return _batch_norm(input, weight, bias, running_mean._array.copy(), running_var._array.copy(), eps)
-    _one_value(shape)
     if running_mean is not None or running_var is not None:
         n = math.prod(shape) // max(shape[1], 1)
         mean, var = batch_statistics(backend_of(input._array).xp, input._array)
@@ -93,6 +98,13 @@ def group_norm(
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)} "
             f"and num_groups={num_groups}"
         )
+    _one_value((shape[0] * shape[1] // num_groups, num_groups, *shape[2:]))
+    for name, t in (("weight", weight), ("bias", bias)):
+        if t is not None and tuple(t.shape) != shape[1:2]:
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                f"shape {list(t.shape)} and input of shape {list(shape)}"
+            )
     grouped = input.reshape(shape[0], num_groups, -1)
     out = _layer_norm(grouped, (grouped.shape[-1],), None, None, eps).reshape(shape)
     column = (1, -1, *(1,) * (len(shape) - 2))
@@ -111,11 +123,18 @@ def instance_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """(N, C, ...) normalised per sample and channel. Running statistics are means over the samples'."""
-    n, c = input.shape[:2]
     if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
     if math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    n, c = input.shape[:2]
+    for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
+        if t is not None and t._array.size != c:
+            raise RuntimeError(f"{name} should contain {n * c} elements not {n * t._array.size}")
     apart = input.reshape(1, n * c, *input.shape[2:])
     own = [
         None if r is None else new_tensor(r._array[None].repeat(n, 0).reshape(-1)) for r in (running_mean, running_var)
@@ -136,10 +155,11 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)")
     if input.numel() == 0:
         return input
-    square = (input * input).movedim(1, -1)
-    from ...ops.join import cat
-
-    before, after = size // 2, (size - 1) // 2
-    parts = [square.new_zeros((*square.shape[:-1], before)), square, square.new_zeros((*square.shape[:-1], after))]
-    mean = cat(parts, -1).unfold(-1, size, 1).mean(-1).movedim(-1, 1)
+    if size < 1:
+        raise RuntimeError(f"local_response_norm: size should be greater than zero, but got {size}")
+    n, c = input.shape[:2]
+    square = (input * input).reshape(n, 1, c, -1)  # type: ignore[operator]
+    # A window along the channels is one of two dimensions that is as wide as one element.
+    geometry = Geometry((size, 1), (1, 1), (size // 2, 0), (1, 1), tuple(square.shape[2:]))
+    mean = sum_windows(square, geometry).reshape(input.shape) * (1 / size)
     return input / (mean * alpha + k) ** beta

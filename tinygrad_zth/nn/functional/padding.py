@@ -62,6 +62,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     ndim = input._array.ndim
     if len(amounts) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
+    if mode not in ("constant", "reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if len(amounts) > 2 * ndim:
         raise RuntimeError(
             f"Padding length should be less than or equal to two times the input dimension but got padding length "
@@ -77,10 +79,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             )
     if mode == "constant":
         return constant_pad(input, tuple(full), 0 if value is None else value)
-    if mode not in ("reflect", "replicate", "circular"):
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not 0 < len(pairs) < 4 or ndim not in (len(pairs) + 1, len(pairs) + 2):
         raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
     for i in range(ndim - len(pairs), ndim):

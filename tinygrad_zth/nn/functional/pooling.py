@@ -62,7 +62,8 @@ def _geometry(
             raise RuntimeError(f"{name}: {what} should be greater than zero, but got {list(values)}")
     if min(before) < 0:
         raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {list(before)}")
-    if any(p > ((k - 1) * d + 1) // 2 for p, k, d in zip(before, kernel, apart)):
+    reach = kernel if n != 2 else tuple((k - 1) * d + 1 for k, d in zip(kernel, apart))
+    if any(p > r // 2 for p, r in zip(before, reach)):
         raise RuntimeError(
             f"{name}: pad should be at most half of effective kernel size, but got pad={list(before)}, "
             f"kernel_size={list(kernel)} and dilation={list(apart)}"
@@ -106,6 +107,8 @@ def _average(
     if kind.kind != "f" and kind != np.int64:
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(kind).legacy}'")
     geometry = _geometry(name, n, size, kernel_size, stride, padding, 1, ceil_mode)
+    if n == 3 and any(s < k for s, k in zip(size, geometry.kernel)):
+        raise RuntimeError(f"input image {list(size)} smaller than kernel size {list(geometry.kernel)}")
     total = sum_windows(x, geometry)
     if divisor_override is not None:
         counts: Any = divisor_override
@@ -207,7 +210,9 @@ def _adaptive_max(name: str, n: int, input: Tensor, output_size: Any, return_ind
     for cell in np.ndindex(*out):
         ends = [_parts(s, o)[i] for s, o, i in zip(size, out, cell)]
         window = array[(..., *(slice(a, b) for a, b in ends))]
-        within = np.unravel_index(xp.argmax(window.reshape(*array.shape[:2], -1), 2), window.shape[2:])
+        within = np.unravel_index(
+            xp.argmax(window.reshape(*array.shape[:2], math.prod(window.shape[2:])), 2), window.shape[2:]
+        )
         flat = 0
         for (a, _), w, s in zip(ends, within, size):
             flat = flat * s + a + w

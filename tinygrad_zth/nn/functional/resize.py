@@ -44,14 +44,11 @@ def interpolate(
     that does not go with the input, RuntimeError for an empty result.
     """
     shape, ndim = tuple(input.shape), input.dim()
-    if mode in _SMOOTH:
-        align = bool(align_corners)
-    else:
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
-            )
-        align = False
+    if mode in ("nearest", "area", "nearest-exact") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
+    align = bool(align_corners)
     sizes, scales = _sizes(shape, size, scale_factor, recompute_scale_factor)
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and ndim == 4):
         raise ValueError(
@@ -145,7 +142,7 @@ def _weights(mode: str, n: int, m: int, scale: float | None, align: bool, antial
         step = 1 / scale if scale else n / m
         at = (np.arange(m) + 0.5) * step - 0.5
     if antialias:
-        return _smoothed(mode, n, m, step, at)
+        return _smoothed(mode, n, m, step)
     matrix = np.zeros((m, n))
     rows = np.arange(m)
     if mode == "bicubic":
@@ -172,11 +169,11 @@ _KERNELS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
-def _smoothed(mode: str, n: int, m: int, step: float, at: np.ndarray) -> np.ndarray:
+def _smoothed(mode: str, n: int, m: int, step: float) -> np.ndarray:
     """Weights of a kernel that is stretched by the step, and sums to one within the input."""
     reach, kernel = _KERNELS[mode]
     stretch = max(step, 1.0)
-    centre = at + 0.5
+    centre = (np.arange(m) + 0.5) * step
     first = np.maximum((centre - reach * stretch + 0.5).astype(np.int64), 0)
     last = np.minimum((centre + reach * stretch + 0.5).astype(np.int64), n)
     place = np.arange(n)
@@ -189,9 +186,7 @@ def _smoothed(mode: str, n: int, m: int, step: float, at: np.ndarray) -> np.ndar
 
 
 def _retired(name: str) -> None:
-    warnings.warn(
-        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3
-    )
+    warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
 
 
 def upsample(
