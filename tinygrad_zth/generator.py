@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .backends.counter import stream as _devices
 from .device import device as _device
 
 __all__ = ["Generator", "default_generator", "fork_rng", "initial_seed", "manual_seed", "seed"]
@@ -247,8 +248,13 @@ default_generator.seed()
 
 
 def manual_seed(seed) -> Generator:
-    """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed."""
-    return default_generator.manual_seed(int(seed))
+    """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
+
+    The devices' stream (``backends.counter``) restarts there as well.
+    """
+    generator = default_generator.manual_seed(int(seed))
+    _devices.manual_seed(int(seed))
+    return generator
 
 
 def seed() -> int:

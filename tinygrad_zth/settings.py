@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from . import dtypes
+from . import backends, dtypes
 from .backends import parallel
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
 ]  # fmt: skip
 
 _state: dict[str, Any] = {
-    "precision": "highest",
     "deterministic": False,
     "warn_only": False,
     "interop": 1,
@@ -52,16 +51,19 @@ def set_num_interop_threads(num: int) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """What was last set: float32 products are always computed in float32."""
-    return str(_state["precision"])
+    """What was last set. On the host float32 products are always computed in float32."""
+    return backends.matmul_precision()
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Noted: "highest", "high" or "medium". As in PyTorch, another word warns and changes nothing."""
+    """ "highest": float32 products in float32. "high" and "medium": on a CUDA device their factors may be rounded to TF32.
+
+    On the host nothing changes. As in PyTorch, another word warns and changes nothing.
+    """
     if precision not in ("highest", "high", "medium"):
         warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'; nothing was changed", stacklevel=2)
         return
-    _state["precision"] = precision
+    backends.set_matmul_precision(precision)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -467,6 +467,22 @@ def _lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps):
     return np.concatenate([out.reshape(-1), 2 * cells.reshape(-1)])
 
 
+def _philox(n: int, seed: int) -> list[int]:
+    """The four words of counter ``n``, in Python's integers, after the paper's definition."""
+    c, k = [n & 0xFFFFFFFF, n >> 32, 0, 0], [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        one, two = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [two >> 32 ^ c[1] ^ k[0], two & 0xFFFFFFFF, one >> 32 ^ c[3] ^ k[1], one & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def _counted_dropout(x, p, seed, offset):
+    words = [w for i in range(-(-x.size // 4)) for w in _philox(offset + i, seed)]
+    keep = np.array([w / 2**32 >= p for w in words[: x.size]], float).reshape(x.shape)
+    return x * keep / (1 - p)
+
+
 CASES: dict[str, Case] = {
     "gelu": Case(lambda s: (s.floats(s.shape(), -3, 3), s.choose(("none", "tanh"))), _gelu),
     "softmax": Case(_row_arguments, _softmax),
@@ -483,6 +499,10 @@ CASES: dict[str, Case] = {
     "linear": Case(_linear_arguments, _linear), "embedding": Case(_embedding_arguments, _embedding),
     "dropout": Case(
         lambda s: (s.floats(shape := s.shape()), np.where(s.bools(shape), 2.0, 0.0)), lambda x, noise: x * noise
+    ),
+    "counted_dropout": Case(
+        lambda s: (s.floats(s.shape()), s.choose((0.5, 0.1)), s.choose((0, 2**40 + 7)), s.choose((0, 2**32 - 1))),
+        _counted_dropout, layouts=False,
     ),
     "scaled_dot_product_attention": Case(_attention_arguments, _attention),
     "im2col": Case(_image, _im2col), "col2im": Case(_col2im_arguments, _col2im),

@@ -59,6 +59,22 @@ NUMPY = NumpyBackend()
 register(NUMPY)
 
 
+_precision = "highest"
+
+
+def matmul_precision() -> str:
+    """How precisely products of float32 are to be computed on a device."""
+    return _precision
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Tell every backend, now and when it is made."""
+    global _precision
+    _precision = precision
+    for backend in _backends.values():
+        backend.set_matmul_precision(precision)
+
+
 def backend_of(array: Any) -> Any:
     """The backend whose array this is. Raises TypeError for anything else."""
     try:

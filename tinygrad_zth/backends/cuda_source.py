@@ -35,10 +35,11 @@ class CudaSource:
 
     Args:
         path: of the file; it is read when the first of its kernels is launched.
+        types: more of the prelude.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, types: str = "") -> None:
+        self.path, self.types = Path(path), types
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
 
@@ -50,7 +51,7 @@ class CudaSource:
     def text(self, dtype: str) -> str:
         """The whole source for a dtype ("f", "d" or "e"), as the compiler is given it."""
         name = f"// tinygrad_zth {self.path.name}\n"
-        return name + _PRELUDE[dtype] + _CONVERT[dtype] + _SHARED.read_text(encoding="utf-8") + self.body
+        return name + _PRELUDE[dtype] + self.types + _CONVERT[dtype] + _SHARED.read_text(encoding="utf-8") + self.body
 
     def launch(
         self, xp: Any, name: str, dtype: str, grid: Sequence[int], block: int, arguments: Sequence, shared: int = 0

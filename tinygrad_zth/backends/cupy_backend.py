@@ -16,7 +16,9 @@ import numpy as np
 
 from .. import backends
 from ..device import CPU, device
+from . import counter
 from .device_faults import Faults
+from .device_memory import MemoryWatch, OutOfMemoryError
 from .numpy_backend import NumpyBackend
 
 __all__ = ["CupyBackend", "device_count", "load"]
@@ -97,6 +99,13 @@ class CupyBackend:
         self.function_types: tuple[type, ...] = (cupy.ufunc, cupy.ElementwiseKernel, cupy.ReductionKernel)
         self.devices = device_count()
         self.faults = Faults(cupy)
+        self.memory = MemoryWatch(cupy)
+        self.memory.install()
+        self.set_matmul_precision(backends.matmul_precision())
+
+    @property
+    def draws_by_counter(self) -> bool:
+        return counter.stream.source == "philox"
 
     # ------------------------------------------------------------------ devices
 
@@ -106,6 +115,10 @@ class CupyBackend:
     def current(self) -> int:
         """The index of the device in use on this thread."""
         return int(self.xp.cuda.runtime.getDevice())
+
+    def use(self, index: int) -> None:
+        """Make a device the one in use on this thread."""
+        self.xp.cuda.Device(index).use()
 
     def on(self, where: device) -> AbstractContextManager[Any]:
         return self.xp.cuda.Device(self.current() if where.index is None else where.index)
@@ -139,8 +152,6 @@ class CupyBackend:
 
     def out_of_memory(self, error: Exception) -> RuntimeError:
         """PyTorch's error for CuPy's."""
-        from .device_memory import OutOfMemoryError
-
         free, total = self.xp.cuda.runtime.memGetInfo()
         return OutOfMemoryError(
             f"CUDA out of memory. GPU {self.current()} has a total capacity of {total / 2**20:.2f} MiB of which "
@@ -215,6 +226,13 @@ class CupyBackend:
         self.faults.watch(index, n, message)
 
     # ------------------------------------------------------------------ kernels
+
+    def set_matmul_precision(self, precision: str) -> None:
+        """ "highest": float32 products in float32. "high" and "medium": on tensor cores, their factors rounded to TF32."""
+        from cupy._core import _routines_linalg as products  # CuPy has no public switch but CUPY_TF32 at its import
+
+        kind = products.COMPUTE_TYPE_DEFAULT if precision == "highest" else products.COMPUTE_TYPE_TF32
+        products.set_compute_type(np.float32, kind)
 
     def adapted(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         """With one device, the kernel itself. With several, one that first puts its operands' device to use."""

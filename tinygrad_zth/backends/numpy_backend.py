@@ -26,6 +26,7 @@ class NumpyBackend:
         array_type: the class of its arrays.
         function_types: classes of functions that are taken from the namespace as they are.
         on_host: whether the processor computes.
+        draws_by_counter: whether dropout makes its mask from a counter (``counter.py``).
     """
 
     name = "numpy"
@@ -33,6 +34,7 @@ class NumpyBackend:
     array_type: type = np.ndarray
     function_types: tuple[type, ...] = (np.ufunc, type(np.sum), type(np.empty))
     on_host = True
+    draws_by_counter = False
 
     @staticmethod
     def device_of(array: Any) -> device:
@@ -99,6 +101,10 @@ class NumpyBackend:
     @staticmethod
     def synchronize(where: device | None = None) -> None:
         """Wait for the device. The processor has nothing to wait for."""
+
+    @staticmethod
+    def set_matmul_precision(precision: str) -> None:
+        """How products of float32 are computed ("highest", "high", "medium"): on the host in float32, always."""
 
     @staticmethod
     def adapted(kernel: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,14 +1,26 @@
 """dropout: keep each element with probability 1 - p and scale it by 1 / (1 - p) (Srivastava et al. 2014).
 
-The mask is drawn by the caller from the random stream (``sampling``) and carries the scale, so that
-this is a product whose second factor has no gradient.
+In ``dropout`` the mask is drawn by the caller from the random stream (``sampling``) and carries the scale, so that this is
+a product whose second factor has no gradient. ``counted_dropout`` makes it itself, from a counter (``backends.counter``):
+what a device does. It is linear and its own adjoint, so the gradient is the same operation, and nothing is kept.
 """
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends import backend_of, counter
+from ..backends.cuda_source import CudaSource, cuda_kernel, number
 from ..operation import op
 
-__all__ = ["dropout"]
+__all__ = ["counted_dropout", "dropout"]
+
+SOURCE = CudaSource(Path(__file__).with_name("dropout.cu"))
+_THREADS = 256
 
 
 def _apply(x, noise):
@@ -21,3 +33,37 @@ def plain(x, noise):
 
 
 dropout = op(_apply, name="dropout", grad_name="MulBackward0", tensors=("noise",), x=lambda g, noise: g * noise)
+
+
+def _threshold(p: float) -> int:
+    """Of 2^24 equally likely numbers, how many mean "drop"."""
+    return math.floor(p * 2**24)
+
+
+def _by_counter(x, p, seed, offset):
+    """x (any shape), p in (0, 1); the mask runs through x in C order, whatever its layout."""
+    drop = (counter.words(seed, offset, x.size) >> np.uint32(8)) < _threshold(p)
+    scale = x.dtype.type(1 / (1 - p))
+    return np.where(drop.reshape(x.shape), x.dtype.type(0), x * scale)
+
+
+@cuda_kernel
+def _cuda_by_counter(x: Any, p: float, seed: int, offset: int) -> Any:
+    xp = backend_of(x).xp
+    x = xp.ascontiguousarray(x)
+    y = xp.empty(x.shape, x.dtype)
+    arguments = (
+        x, y, np.int64(x.size), np.uint32(_threshold(p)), number(1 / (1 - p), x.dtype.char), np.uint64(seed),
+        np.uint64(offset),
+    )  # fmt: skip
+    SOURCE.launch(xp, "dropout", x.dtype.char, (-(-x.size // (4 * _THREADS)),), _THREADS, arguments)
+    return y
+
+
+counted_dropout = op(
+    _by_counter,
+    name="counted_dropout",
+    grad_name="NativeDropoutBackward0",
+    kernels={"cupy": _cuda_by_counter},
+    x=lambda g, p, seed, offset: counted_dropout(g, p, seed, offset),
+)

@@ -6,10 +6,11 @@ gets both.
 
 from __future__ import annotations
 
-from ..backends import backend_of
+from ..backends import Kernels, backend_of
 from ..operation import op
 from ..ops.index import index
 from ..tensor import new_tensor
+from . import embedding_cuda
 
 __all__ = ["embedding"]
 
@@ -42,11 +43,15 @@ def _raw(x):
     return getattr(x, "_array", x)
 
 
+_gradient = Kernels(embedding_backward, {"cupy": embedding_cuda.embedding_backward})
 embedding = op(
     embedding_forward,
     name="embedding",
     tensors=("indices",),
     inputs=("weight",),
-    backward=embedding_backward,
+    kernels={"cupy": embedding_cuda.embedding_forward},
+    backward=lambda g, needs, indices, weight_shape, padding_idx: _gradient[g.__class__](
+        g, needs, indices, weight_shape, padding_idx
+    ),
     plain=plain,
 )

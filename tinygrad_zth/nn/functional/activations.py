@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import sampling
+from ...backends import backend_of
 from ...dtypes import dtype as dtype_type
 from ...dtypes import of
 from ...fused.gelu import gelu as _gelu_op
@@ -22,6 +23,7 @@ from ...ops.elementwise import sigmoid, tanh
 from ...ops.powers import exp
 from ...ops.view import dim_of
 from ...tensor import Tensor, new_tensor
+from .dropout import beside
 
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
@@ -232,11 +234,11 @@ def rrelu(
     slopes = sampling.empty_like(input._array)
     slopes[...] = 1
     # A slope is drawn where it is needed only, in order, and in double precision.
-    negative = input._array <= 0
+    negative = backend_of(input._array).to_numpy(input._array) <= 0
     drawn = np.empty(int(negative.sum()))
     sampling.uniform_(drawn, lower, upper)
     slopes[negative] = drawn
-    result = input * new_tensor(slopes)  # type: ignore[operator]
+    result = input * beside(input, slopes)  # type: ignore[operator]
     return write_result(input, result, "rrelu_") if inplace else result
 
 
@@ -437,7 +439,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     """
     noise = sampling.empty_like(logits._array)
     sampling.gumbel_(noise)
-    soft = softmax((logits + new_tensor(noise)) / tau, dim)  # type: ignore[operator]
+    soft = softmax((logits + beside(logits, noise)) / tau, dim)  # type: ignore[operator]
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]  # type: ignore[attr-defined]

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ... import sampling
 from ...fused.attention import attention
-from ...tensor import Tensor, new_tensor
+from ...tensor import Tensor
+from .dropout import mask_for
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -42,7 +42,6 @@ def scaled_dot_product_attention(
     noise = None
     if dropout_p > 0:
         shape = (*np.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
-        empty = np.empty(shape, query._array.dtype)
-        noise = new_tensor(empty * 0 if dropout_p == 1 else sampling.dropout_mask_(empty, dropout_p))
+        noise = query.new_zeros(shape) if dropout_p == 1 else mask_for(query, dropout_p, shape)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     return attention(query, key, value, attn_mask, noise, is_causal, scale)

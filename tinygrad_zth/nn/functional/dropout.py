@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 
 from ... import sampling
+from ...backends import backend_of, counter
+from ...fused.dropout import counted_dropout
 from ...fused.dropout import dropout as _apply
 from ...inplace import write_result
 from ...tensor import Tensor, new_tensor
@@ -36,11 +38,34 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: tupl
     if not training or p == 0 or input._array.size == 0:
         return input
     if p == 1:
-        result = _apply(input, new_tensor(input._array.dtype.type(0).reshape(())))
+        result = _apply(input, beside(input, input._array.dtype.type(0).reshape(())))
     else:
-        noise = sampling.empty_like(input._array) if shape is None else _empty(shape, input)
-        result = _apply(input, new_tensor(sampling.dropout_mask_(noise, p)))
+        result = _noisy(input, p, shape)
     return write_result(input, result, "dropout_") if inplace else result
+
+
+def _noisy(input: Tensor, p: float, shape) -> Tensor:
+    """``input`` times a mask of its own (or of ``shape``), drawn where ``input`` is."""
+    if backend_of(input._array).draws_by_counter:
+        if shape is None:
+            return counted_dropout(input, p, *counter.stream.take(input.numel()))
+        return _apply(input, mask_for(input, p, shape))
+    noise = sampling.empty_like(input._array) if shape is None else _empty(shape, input)
+    return _apply(input, beside(input, sampling.dropout_mask_(noise, p)))
+
+
+def mask_for(t: Tensor, p: float, shape) -> Tensor:
+    """A dropout mask of ``shape`` for ``t``: of its dtype, on its device, scaled by 1 / (1 - p)."""
+    backend = backend_of(t._array)
+    if backend.draws_by_counter:
+        ones = new_tensor(backend.made("ones", tuple(shape), t._array.dtype, where=t.device))
+        return counted_dropout(ones, p, *counter.stream.take(ones.numel()))
+    return beside(t, sampling.dropout_mask_(_empty(shape, t), p))
+
+
+def beside(t: Tensor, drawn) -> Tensor:
+    """What was drawn on the host, as a tensor on the device of ``t``."""
+    return new_tensor(backend_of(t._array).asarray(drawn, where=t.device))
 
 
 def _empty(shape: tuple[int, ...], input: Tensor) -> np.ndarray:
@@ -118,7 +143,7 @@ def _alpha(input: Tensor, p: float, training: bool, inplace: bool, shape: tuple[
     keep = _empty(shape, input)
     sampling.bernoulli_(keep, 1 - p)
     a = ((_ALPHA**2 * p + 1) * (1 - p)) ** -0.5
-    kept = new_tensor(keep)
+    kept = beside(input, keep)
     b = (kept - 1) * (_ALPHA * a) + _ALPHA * a * p
     result = input * (kept * a) + b
     return write_result(input, result, "alpha_dropout_") if inplace else result
