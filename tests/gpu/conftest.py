@@ -12,8 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+import tinygrad_zth as torch
 from tests import device_mode
 from tests.gpu import simulated
+from tinygrad_zth import backends
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +41,13 @@ def cuda(is_simulated: bool) -> Iterator[str]:
 
     device.visible = device.PRESENT
     device.use(0)
+    backend = backends.backend_for(torch.device("cuda"))
     cupy.cuda.set_allocator(None)  # no pool: each array has a canary of its own
     try:
         yield "cuda"
         memory.check()
     finally:
-        cupy.cuda.set_allocator(cupy.get_default_memory_pool().malloc)
+        backend.memory.install()
         device.visible = 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CudaSource", "cuda_kernel"]
+__all__ = ["CudaSource", "contiguous", "cuda_kernel", "number", "threads_for"]
 
 _SHARED = Path(__file__).with_name("block.cuh")
 _PRELUDE = {
@@ -71,6 +71,14 @@ def cuda_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function that launches kernels: a backend that cannot launch takes another way (``Kernels``)."""
     function.launches = True  # type: ignore[attr-defined]
     return function
+
+
+def contiguous(x: Any) -> Any:
+    """``x`` itself if its elements lie in C order without gaps, else a copy that does; of the same shape.
+
+    (``ascontiguousarray`` makes one dimension of none, in CuPy as in NumPy.)
+    """
+    return x if x.flags.c_contiguous else x.copy("C")
 
 
 def threads_for(n: int, most: int = 256) -> int:

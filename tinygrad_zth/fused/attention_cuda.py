@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel, number
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number
 
 __all__ = ["Saved", "attention_backward", "attention_forward", "serves"]
 
@@ -53,7 +53,7 @@ def _shared(e: int, f: int, more: int = 0) -> int:
 def attention_forward(q: Any, k: Any, v: Any, causal: bool, scale: float) -> tuple[Any, Saved]:
     """(..., L, E), (..., S, E), (..., S, F) -> (..., L, F)."""
     xp = backend_of(q).xp
-    q, k, v = (xp.ascontiguousarray(x) for x in (q, k, v))
+    q, k, v = (contiguous(x) for x in (q, k, v))
     heads, queries, keys, e, f = _extents(q, k, v)
     out = xp.empty((*q.shape[:-1], f), q.dtype)
     norms = xp.empty(q.shape[:-1], np.float32)
@@ -69,7 +69,7 @@ def attention_forward(q: Any, k: Any, v: Any, causal: bool, scale: float) -> tup
 def attention_backward(g: Any, q: Any, k: Any, v: Any, out: Any, saved: Saved, causal: bool, scale: float) -> tuple:
     """Gradients of q, k and v."""
     xp = backend_of(g).xp
-    g, q, k, v, out = (xp.ascontiguousarray(x) for x in (g, q, k, v, out))
+    g, q, k, v, out = (contiguous(x) for x in (g, q, k, v, out))
     heads, queries, keys, e, f = _extents(q, k, v)
     dq, dk, dv = xp.empty_like(q), xp.empty_like(k), xp.empty_like(v)
     query_blocks = -(-queries // WARPS)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel, number, threads_for
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, threads_for
 
 __all__ = ["batch_norm_backward", "batch_norm_forward"]
 
@@ -25,14 +25,14 @@ def _extents(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def batch_norm_forward(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> tuple:
     """The result, and for the backward (x, means) and the reciprocal standard deviations, one a channel."""
     xp = backend_of(x).xp
-    x = xp.ascontiguousarray(x)
+    x = contiguous(x)
     batch, channels, inner = _extents(x.shape)
     out = xp.empty(x.shape, x.dtype)
     kind = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
     means, rstds = xp.empty(channels, kind), xp.empty(channels, kind)
     if out.size:
-        affine = [_NONE if p is None else xp.ascontiguousarray(p.astype(x.dtype, copy=False)) for p in (weight, bias)]
-        given = [_NONE if p is None else xp.ascontiguousarray(p.astype(kind, copy=False)) for p in (mean, var)]
+        affine = [_NONE if p is None else contiguous(p.astype(x.dtype, copy=False)) for p in (weight, bias)]
+        given = [_NONE if p is None else contiguous(p.astype(kind, copy=False)) for p in (mean, var)]
         arguments = (
             x, *affine, *given, out, means, rstds, np.int64(batch), np.int64(channels), np.int64(inner),
             number(eps, x.dtype.char),
@@ -45,12 +45,12 @@ def batch_norm_backward(g: Any, needs: tuple, weight: Any, own: bool, kept: tupl
     """Gradients of x, weight and bias. ``own``: the statistics were the batch's."""
     x, means = kept
     xp = backend_of(g).xp
-    g = xp.ascontiguousarray(g)
+    g = contiguous(g)
     batch, channels, inner = _extents(x.shape)
     gx = xp.empty(x.shape, x.dtype) if needs[0] else None
     gw, gb = xp.zeros(channels, rstds.dtype), xp.zeros(channels, rstds.dtype)
     if x.size:
-        w = _NONE if weight is None else xp.ascontiguousarray(weight.astype(x.dtype, copy=False))
+        w = _NONE if weight is None else contiguous(weight.astype(x.dtype, copy=False))
         arguments = (
             g, x, w, means, rstds, _NONE if gx is None else gx, gw, gb, np.int64(batch), np.int64(channels),
             np.int64(inner), np.int32(own),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel, number, threads_for
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, threads_for
 
 __all__ = ["Saved", "cross_entropy_backward", "cross_entropy_forward"]
 
@@ -50,11 +50,11 @@ def cross_entropy_forward(
     shape = check_target(x, target)
     backend = backend_of(x)
     xp = backend.xp
-    x = xp.ascontiguousarray(x)
+    x = contiguous(x)
     outer, classes, inner = _extents(x)
     rows = outer * inner
-    target = xp.ascontiguousarray(target.astype(np.int64, copy=False))
-    weight = None if weight is None else xp.ascontiguousarray(weight.astype(x.dtype, copy=False))
+    target = contiguous(target.astype(np.int64, copy=False))
+    weight = None if weight is None else contiguous(weight.astype(x.dtype, copy=False))
     kind = np.dtype(np.float32) if x.dtype.char == "e" else x.dtype
     losses, norms, weights = xp.empty(rows, kind), xp.empty(rows, kind), xp.empty(rows, kind)
     totals, ticket = xp.empty((), kind), xp.zeros((), np.int32)
@@ -81,7 +81,7 @@ def cross_entropy_backward(g: Any, saved: Saved) -> Any:
     gx = xp.empty(x.shape, x.dtype)
     if not x.size:
         return gx
-    g = xp.ascontiguousarray(g)
+    g = contiguous(g)
     rows = outer * inner
     arguments = (
         g, np.int32(g.size != rows or g.ndim == 0), x, saved.target, _NONE if saved.weight is None else saved.weight,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of, counter
-from ..backends.cuda_source import CudaSource, cuda_kernel, number
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number
 from ..operation import op
 
 __all__ = ["counted_dropout", "dropout"]
@@ -50,7 +50,7 @@ def _by_counter(x, p, seed, offset):
 @cuda_kernel
 def _cuda_by_counter(x: Any, p: float, seed: int, offset: int) -> Any:
     xp = backend_of(x).xp
-    x = xp.ascontiguousarray(x)
+    x = contiguous(x)
     y = xp.empty(x.shape, x.dtype)
     arguments = (
         x, y, np.int64(x.size), np.uint32(_threshold(p)), number(1 / (1 - p), x.dtype.char), np.uint64(seed),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
 
 __all__ = ["embedding_backward", "embedding_forward"]
 
@@ -26,7 +26,7 @@ def embedding_forward(weight: Any, indices: Any, padding_idx: int | None) -> Any
     """(V, C), integers of any shape -> (*indices.shape, C). An index out of range raises when the result is looked at."""
     backend = backend_of(weight)
     xp = backend.xp
-    weight, indices = xp.ascontiguousarray(weight), xp.ascontiguousarray(indices.astype(np.int64, copy=False))
+    weight, indices = contiguous(weight), contiguous(indices.astype(np.int64, copy=False))
     width = math.prod(weight.shape[1:])
     out = xp.empty((*indices.shape, *weight.shape[1:]), weight.dtype)
     arguments = (
@@ -40,7 +40,7 @@ def embedding_forward(weight: Any, indices: Any, padding_idx: int | None) -> Any
 def embedding_backward(g: Any, needs: tuple, indices: Any, weight_shape: tuple, padding_idx: int | None) -> tuple:
     """g (*indices.shape, C) added up into (V, C)."""
     xp = backend_of(g).xp
-    g, indices = xp.ascontiguousarray(g), xp.ascontiguousarray(indices.astype(np.int64, copy=False))
+    g, indices = contiguous(g), contiguous(indices.astype(np.int64, copy=False))
     whole = xp.zeros(weight_shape, g.dtype)
     padding = -1 if padding_idx is None else padding_idx % weight_shape[0]
     arguments = (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
 
 __all__ = ["gelu_backward", "gelu_forward"]
 
@@ -20,7 +20,7 @@ def _launch(name: str, arrays: list, approximate: str) -> Any:
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     xp = backend_of(arrays[0]).xp
-    arrays = [xp.ascontiguousarray(a) for a in arrays]
+    arrays = [contiguous(a) for a in arrays]
     x = arrays[-1]
     out = xp.empty(x.shape, x.dtype)
     arguments = (*arrays, out, np.int64(x.size), np.int32(approximate == "tanh"))

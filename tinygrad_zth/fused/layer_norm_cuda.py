@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel, number, threads_for
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, threads_for
 
 __all__ = ["layer_norm_backward", "layer_norm_forward", "rms_norm_backward", "rms_norm_forward"]
 
@@ -26,16 +26,14 @@ def _forward(x: Any, normalized_shape: tuple, weight: Any, bias: Any, eps: float
 
     check_shape(x, normalized_shape)
     xp = backend_of(x).xp
-    x = xp.ascontiguousarray(x)
+    x = contiguous(x)
     n = math.prod(normalized_shape)
     rows = math.prod(x.shape[: x.ndim - len(normalized_shape)])
     out = xp.empty(x.shape, x.dtype)
     kind = np.float32 if x.dtype.char == "e" else x.dtype
     means, rstds = xp.empty(rows, kind), xp.empty(rows, kind)
     if out.size:
-        parameters = [
-            _NONE if p is None else xp.ascontiguousarray(p.astype(x.dtype, copy=False)) for p in (weight, bias)
-        ]
+        parameters = [_NONE if p is None else contiguous(p.astype(x.dtype, copy=False)) for p in (weight, bias)]
         arguments = (
             x, *parameters, out, means, rstds, np.int64(n), number(eps, x.dtype.char), np.int32(centred)
         )  # fmt: skip
@@ -62,7 +60,7 @@ def rms_norm_forward(x: Any, normalized_shape: tuple, weight: Any = None, eps: f
 def _backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, shape: tuple, centred: bool) -> tuple:
     x, means = kept
     xp = backend_of(g).xp
-    g = xp.ascontiguousarray(g)
+    g = contiguous(g)
     rows, n = rstds.size, math.prod(shape)
     need_columns = needs[1] or needs[2]
     gx = xp.empty(x.shape, x.dtype) if needs[0] else None
@@ -70,7 +68,7 @@ def _backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, shape:
     if not x.size:
         return gx, *(None if p is None else xp.zeros_like(p) for p in (gw, gb))
     places = [_NONE if p is None else p for p in (gx, gw, gb)]
-    w = _NONE if weight is None else xp.ascontiguousarray(weight.astype(x.dtype, copy=False))
+    w = _NONE if weight is None else contiguous(weight.astype(x.dtype, copy=False))
     arguments = (g, x, w, means, rstds, *places, np.int64(rows), np.int64(n), np.int32(centred))
     grid = (rows + (-(-n // _COLUMNS) if need_columns else 0),)
     SOURCE.launch(xp, "layer_norm_backward", x.dtype.char, grid, max(threads_for(n), 256), arguments)

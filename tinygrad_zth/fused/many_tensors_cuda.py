@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, number
+from ..backends.cuda_source import CudaSource, contiguous, number
 
 __all__ = ["adam", "norm_of_all", "scale_all", "sgd"]
 
@@ -46,7 +46,7 @@ def _launches(one: Sequence, two: Sequence | None) -> Iterator[tuple[Any, int, i
 
 
 def _dense(xp: Any, tensors: Sequence) -> list:
-    return [xp.ascontiguousarray(t) for t in tensors]
+    return [contiguous(t) for t in tensors]
 
 
 def _apply(name: str, parameters: Sequence, gradients: Sequence, states: Sequence, numbers: Sequence) -> None:

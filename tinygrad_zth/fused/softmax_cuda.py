@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, cuda_kernel, threads_for
+from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, threads_for
 
 __all__ = ["log_softmax_backward", "log_softmax_forward", "softmax_backward", "softmax_forward"]
 
@@ -27,7 +27,7 @@ def _rows(x: Any, axis: int) -> tuple[int, int, int]:
 
 def _launch(name: str, arrays: list, axis: int, logarithm: bool) -> Any:
     xp = backend_of(arrays[0]).xp
-    arrays = [xp.ascontiguousarray(a) for a in arrays]
+    arrays = [contiguous(a) for a in arrays]
     out = xp.empty(arrays[-1].shape, arrays[-1].dtype)
     outer, n, inner = _rows(out, axis)
     if out.size:
