@@ -44,7 +44,7 @@ def _dropped(input: Tensor, p: float, training: bool, inplace: bool, shape: tupl
     return write_result(input, result, "dropout_") if inplace else result
 
 
-def _noisy(input: Tensor, p: float, shape) -> Tensor:
+def _noisy(input: Tensor, p: float, shape: tuple[int, ...] | None) -> Tensor:
     """``input`` times a mask of its own (or of ``shape``), drawn where ``input`` is."""
     if backend_of(input._array).draws_by_counter:
         if shape is None:
@@ -54,7 +54,7 @@ def _noisy(input: Tensor, p: float, shape) -> Tensor:
     return _apply(input, beside(input, sampling.dropout_mask_(noise, p)))
 
 
-def mask_for(t: Tensor, p: float, shape) -> Tensor:
+def mask_for(t: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:
     """A dropout mask of ``shape`` for ``t``: of its dtype, on its device, scaled by 1 / (1 - p)."""
     backend = backend_of(t._array)
     if backend.draws_by_counter:
@@ -63,7 +63,7 @@ def mask_for(t: Tensor, p: float, shape) -> Tensor:
     return beside(t, sampling.dropout_mask_(_empty(shape, t), p))
 
 
-def beside(t: Tensor, drawn) -> Tensor:
+def beside(t: Tensor, drawn: np.ndarray) -> Tensor:
     """What was drawn on the host, as a tensor on the device of ``t``."""
     return new_tensor(backend_of(t._array).asarray(drawn, where=t.device))
 
