@@ -586,7 +586,7 @@ def get_deterministic_debug_mode() -> builtins.int:
 def get_device(input: Tensor) -> builtins.int:
     """The CUDA index of the tensor's device, -1 on the CPU."""
 def get_float32_matmul_precision() -> builtins.str:
-    """What was last set: float32 products are always computed in float32."""
+    """What was last set. On the host float32 products are always computed in float32."""
 def get_num_interop_threads() -> builtins.int:
     """What was last set; operations run one after the other."""
 def get_num_threads() -> builtins.int:
@@ -830,7 +830,10 @@ def lt(input: Any, other: Any, *, out: Any = None) -> Any:
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def manual_seed(seed: Any) -> Any:
-    """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed."""
+    """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
+
+    The devices' stream (``backends.counter``) restarts there as well.
+    """
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -1131,7 +1134,10 @@ def set_default_tensor_type(t: builtins.object) -> None:
 def set_deterministic_debug_mode(debug_mode: builtins.int | builtins.str) -> None:
     """0 "default", 1 "warn" or 2 "error". Raises RuntimeError for anything else."""
 def set_float32_matmul_precision(precision: builtins.str) -> None:
-    """Noted: "highest", "high" or "medium". As in PyTorch, another word warns and changes nothing."""
+    """"highest": float32 products in float32. "high" and "medium": on a CUDA device their factors may be rounded to TF32.
+
+    On the host nothing changes. As in PyTorch, another word warns and changes nothing.
+    """
 def set_flush_denormal(mode: builtins.bool) -> builtins.bool:
     """False: not supported, as NumPy leaves the processor's mode alone."""
 def set_num_interop_threads(num: builtins.int) -> None:
