@@ -143,10 +143,7 @@ def twin(apply, name: str | None = None):
 
     def method(self, *operands, **options):
         check_writeable(self, name)
-        node = current_node(self) if mode.recording else None
-        if node is None:
-            return write_result(self, apply(self, *operands, **options), name)
-        return write_result(self, _of_the_old(apply, self, node, operands, options), name)
+        return write_result(self, _of_the_old(apply, self, operands, options), name)
 
     if operation is not None and isinstance(operation.forward, np.ufunc) and operation.forward.nin == 2:
         method = _straight(operation.kernels, method)
@@ -160,7 +157,7 @@ def write_back(name: str, function):
 
     def method(self: Tensor, *args, **kwargs) -> Tensor:
         check_writeable(self, name)
-        return write_result(self, function(self, *args, **kwargs), name)
+        return write_result(self, _of_the_old(function, self, args, kwargs), name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
@@ -181,7 +178,7 @@ def _straight(kernels, general):
             operand = other
             fits = (other.__class__ is float or other.__class__ is int) and (d is FLOAT32 or d is FLOAT64)
             apart = True
-        if not options and fits and apart and here.__class__ is np.ndarray and here.flags.writeable:
+        if not options and fits and apart and here.__class__ is np.ndarray and here.flags.writeable and here.flags.forc:
             if not mode.recording or (self._node is None and self._view is None):
                 try:
                     kernels[np.ndarray](here, operand, here)
@@ -195,9 +192,11 @@ def _straight(kernels, general):
     return method
 
 
-def _of_the_old(apply, t: Tensor, node, operands, options) -> Tensor:
+def _of_the_old(apply, t: Tensor, operands, options) -> Tensor:
     """The operation of ``t`` as it is now. If the graph needs this value later, it gets a copy."""
-    old = new_tensor(t._array, node=node)
+    if not mode.recording:
+        return apply(t, *operands, **options)
+    old = new_tensor(t._array, node=current_node(t))
     result = apply(old, *operands, **options)
     kept = ref(old)
     del old

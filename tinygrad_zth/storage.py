@@ -25,6 +25,8 @@ def buffer_of(array):
     """The array that owns ``array``'s memory: the end of its chain of bases."""
     while True:
         base = array.base
+        if base is not None and not hasattr(base, "dtype"):  # NumPy's as_strided puts an object between the two
+            base = getattr(base, "base", None)
         if base is None or not hasattr(base, "dtype") or not hasattr(base, "base"):  # a foreign owner ends it
             return array
         array = base

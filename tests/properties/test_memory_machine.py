@@ -214,19 +214,21 @@ class Memory(RuleBasedStateMachine):
         """Another tensor's value goes in; the two may overlap."""
         h = self.writable(data)
         other = self.pick(data, lambda o: broadcasts(o.positions.shape, h.positions.shape))
-        old, value = h.read(), other.read()
+        old, value, source = h.read(), other.read(), other.tensor
+        if not h.attached:  # written with a graph it would get one of its own, apart from its base's
+            source = source.detach()
         if how == "copy_":
-            h.tensor.copy_(other.tensor)
+            h.tensor.copy_(source)
             new = value
         elif how == "[...]":
-            h.tensor[...] = other.tensor
+            h.tensor[...] = source
             new = value
         elif how == "add_":
-            h.tensor.add_(other.tensor)
+            h.tensor.add_(source)
             new = old + value
         else:
             self.saved.append((other.base, other.base.writes))
-            h.tensor.mul_(other.tensor)
+            h.tensor.mul_(source)
             new = old * value
         self.written(h, new)
 
@@ -235,7 +237,7 @@ class Memory(RuleBasedStateMachine):
         h = self.writable(data)
         key = data.draw(testing.indices(h.positions.shape, writable=True))
         where = torch.tensor(h.positions)[key].numpy()
-        if with_tensor:
+        if with_tensor and h.attached:
             value = torch.tensor(self.rng.uniform(-1, 1, where.shape[-1:]), requires_grad=True)
             self.leaves.append(value)
         else:
@@ -305,7 +307,7 @@ class Memory(RuleBasedStateMachine):
         live = [h for h in self.handles if h.attached]
         used = [h for h in live if h.read().requires_grad]
         for h in live:
-            assert h.tensor.requires_grad == h.read().requires_grad
+            assert h.tensor.requires_grad == h.read().requires_grad, (h.tensor, h.positions, h.base.memory)
         if not used or not self.leaves:
             return
         weights = [torch.tensor(self.rng.uniform(-1, 1, h.positions.shape)) for h in used]
