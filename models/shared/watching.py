@@ -42,7 +42,7 @@ class Diagnosis(Observer):
             return
         self.recorder.snapshots = [s for s in before.snapshots if s.step < step]
         self.recorder.losses = [each for each in before.losses if each[0] < step]
-        self.recorder.samples = [each for each in before.samples if each[0] < step]
+        self.recorder.samples = [each for each in before.samples if each[0] <= step]
 
     def after_step(self, trainer: Trainer, figures: dict[str, Any]) -> None:
         assert self.recorder is not None

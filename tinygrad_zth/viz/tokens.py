@@ -144,6 +144,7 @@ def attention(
     run: Any,
     *inputs: Any,
     labels: Sequence[Any] | None = None,
+    queries: Sequence[Any] | None = None,
     example: int = 0,
     layer: int | None = None,
     path: Path | None = None,
@@ -158,7 +159,8 @@ def attention(
         run: weights (T, S), (H, T, S) or (B, H, T, S); or a Module, which is run on ``inputs`` (in
             evaluation mode, nothing of it is changed): every attention in its graph is drawn, a
             row a layer.
-        labels: T of them, the tokens.
+        labels: S of them, the tokens that are looked at.
+        queries: T of them, the tokens that look, where those are others (cross-attention).
         example: which of the batch.
         layer: only this one, counted from 0 in the order of computation.
         path: also write the picture there (.png, .svg, .pdf).
@@ -188,6 +190,7 @@ def attention(
     maps = [weights[example] for weights in found]
     columns = max(len(heads) for heads in maps)
     words = None if labels is None else [visible(str(label)) for label in labels]
+    rows_words = words if queries is None else [visible(str(label)) for label in queries]
     size = min(2.6, 15.0 / columns)
     figure, axes = new_figure(
         len(maps), columns, width=max(4.0, size * columns), height=0.5 + (size + 0.35) * len(maps)
@@ -199,7 +202,7 @@ def attention(
             if head >= len(heads):
                 ax.set_axis_off()
                 continue
-            _one_map(ax, heads[head], words)
+            _one_map(ax, heads[head], words, rows_words)
             title = f"head {head}" if len(maps) == 1 else f"layer {row if layer is None else layer}, head {head}"
             ax.set_title(title, fontsize=8)
     axes[0].set_ylabel("query")
@@ -207,12 +210,14 @@ def attention(
     return finish(figure, path)
 
 
-def _one_map(ax: Any, weights: np.ndarray, words: list[str] | None) -> None:
-    ax.imshow(weights, cmap=MAP, vmin=0, interpolation="nearest")
+def _one_map(ax: Any, weights: np.ndarray, keys: list[str] | None, queries: list[str] | None) -> None:
+    ax.imshow(
+        weights, cmap=MAP, vmin=0, interpolation="nearest", aspect="auto" if len(weights) != len(weights[0]) else None
+    )
     ax.tick_params(length=0, labelsize=6)
-    if words is None:
-        return
-    for axis, count in ((ax.xaxis, weights.shape[1]), (ax.yaxis, weights.shape[0])):
+    for axis, count, words in ((ax.xaxis, weights.shape[1], keys), (ax.yaxis, weights.shape[0], queries)):
+        if words is None:
+            continue
         if count != len(words):
             raise ValueError(f"labels: expected {count}, one for each token, got {len(words)}")
         axis.set_ticks(range(count), words)
