@@ -118,6 +118,36 @@ def _elu(x, alpha, scale, input_scale):
     return scale * x if x > 0 else scale * alpha * (math.exp(input_scale * x) - 1)
 
 
+def _same_shape(one=(-2.0, 2.0), two=(-2.0, 2.0), avoid=()):
+    def arguments(s: Source):
+        shape = s.shape()
+        return s.floats(shape, *one), s.floats(shape, *two, avoid)
+
+    return arguments
+
+
+def _polygamma(n: int, x: float) -> float:
+    """The n-th derivative of digamma: by its recurrence far out, where the asymptotic series holds."""
+    terms, y = [], x
+    while y < 30:
+        terms.append((-1) ** (n + 1) * math.factorial(n) / y ** (n + 1))
+        y += 1
+    z = 1 / y
+    series = {
+        0: lambda: math.log(y) - z / 2 - z**2 / 12 + z**4 / 120 - z**6 / 252 + z**8 / 240,
+        1: lambda: z + z**2 / 2 + z**3 / 6 - z**5 / 30 + z**7 / 42 - z**9 / 30,
+        2: lambda: -(z**2) - z**3 - z**4 / 2 + z**6 / 6 - z**8 / 6 + 3 * z**10 / 10,
+    }
+    return math.fsum([*terms, series[n]()])
+
+
+def _bessel(order: int, x: float) -> float:
+    """I_0 or I_1 by their power series."""
+    return (x / 2) ** order * math.fsum(
+        (x * x / 4) ** k / (math.factorial(k) * math.factorial(k + order)) for k in range(30)
+    )
+
+
 CASES: dict[str, Case] = {
     # arithmetic
     "add": binary(lambda x, y: x + y), "sub": binary(lambda x, y: x - y), "rsub": binary(lambda x, y: x - y),
@@ -168,6 +198,33 @@ CASES: dict[str, Case] = {
     "clamp_tensor": Case(_clamp_tensor_arguments, number_by_number(lambda x, a, b: min(max(x, a), b))),
     "ceil": _step(math.ceil), "floor": _step(math.floor), "trunc": _step(math.trunc), "round": _step(round),
     "frac": _step(lambda x: x - math.trunc(x)),
+    "nextafter": binary(math.nextafter, single=None),
+    "frexp": Case(
+        lambda s: (np.asarray(s.floats(shape := s.shape(), 1.1, 1.9) * s.rng.choice([-2.0, 0.5, 1.0, 4.0], shape)),),
+        number_by_number(lambda x: math.frexp(x)[0]),
+    ),
+    "digamma": unary(lambda x: _polygamma(0, x), 0.5, 3, eps=1e-4),
+    "polygamma": Case(
+        lambda s: (s.floats(s.shape(), 0.8, 3), s.choose((1, 2))),
+        lambda x, n: number_by_number(lambda v: _polygamma(n, v))(x), eps=1e-4, tolerance=(1e-6, 1e-5),
+    ),
+    "i0": unary(lambda x: _bessel(0, x)), "special_i1": unary(lambda x: _bessel(1, x), avoid=(0.0,)),
+    "special_i0e": unary(lambda x: math.exp(-abs(x)) * _bessel(0, x), avoid=(0.0,)),
+    # losses, number by number
+    "binary_cross_entropy": Case(
+        _same_shape((0.1, 0.9), (0, 1)),
+        number_by_number(lambda x, y: -(y * math.log(x) + (1 - y) * math.log(1 - x))), eps=1e-4,
+    ),
+    "binary_cross_entropy_with_logits": Case(
+        _same_shape((-3, 3), (0, 1)), number_by_number(lambda x, y: math.log1p(math.exp(x)) - x * y)
+    ),
+    "huber": _with(
+        ((1.0,), (0.5,)), lambda d, delta: d * d / 2 if abs(d) <= delta else delta * (abs(d) - delta / 2),
+        lambda delta: (-delta, delta),
+    ),
+    "divide_or_zero": Case(
+        _same_shape(two=(0.4, 2)), number_by_number(lambda x, y: x / y if y else 0.0), eps=1e-4
+    ),
     # truth
     "eq": _truth(lambda x, y: x == y), "ne": _truth(lambda x, y: x != y), "lt": _truth(lambda x, y: x < y),
     "le": _truth(lambda x, y: x <= y), "gt": _truth(lambda x, y: x > y), "ge": _truth(lambda x, y: x >= y),
@@ -210,7 +267,6 @@ CASES: dict[str, Case] = {
         number_by_number(lambda x: 0.0 if math.isnan(x) else x), differentiable=(),
         why="finite differences of NaN; edges/ has its gradient",
     ),
-    "inverse_or_zero": unary(lambda x: 1 / x if x else 0.0, avoid=(0.0,), eps=1e-4),
     "absolute_power": _with(((2.0,), (1.5,), (-0.5,), (3.0,), (0.0,)), lambda x, p: abs(x) ** p, (0.0,), 0.3, 2),
     "signed_power": _with(((2.0,), (1.5,), (-0.5,), (3.0,)), lambda x, p: _sign(x) * abs(x) ** p, (0.0,), -2, -0.3),
     "exp_difference": binary(lambda x, y: math.exp(x - y)),

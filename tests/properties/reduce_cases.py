@@ -10,6 +10,8 @@ import statistics
 
 import numpy as np
 
+from tinygrad_zth.ops.reduce import times_centred
+
 from .case import Case
 from .source import Source
 
@@ -225,6 +227,7 @@ CASES: dict[str, Case] = {
     "times_centred": Case(
         lambda s: (s.floats((x := s.floats((2, 3, 2))).mean(dim := s.dims(x.shape), keepdims=True).shape), x, dim),
         lambda scale, x, dim: scale * (x - x.mean(dim, keepdims=True)),
+        call=lambda scale, x, dim: times_centred(scale, x, x.detach().mean(dim, keepdim=True), dim),
     ),
     "std": Case(_var_arguments, along(lambda line, c: math.sqrt(_variance(line, c))), eps=1e-4),
     "logsumexp": Case(_nonempty(), along(_logsumexp)),

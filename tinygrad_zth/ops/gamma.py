@@ -10,6 +10,7 @@ from .. import gamma
 from ..inplace import twin, write_back
 from ..operation import op
 from ..tensor import Tensor
+from .compare import pick
 from .elementwise import sign
 from .powers import exp
 
@@ -104,7 +105,7 @@ i0e = op(_i0e, name="special_i0e", promote="float", x=lambda g, x, out: g * (i1(
 def _quotient(out, x):
     """I1(x) / x, which is 1/2 at 0."""
     zero = x == 0
-    return (out + zero * 0.5) / (x + zero)
+    return pick(zero, 0.5, out / pick(zero, 1, x))
 
 
 _polygamma_twin = write_back("polygamma_", lambda self, n: polygamma(n, self))
