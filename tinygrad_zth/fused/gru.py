@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from ..backends import backend_of
 from .rnn import of_weights, projected, step_by_step
-from .sequence import Steps, carried, recurrence
+from .sequence import FEW_STEPS, Steps, carried, gate_products, gate_weights, recurrence
 
 __all__ = ["gru"]
 
@@ -21,34 +21,40 @@ __all__ = ["gru"]
 def gru_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, steps: Steps):
     """x (total, I), h0 (batch, H), w_ih (3H, I), w_hh (3H, H), biases (3H,) or None -> (total, H)."""
     size = h0.shape[1]
-    gates = x @ w_ih.T
+    bias = None
     if b_ih is not None:
-        gates += b_ih
-        gates[:, : 2 * size] += b_hh[: 2 * size]
-    w = w_hh.T
-    scratch = xp.empty((steps.batch, 3 * size), x.dtype)
+        bias = b_ih.copy()
+        bias[: 2 * size] += b_hh[: 2 * size]
+    gates = gate_products(xp, x, w_ih, bias, 3)
+    w = gate_weights(w_hh, 3)
+    if len(steps.rows) >= FEW_STEPS:
+        w = w.copy()  # by rows, and ours
+    scratch = xp.empty((3, steps.batch, size), x.dtype)
     out = xp.empty((steps.total, size), x.dtype)
     news = xp.empty_like(out)  # U_n h + b'_n
     spare = xp.empty_like(h0)
-    for k, (a, b) in enumerate(steps.rows):
+    add, multiply, tanh = xp.add, xp.multiply, xp.tanh
+    windows = zip(steps.split_gates(gates), steps.split(news), steps.split(out), strict=True)
+    for k, (z, new, h) in enumerate(windows):
         before = steps.before(xp.concatenate, h0, out, k)
-        u = xp.matmul(before, w, out=scratch[: b - a])
-        rz, n, new, t = gates[a:b, : 2 * size], gates[a:b, 2 * size :], news[a:b], spare[: b - a]
-        rz += u[:, : 2 * size]
-        rz *= 0.5
-        xp.tanh(rz, out=rz)
-        rz *= 0.5
-        rz += 0.5
+        u, t = scratch[:, : len(h)], spare[: len(h)]
+        xp.matmul(before, w, out=u)
+        rz, n = z[:2], z[2]
+        add(rz, u[:2], out=rz)
+        multiply(rz, 0.5, out=rz)
+        tanh(rz, out=rz)
+        multiply(rz, 0.5, out=rz)
+        add(rz, 0.5, out=rz)
         if b_hh is None:
-            new[...] = u[:, 2 * size :]
+            new[...] = u[2]
         else:
-            xp.add(u[:, 2 * size :], b_hh[2 * size :], out=new)
-        xp.multiply(rz[:, :size], new, out=t)
-        n += t
-        xp.tanh(n, out=n)
+            add(u[2], b_hh[2 * size :], out=new)
+        multiply(z[0], new, out=t)
+        add(n, t, out=n)
+        tanh(n, out=n)
         xp.subtract(before, n, out=t)
-        t *= rz[:, size:]
-        xp.add(n, t, out=out[a:b])
+        multiply(t, z[1], out=t)
+        add(n, t, out=h)
     return out, gates, news
 
 
@@ -57,34 +63,35 @@ def gru_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, steps, gates, news, ou
     xp = backend_of(gates).xp
     total, size = out.shape
     before = steps.all_before(xp, h0, out)
-    three = gates.reshape(total, 3, size)
-    r, z, n = three[:, 0], three[:, 1], three[:, 2]
-    dz = xp.empty_like(gates)  # of W x + b; for the third gate, of U h + b' too, but for a factor of r
-    d = dz.reshape(total, 3, size)
-    dr_, dz_, dn_ = d[:, 0], d[:, 1], d[:, 2]
-    xp.subtract(1, z, out=dz_)
-    xp.multiply(n, n, out=dn_)
-    xp.subtract(1, dn_, out=dn_)
-    dn_ *= dz_
-    dz_ *= z
-    dz_ *= before - n
-    xp.subtract(1, r, out=dr_)
-    dr_ *= r
-    dr_ *= news
-    dr_ *= dn_
-    hidden = dz.copy()
-    dh_ = hidden.reshape(total, 3, size)
-    dh_[:, 2] *= r
+    r, z, n = gates
+    d = xp.empty_like(gates)  # of W x + b
+    to_r, to_z, to_n = d
+    xp.subtract(1, z, out=to_z)
+    xp.multiply(n, n, out=to_n)
+    xp.subtract(1, to_n, out=to_n)
+    to_n *= to_z
+    to_z *= z
+    to_z *= before - n
+    xp.subtract(1, r, out=to_r)
+    to_r *= r
+    to_r *= news
+    to_r *= to_n
+    dz = xp.empty((total, 3 * size), x.dtype)  # by rows
+    hidden = xp.empty_like(dz)  # of U h + b', by rows; the third gate's is smaller by a factor of r
     dh = carried(xp, h0, None)
     scratch = xp.empty_like(h0)
-    for a, b in reversed(steps.rows):
+    add, multiply = xp.add, xp.multiply
+    windows = zip(steps.rows, steps.split_gates(d), steps.split(hidden), steps.split(r), steps.split(z), strict=True)
+    for (a, b), ds, rows, rs, zs in reversed(list(windows)):
         h = dh[: b - a]
-        h += g[a:b]
-        dh_[a:b] *= h[:, None]
-        dn_[a:b] *= h
-        h *= z[a:b]
-        h += xp.matmul(hidden[a:b], w_hh, out=scratch[: b - a])
-    d[:, :2] = dh_[:, :2]
+        add(h, g[a:b], out=h)
+        multiply(ds, h, out=ds)
+        three = rows.reshape(b - a, 3, size)
+        three[:, :2] = ds[:2].swapaxes(0, 1)
+        multiply(ds[2], rs, out=three[:, 2])
+        multiply(h, zs, out=h)
+        add(h, xp.matmul(rows, w_hh, out=scratch[: b - a]), out=h)
+    dz.reshape(total, 3, size)[...] = d.swapaxes(0, 1)
     return of_weights(xp, needs, dz, x, w_ih, hidden, before, (dh,))
 
 

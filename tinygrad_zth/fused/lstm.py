@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ..backends import backend_of
 from .rnn import of_weights, projected, step_by_step
-from .sequence import Steps, carried, recurrence
+from .sequence import FEW_STEPS, Steps, carried, gate_products, gate_weights, recurrence
 
 __all__ = ["lstm"]
 
@@ -22,34 +22,43 @@ __all__ = ["lstm"]
 def lstm_forward(xp, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps: Steps):
     """x (total, I), h0 (batch, P), c0 (batch, H), w_ih (4H, I), w_hh (4H, P), biases (4H,) or None,
     w_hr (P, H) or None and P = H -> (total, P) and the last c, (batch, H)."""
-    size = c0.shape[1]
-    half = xp.full(4 * size, 0.5, x.dtype)
-    half[2 * size : 3 * size] = 1
-    shift = 1 - half  # 1/2 for the sigmoids, 0 for the tanh
-    gates = x @ w_ih.T
-    if b_ih is not None:
-        gates += b_ih + b_hh
-    gates *= half
-    w = w_hh.T
-    scratch = xp.empty((steps.batch, 4 * size), x.dtype)
-    cells = xp.empty((steps.total, size), x.dtype)
+    total, size = steps.total, c0.shape[1]
+    gates = gate_products(xp, x, w_ih, None if b_ih is None else b_ih + b_hh, 4)
+    gates[:2] *= 0.5
+    gates[3] *= 0.5
+    w = gate_weights(w_hh, 4)
+    many = len(steps.rows) >= FEW_STEPS
+    if many:
+        w = w.copy()  # by rows, and ours
+        w[:2] *= 0.5
+        w[3] *= 0.5
+    scratch = xp.empty((4, steps.batch, size), x.dtype)
+    cells = xp.empty((total, size), x.dtype)
     tanhs, hidden = xp.empty_like(cells), xp.empty_like(cells)
-    out = hidden if w_hr is None else xp.empty((steps.total, w_hr.shape[0]), x.dtype)
-    for k, (a, b) in enumerate(steps.rows):
-        z, c, t, h = gates[a:b], cells[a:b], tanhs[a:b], hidden[a:b]
-        u = xp.matmul(steps.before(xp.concatenate, h0, out, k), w, out=scratch[: b - a])
-        u *= half
-        z += u
-        xp.tanh(z, out=z)
-        z *= half
-        z += shift
-        xp.multiply(z[:, size : 2 * size], steps.before(xp.concatenate, c0, cells, k), out=c)
-        xp.multiply(z[:, :size], z[:, 2 * size : 3 * size], out=t)
-        c += t
-        xp.tanh(c, out=t)
-        xp.multiply(z[:, 3 * size :], t, out=h)
+    out = hidden if w_hr is None else xp.empty((total, w_hr.shape[0]), x.dtype)
+    add, multiply, tanh, matmul = xp.add, xp.multiply, xp.tanh, xp.matmul
+    windows = zip(steps.split_gates(gates), steps.split(cells), steps.split(tanhs), steps.split(hidden), strict=True)
+    for k, (z, c, t, h) in enumerate(windows):
+        u = scratch[:, : len(c)]
+        matmul(steps.before(xp.concatenate, h0, out, k), w, out=u)
+        if not many:
+            u[:2] *= 0.5
+            u[3] *= 0.5
+        add(z, u, out=z)
+        tanh(z, out=z)
+        i_f, g, o = z[:2], z[2], z[3]
+        multiply(i_f, 0.5, out=i_f)
+        add(i_f, 0.5, out=i_f)
+        multiply(o, 0.5, out=o)
+        add(o, 0.5, out=o)
+        multiply(z[1], steps.before(xp.concatenate, c0, cells, k), out=c)
+        multiply(z[0], g, out=t)
+        add(c, t, out=c)
+        tanh(c, out=t)
+        multiply(o, t, out=h)
         if w_hr is not None:
-            xp.matmul(h, w_hr.T, out=out[a:b])
+            a, b = steps.rows[k]
+            matmul(h, w_hr.T, out=out[a:b])
     return out, cells[steps.last()].copy(), gates, cells, tanhs, hidden
 
 
@@ -58,41 +67,47 @@ def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gat
     g, g_last = gs
     xp = backend_of(gates).xp
     total, size = cells.shape
-    before = steps.all_before(xp, c0, cells)
-    four = gates.reshape(total, 4, size)
-    i, f, c, o = four[:, 0], four[:, 1], four[:, 2], four[:, 3]
-    dz = 1 - gates  # becomes first d gate / d z times what the gate multiplies, then the gradient
-    dz *= gates
-    d = dz.reshape(total, 4, size)
-    d[:, 0] *= c
-    d[:, 1] *= before
-    d[:, 3] *= tanhs
-    xp.multiply(c, c, out=d[:, 2])
-    xp.subtract(1, d[:, 2], out=d[:, 2])
-    d[:, 2] *= i
-    to_cell = tanhs * tanhs
-    xp.subtract(1, to_cell, out=to_cell)
-    to_cell *= o
+    dz = xp.empty((total, 4 * size), x.dtype)
     dh, dc = carried(xp, h0, None), carried(xp, c0, g_last)
-    inner = xp.empty_like(c0)
+    d = xp.empty((4, steps.batch, size), x.dtype)
     scratch = xp.empty_like(c0)
+    inner = None if w_hr is None else xp.empty_like(c0)
     d_hidden = None if w_hr is None else xp.empty_like(out)
-    for a, b in reversed(steps.rows):
+    add, multiply, subtract, matmul = xp.add, xp.multiply, xp.subtract, xp.matmul
+    windows = zip(steps.split_gates(gates), steps.split(tanhs), steps.split(dz), strict=True)
+    for k, (z, tanh, rows) in reversed(list(enumerate(windows))):
+        a, b = steps.rows[k]
         n = b - a
-        h, dcn, t = dh[:n], dc[:n], scratch[:n]
+        i, f, c, o = z
+        # d gate / d z, times what the gate multiplies: of i, f and g in the cell, of o in the output.
+        ds, t = d[:, :n], scratch[:n]
+        subtract(1, z, out=ds)
+        multiply(ds, z, out=ds)
+        of_i, of_f, of_c, of_o = ds
+        multiply(of_i, c, out=of_i)
+        multiply(of_f, steps.before(xp.concatenate, c0, cells, k), out=of_f)
+        multiply(of_o, tanh, out=of_o)
+        multiply(c, c, out=of_c)
+        subtract(1, of_c, out=of_c)
+        multiply(of_c, i, out=of_c)
+        h, dcn = dh[:n], dc[:n]
         if g is not None:
-            h += g[a:b]
+            add(h, g[a:b], out=h)
         if w_hr is not None:
             d_hidden[a:b] = h
-            dn = xp.matmul(h, w_hr, out=inner[:n])
+            dn = matmul(h, w_hr, out=inner[:n])
         else:
             dn = h
-        xp.multiply(dn, to_cell[a:b], out=t)
-        dcn += t
-        d[a:b, 3] *= dn
-        d[a:b, :3] *= dcn[:, None]
-        dcn *= f[a:b]
-        xp.matmul(dz[a:b], w_hh, out=h)
+        multiply(tanh, tanh, out=t)
+        subtract(1, t, out=t)
+        multiply(t, o, out=t)
+        multiply(t, dn, out=t)
+        add(dcn, t, out=dcn)
+        multiply(of_o, dn, out=of_o)
+        multiply(ds[:3], dcn, out=ds[:3])
+        multiply(dcn, f, out=dcn)
+        rows.reshape(n, 4, size)[...] = ds.swapaxes(0, 1)
+        matmul(rows, w_hh, out=h)
     found = of_weights(xp, needs, dz, x, w_ih, dz, steps.all_before(xp, h0, out), (dh, dc))
     return (*found, None if w_hr is None else d_hidden.T @ hidden)
 

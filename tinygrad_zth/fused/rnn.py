@@ -9,7 +9,7 @@ from ..backends import backend_of
 from ..ops.join import cat
 from ..ops.matmul import matmul
 from .rows import column_sums
-from .sequence import Steps, carried, recurrence
+from .sequence import FEW_STEPS, Steps, carried, recurrence
 
 __all__ = ["rnn"]
 
@@ -20,10 +20,11 @@ def rnn_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity: str, steps: Ste
     if b_ih is not None:
         out += b_ih + b_hh
     w = w_hh.T
+    if len(steps.rows) >= FEW_STEPS:
+        w = xp.ascontiguousarray(w)
     scratch = xp.empty_like(h0)
-    for k, (a, b) in enumerate(steps.rows):
-        h = out[a:b]
-        h += xp.matmul(steps.before(xp.concatenate, h0, out, k), w, out=scratch[: b - a])
+    for k, h in enumerate(steps.split(out)):
+        h += xp.matmul(steps.before(xp.concatenate, h0, out, k), w, out=scratch[: len(h)])
         if nonlinearity == "tanh":
             xp.tanh(h, out=h)
         else:

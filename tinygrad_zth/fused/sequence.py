@@ -17,7 +17,7 @@ from ..graph import mode
 from ..operation import Operation, Output, joint, record
 from ..tensor import Tensor, current_node, new_tensor
 
-__all__ = ["Steps", "carried", "recurrence"]
+__all__ = ["FEW_STEPS", "Steps", "carried", "gate_products", "gate_weights", "recurrence"]
 
 
 class Steps:
@@ -59,6 +59,20 @@ class Steps:
             return states[start : start + n]
         return join([states[start:end], first[end - start : n]])
 
+    def split(self, x) -> list:
+        """Windows on x (total, ...) for the steps, in their order."""
+        if self.uniform:
+            windows = list(x.reshape(-1, self.batch, *x.shape[1:]))
+            return windows[::-1] if self.reverse else windows
+        return [x[a:b] for a, b in self.rows]
+
+    def split_gates(self, x) -> list:
+        """Windows on x (gates, total, H) for the steps, in their order."""
+        if self.uniform:
+            windows = list(x.reshape(x.shape[0], -1, self.batch, x.shape[2]).swapaxes(0, 1))
+            return windows[::-1] if self.reverse else windows
+        return [x[:, a:b] for a, b in self.rows]
+
     def all_before(self, xp, first, states):
         """``before`` of all steps, (total, H), each where the step's own rows are."""
         if self.uniform:
@@ -68,6 +82,24 @@ class Steps:
             return xp.concatenate([between, first] if self.reverse else [first, between])
         parts = [self.before(xp.concatenate, first, states, k) for k in range(len(self.rows))]
         return xp.concatenate(parts[::-1] if self.reverse else parts)
+
+
+FEW_STEPS = 3
+"""Fewer steps than this do not repay laying out the recurrent weights anew."""
+
+
+def gate_weights(weight, gates: int):
+    """(gates * H, K) as one (K, H) for each gate, a window: what rows are multiplied by."""
+    return weight.reshape(gates, -1, weight.shape[1]).swapaxes(1, 2)
+
+
+def gate_products(xp, x, weight, bias, gates: int):
+    """x (N, K) times each gate's weight, plus its bias: (gates, N, H), every gate by itself in memory,
+    so that what is done to one gate goes through memory in one piece."""
+    out = xp.matmul(x, gate_weights(weight, gates))
+    if bias is not None:
+        out += bias.reshape(gates, 1, -1)
+    return out
 
 
 def carried(xp, first, g):
