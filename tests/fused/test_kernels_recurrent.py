@@ -27,7 +27,9 @@ def problems(draw):
     inputs, hidden = draw(st.integers(1, 3)), draw(st.integers(2, 4))
     state = draw(st.integers(1, hidden - 1)) if room is lstm and draw(st.booleans()) else hidden
     gates = {rnn: 1, gru: 3, lstm: 4}[room] * hidden
-    shapes = [(steps.total, inputs), (steps.batch, state), (gates, inputs), (gates, state), (gates,), (gates,)]
+    whole = steps.uniform and draw(st.booleans())  # by steps and batch, or by rows
+    first = (len(steps.rows), steps.batch, inputs) if whole else (steps.total, inputs)
+    shapes = [first, (steps.batch, state), (gates, inputs), (gates, state), (gates,), (gates,)]
     if room is lstm:
         shapes[2:2] = [(steps.batch, hidden)]
         shapes.append((state, hidden))

@@ -241,6 +241,16 @@ def test_bad_input(case):
         BAD[case](zth)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_an_empty_batch(name):
+    mine, theirs = layers(name, 2, 3, num_layers=2)
+    x = pair(np.zeros((4, 0, 2)))
+    results = [mine(x[0]), theirs(x[1])]
+    for a, b in zip(flat(results[0]), flat(results[1]), strict=True):
+        agree(a, b)
+    gradients_agree(mine, theirs, results, [x])
+
+
 def test_dropout_of_one_layer_warns():
     for lib in (zth, torch):
         with pytest.warns(UserWarning, match="dropout option adds dropout after all but last"):

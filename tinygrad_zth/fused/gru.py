@@ -4,41 +4,42 @@ reset gate multiplies the projected state, as in PyTorch.
     r, z = sigmoid(W x_t + b + U h_(t-1) + b')
     n = tanh(W_n x_t + b_n + r (U_n h_(t-1) + b'_n)),   in the order r, z, n
     h_t = n + z (h_(t-1) - n)
-
-In the backward all factors but the gradient that comes from the step after are computed for all
-steps at once.
 """
 
 from __future__ import annotations
 
 from ..backends import backend_of
 from .rnn import of_weights, projected, step_by_step
-from .sequence import FEW_STEPS, Steps, carried, gate_products, gate_weights, recurrence
+from .sequence import FEW_STEPS, Steps, by_gate, carried, recurrence
 
 __all__ = ["gru"]
 
 
 def gru_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, steps: Steps):
-    """x (total, I), h0 (batch, H), w_ih (3H, I), w_hh (3H, H), biases (3H,) or None -> (total, H)."""
-    size = h0.shape[1]
-    bias = None
+    """x (total, I) or (steps, batch, I), h0 (batch, H), w_ih (3H, I), w_hh (3H, H), biases (3H,) or None
+    -> (..., H)."""
+    total, size = steps.total, h0.shape[1]
+    rows = x.reshape(total, x.shape[-1]) @ w_ih.T
     if b_ih is not None:
-        bias = b_ih.copy()
-        bias[: 2 * size] += b_hh[: 2 * size]
-    gates = gate_products(xp, x, w_ih, bias, 3)
-    w = gate_weights(w_hh, 3)
+        rows += b_ih
+        rows[:, : 2 * size] += b_hh[: 2 * size]
+    gates = xp.empty(3 * total * size, x.dtype)
+    w = by_gate(w_hh, 3)
     if len(steps.rows) >= FEW_STEPS:
-        w = w.copy()  # by rows, and ours
-    scratch = xp.empty((3, steps.batch, size), x.dtype)
-    out = xp.empty((steps.total, size), x.dtype)
+        w = w.copy()  # by rows
+    result = xp.empty((*x.shape[:-1], size), x.dtype)
+    out = result.reshape(total, size)
     news = xp.empty_like(out)  # U_n h + b'_n
-    spare = xp.empty_like(h0)
+    products, spare = xp.empty((3, steps.batch, size), x.dtype), xp.empty_like(h0)
     add, multiply, tanh = xp.add, xp.multiply, xp.tanh
-    windows = zip(steps.split_gates(gates), steps.split(news), steps.split(out), strict=True)
-    for k, (z, new, h) in enumerate(windows):
+    windows = zip(
+        steps.split(rows), steps.split_gates(gates, 3, size), steps.split(news), steps.split(out), strict=True
+    )
+    for k, (xs, z, new, h) in enumerate(windows):
         before = steps.before(xp.concatenate, h0, out, k)
-        u, t = scratch[:, : len(h)], spare[: len(h)]
+        u, t = products[:, : len(h)], spare[: len(h)]
         xp.matmul(before, w, out=u)
+        z[...] = xs.reshape(-1, 3, size).swapaxes(0, 1)
         rz, n = z[:2], z[2]
         add(rz, u[:2], out=rz)
         multiply(rz, 0.5, out=rz)
@@ -55,44 +56,52 @@ def gru_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, steps: Steps):
         xp.subtract(before, n, out=t)
         multiply(t, z[1], out=t)
         add(n, t, out=h)
-    return out, gates, news
+    return result, gates, news
 
 
 def gru_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, steps, gates, news, out):
-    """Gradients of x, h0, the weights and the biases for g (total, H)."""
+    """Gradients of x, h0, the weights and the biases for g (..., H)."""
     xp = backend_of(gates).xp
-    total, size = out.shape
-    before = steps.all_before(xp, h0, out)
-    r, z, n = gates
-    d = xp.empty_like(gates)  # of W x + b
-    to_r, to_z, to_n = d
-    xp.subtract(1, z, out=to_z)
-    xp.multiply(n, n, out=to_n)
-    xp.subtract(1, to_n, out=to_n)
-    to_n *= to_z
-    to_z *= z
-    to_z *= before - n
-    xp.subtract(1, r, out=to_r)
-    to_r *= r
-    to_r *= news
-    to_r *= to_n
-    dz = xp.empty((total, 3 * size), x.dtype)  # by rows
-    hidden = xp.empty_like(dz)  # of U h + b', by rows; the third gate's is smaller by a factor of r
+    total, size = news.shape
+    out = out.reshape(total, size)
+    dz = xp.empty((total, 3 * size), x.dtype)  # of W x + b
+    hidden = xp.empty_like(dz)  # of U h + b', the third gate's smaller by a factor of r
     dh = carried(xp, h0, None)
-    scratch = xp.empty_like(h0)
-    add, multiply = xp.add, xp.multiply
-    windows = zip(steps.rows, steps.split_gates(d), steps.split(hidden), steps.split(r), steps.split(z), strict=True)
-    for (a, b), ds, rows, rs, zs in reversed(list(windows)):
-        h = dh[: b - a]
-        add(h, g[a:b], out=h)
+    d = xp.empty((3, steps.batch, size), x.dtype)
+    spare = xp.empty_like(h0)
+    add, multiply, subtract = xp.add, xp.multiply, xp.subtract
+    windows = zip(
+        steps.split_gates(gates, 3, size),
+        steps.split(news),
+        steps.split(dz),
+        steps.split(hidden),
+        steps.split(g),
+        strict=True,
+    )
+    for k, (gate, new, rows, rows_hidden, gk) in reversed(list(enumerate(windows))):
+        count = len(new)
+        r, z, n = gate
+        ds, t, h = d[:, :count], spare[:count], dh[:count]
+        add(h, gk, out=h)
+        of_r, of_z, of_n = ds
+        subtract(1, z, out=of_z)
+        multiply(n, n, out=of_n)
+        subtract(1, of_n, out=of_n)
+        multiply(of_n, of_z, out=of_n)
+        multiply(of_z, z, out=of_z)
+        subtract(steps.before(xp.concatenate, h0, out, k), n, out=t)
+        multiply(of_z, t, out=of_z)
+        subtract(1, r, out=of_r)
+        multiply(of_r, r, out=of_r)
+        multiply(of_r, new, out=of_r)
+        multiply(of_r, of_n, out=of_r)
         multiply(ds, h, out=ds)
-        three = rows.reshape(b - a, 3, size)
-        three[:, :2] = ds[:2].swapaxes(0, 1)
-        multiply(ds[2], rs, out=three[:, 2])
-        multiply(h, zs, out=h)
-        add(h, xp.matmul(rows, w_hh, out=scratch[: b - a]), out=h)
-    dz.reshape(total, 3, size)[...] = d.swapaxes(0, 1)
-    return of_weights(xp, needs, dz, x, w_ih, hidden, before, (dh,))
+        rows.reshape(count, 3, size)[...] = ds.swapaxes(0, 1)
+        multiply(of_n, r, out=of_n)
+        rows_hidden.reshape(count, 3, size)[...] = ds.swapaxes(0, 1)
+        multiply(h, z, out=h)
+        add(h, xp.matmul(rows_hidden, w_hh, out=t), out=h)
+    return of_weights(xp, needs, dz, x, w_ih, hidden, steps.all_before(xp, h0, out), (dh,))
 
 
 def plain(x, h0, w_ih, w_hh, b_ih, b_hh, steps):
@@ -105,7 +114,7 @@ def plain(x, h0, w_ih, w_hh, b_ih, b_hh, steps):
         n = (n + r * n_h).tanh()
         return (n + z * (h - n),)
 
-    return step_by_step(step, x, (h0,), steps)[0]
+    return step_by_step(step, x, (h0,), steps)[0].reshape(*x.shape[:-1], -1)
 
 
 gru = recurrence(

@@ -5,65 +5,87 @@ steps of a sequence.
     c_t = f c_(t-1) + i g
     h_t = o tanh(c_t),   with a projection (Sak et al. 2014) h_t = W_hr (o tanh(c_t))
 
-All four gates of a step are one tanh, since sigmoid(z) = (1 + tanh(z / 2)) / 2. In the backward,
-everything that does not depend on the gradient that comes from the step after is computed for all
-steps at once, so that a step of it is a product and six short passes.
+All four gates of a step are one tanh, since sigmoid(z) = (1 + tanh(z / 2)) / 2. Input, state and
+a one side by side are multiplied by both weights and the biases in one gemm, and so are the gradients
+of these.
 """
 
 from __future__ import annotations
 
 from ..backends import backend_of
-from .rnn import of_weights, projected, step_by_step
-from .sequence import FEW_STEPS, Steps, carried, gate_products, gate_weights, recurrence
+from .rnn import input_gradient, of_weights, projected, step_by_step
+from .sequence import FEW_STEPS, Steps, by_gate, carried, recurrence
 
 __all__ = ["lstm"]
 
 
 def lstm_forward(xp, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps: Steps):
-    """x (total, I), h0 (batch, P), c0 (batch, H), w_ih (4H, I), w_hh (4H, P), biases (4H,) or None,
-    w_hr (P, H) or None and P = H -> (total, P) and the last c, (batch, H)."""
-    total, size = steps.total, c0.shape[1]
-    gates = gate_products(xp, x, w_ih, None if b_ih is None else b_ih + b_hh, 4)
-    gates[:2] *= 0.5
-    gates[3] *= 0.5
-    w = gate_weights(w_hh, 4)
-    many = len(steps.rows) >= FEW_STEPS
-    if many:
-        w = w.copy()  # by rows, and ours
+    """x (total, I) or (steps, batch, I), h0 (batch, P), c0 (batch, H), w_ih (4H, I), w_hh (4H, P),
+    biases (4H,) or None, w_hr (P, H) or None and P = H -> (..., P) and the last c, (batch, H)."""
+    total, size, width, state = steps.total, c0.shape[1], x.shape[-1], h0.shape[1]
+    gates = xp.empty(4 * total * size, x.dtype)
+    cells = xp.empty((total, size), x.dtype)
+    tanhs, hidden = xp.empty_like(cells), None
+    result = xp.empty((*x.shape[:-1], state), x.dtype)
+    out = result.reshape(total, state)
+    hidden = out if w_hr is None else xp.empty_like(cells)
+    bias = None if b_ih is None else b_ih + b_hh
+    inputs = w = None
+    if len(steps.rows) >= FEW_STEPS:
+        # [x h 1] by one weight for each gate, with the halves of the sigmoids and the biases in it.
+        wide = width + state + (bias is not None)
+        w = xp.empty((4, wide, size), x.dtype)
+        w[:, :width] = by_gate(w_ih, 4)
+        w[:, width : width + state] = by_gate(w_hh, 4)
+        if bias is not None:
+            w[:, -1] = bias.reshape(4, size)
         w[:2] *= 0.5
         w[3] *= 0.5
-    scratch = xp.empty((4, steps.batch, size), x.dtype)
-    cells = xp.empty((total, size), x.dtype)
-    tanhs, hidden = xp.empty_like(cells), xp.empty_like(cells)
-    out = hidden if w_hr is None else xp.empty((total, w_hr.shape[0]), x.dtype)
-    add, multiply, tanh, matmul = xp.add, xp.multiply, xp.tanh, xp.matmul
-    windows = zip(steps.split_gates(gates), steps.split(cells), steps.split(tanhs), steps.split(hidden), strict=True)
-    for k, (z, c, t, h) in enumerate(windows):
-        u = scratch[:, : len(c)]
-        matmul(steps.before(xp.concatenate, h0, out, k), w, out=u)
-        if not many:
-            u[:2] *= 0.5
-            u[3] *= 0.5
-        add(z, u, out=z)
+        inputs = xp.empty((total, wide), x.dtype)
+        inputs.reshape(*x.shape[:-1], wide)[..., :width] = x
+        inputs[:, width + state :] = 1
+    add, multiply, tanh = xp.add, xp.multiply, xp.tanh
+    rows = steps.split(x if inputs is None else inputs)
+    windows = zip(
+        rows,
+        steps.split_gates(gates, 4, size),
+        steps.split(cells),
+        steps.split(tanhs),
+        steps.split(hidden),
+        strict=True,
+    )
+    for k, (xs, z, c, t, h) in enumerate(windows):
+        before = steps.before(xp.concatenate, h0, out, k)
+        if inputs is not None:
+            xs[:, width : width + state] = before
+            xp.matmul(xs, w, out=z)
+        else:
+            u = xs @ w_ih.T
+            u += before @ w_hh.T
+            if bias is not None:
+                u += bias
+            z[...] = u.reshape(-1, 4, size).swapaxes(0, 1)
+            z[:2] *= 0.5
+            z[3] *= 0.5
         tanh(z, out=z)
-        i_f, g, o = z[:2], z[2], z[3]
+        i_f, o = z[:2], z[3]
         multiply(i_f, 0.5, out=i_f)
         add(i_f, 0.5, out=i_f)
         multiply(o, 0.5, out=o)
         add(o, 0.5, out=o)
         multiply(z[1], steps.before(xp.concatenate, c0, cells, k), out=c)
-        multiply(z[0], g, out=t)
+        multiply(z[0], z[2], out=t)
         add(c, t, out=c)
         tanh(c, out=t)
         multiply(o, t, out=h)
         if w_hr is not None:
             a, b = steps.rows[k]
-            matmul(h, w_hr.T, out=out[a:b])
-    return out, cells[steps.last()].copy(), gates, cells, tanhs, hidden
+            xp.matmul(h, w_hr.T, out=out[a:b])
+    return result, cells[steps.last()].copy(), gates, cells, tanhs, hidden, inputs
 
 
-def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gates, cells, tanhs, hidden, out):
-    """Gradients of x, h0, c0, the weights and the biases for gs: (total, P) and (batch, H), or None."""
+def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gates, cells, tanhs, hidden, inputs, out):
+    """Gradients of x, h0, c0, the weights and the biases for gs: of the result and of the last c, or None."""
     g, g_last = gs
     xp = backend_of(gates).xp
     total, size = cells.shape
@@ -72,12 +94,12 @@ def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gat
     d = xp.empty((4, steps.batch, size), x.dtype)
     scratch = xp.empty_like(c0)
     inner = None if w_hr is None else xp.empty_like(c0)
-    d_hidden = None if w_hr is None else xp.empty_like(out)
+    d_hidden = None if w_hr is None else xp.empty((total, h0.shape[1]), x.dtype)
     add, multiply, subtract, matmul = xp.add, xp.multiply, xp.subtract, xp.matmul
-    windows = zip(steps.split_gates(gates), steps.split(tanhs), steps.split(dz), strict=True)
-    for k, (z, tanh, rows) in reversed(list(enumerate(windows))):
-        a, b = steps.rows[k]
-        n = b - a
+    incoming = [None] * len(steps.rows) if g is None else steps.split(g)
+    windows = zip(steps.split_gates(gates, 4, size), steps.split(tanhs), steps.split(dz), incoming, strict=True)
+    for k, (z, tanh, rows, gk) in reversed(list(enumerate(windows))):
+        n = len(rows)
         i, f, c, o = z
         # d gate / d z, times what the gate multiplies: of i, f and g in the cell, of o in the output.
         ds, t = d[:, :n], scratch[:n]
@@ -91,9 +113,10 @@ def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gat
         subtract(1, of_c, out=of_c)
         multiply(of_c, i, out=of_c)
         h, dcn = dh[:n], dc[:n]
-        if g is not None:
-            add(h, g[a:b], out=h)
+        if gk is not None:
+            add(h, gk, out=h)
         if w_hr is not None:
+            a, b = steps.rows[k]
             d_hidden[a:b] = h
             dn = matmul(h, w_hr, out=inner[:n])
         else:
@@ -108,8 +131,17 @@ def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gat
         multiply(dcn, f, out=dcn)
         rows.reshape(n, 4, size)[...] = ds.swapaxes(0, 1)
         matmul(rows, w_hh, out=h)
-    found = of_weights(xp, needs, dz, x, w_ih, dz, steps.all_before(xp, h0, out), (dh, dc))
-    return (*found, None if w_hr is None else d_hidden.T @ hidden)
+    of_projection = None if w_hr is None else d_hidden.T @ hidden
+    if inputs is None:
+        before = steps.all_before(xp, h0, out.reshape(total, -1))
+        return (*of_weights(xp, needs, dz, x, w_ih, dz, before, (dh, dc)), of_projection)
+    dw = dz.T @ inputs  # of [x h 1]: of both weights and of the bias in one
+    width, state = x.shape[-1], h0.shape[1]
+    db = None if b_ih is None else dw[:, -1].copy()
+    return (
+        input_gradient(xp, dz, w_ih, x) if needs[0] else None, dh, dc,
+        dw[:, :width], dw[:, width : width + state], db, None if db is None else db.copy(), of_projection,
+    )  # fmt: skip
 
 
 def plain(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps):
@@ -122,13 +154,13 @@ def plain(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps):
         return h if w_hr is None else projected(h, w_hr, None), c
 
     out, cells = step_by_step(step, x, (h0, c0), steps)
-    return out, cells[steps.last()]
+    return out.reshape(*x.shape[:-1], -1), cells[steps.last()]
 
 
 lstm = recurrence(
     "lstm",
     ("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr"),
-    ("gates", "cells", "tanhs", "hidden"),
+    ("gates", "cells", "tanhs", "hidden", "inputs"),
     lstm_forward,
     lstm_backward,
     plain,

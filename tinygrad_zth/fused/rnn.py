@@ -15,13 +15,16 @@ __all__ = ["rnn"]
 
 
 def rnn_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity: str, steps: Steps):
-    """x (total, I), h0 (batch, H), w_ih (H, I), w_hh (H, H), biases (H,) or None -> (total, H)."""
-    out = x @ w_ih.T
+    """x (total, I) or (steps, batch, I), h0 (batch, H), w_ih (H, I), w_hh (H, H), biases (H,) or None
+    -> (..., H)."""
+    result = xp.empty((*x.shape[:-1], h0.shape[1]), x.dtype)
+    out = result.reshape(steps.total, h0.shape[1])
+    xp.matmul(x.reshape(steps.total, x.shape[-1]), w_ih.T, out=out)
     if b_ih is not None:
         out += b_ih + b_hh
     w = w_hh.T
     if len(steps.rows) >= FEW_STEPS:
-        w = xp.ascontiguousarray(w)
+        w = w.copy()  # by rows
     scratch = xp.empty_like(h0)
     for k, h in enumerate(steps.split(out)):
         h += xp.matmul(steps.before(xp.concatenate, h0, out, k), w, out=scratch[: len(h)])
@@ -29,32 +32,39 @@ def rnn_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity: str, steps: Ste
             xp.tanh(h, out=h)
         else:
             xp.maximum(h, 0, out=h)
-    return (out,)
+    return (result,)
 
 
 def rnn_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, steps, out):
-    """Gradients of x, h0, the weights and the biases for g (total, H)."""
+    """Gradients of x, h0, the weights and the biases for g (..., H)."""
     xp = backend_of(g).xp
+    out = out.reshape(steps.total, h0.shape[1])
     dz = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     dh = carried(xp, h0, None)
-    for a, b in reversed(steps.rows):
-        d, step = dh[: b - a], dz[a:b]
-        d += g[a:b]
+    for step, gk in reversed(list(zip(steps.split(dz), steps.split(g), strict=True))):
+        d = dh[: len(step)]
+        d += gk
         step *= d
         xp.matmul(step, w_hh, out=d)
     return of_weights(xp, needs, dz, x, w_ih, dz, steps.all_before(xp, h0, out), (dh,))
 
 
+def input_gradient(xp, dz, w_ih, x):
+    """The gradient of x, in its shape, from that of its projection, dz (total, gates)."""
+    dx = xp.empty(x.shape, x.dtype)
+    xp.matmul(dz, w_ih, out=dx.reshape(-1 if dx.size else len(dz), x.shape[-1]))
+    return dx
+
+
 def of_weights(xp, needs, dz, x, w_ih, dz_hidden, before, states):
     """What follows from the gradients of the two projections, dz and dz_hidden (total, gates): those of
     x, of the first states (given), of the weights and of the biases."""
-    dx = dz @ w_ih if needs[0] else None
     of_ih, of_hh, of_bi, of_bh = needs[1 + len(states) : 5 + len(states)]
     db = column_sums[dz.__class__](dz) if of_bi or of_bh else None
     same = dz_hidden is dz
     return (
-        dx, *states,
-        dz.T @ x if of_ih else None,
+        input_gradient(xp, dz, w_ih, x) if needs[0] else None, *states,
+        dz.T @ x.reshape(len(dz), x.shape[-1]) if of_ih else None,
         dz_hidden.T @ before if of_hh else None,
         db if of_bi else None,
         None if not of_bh else db.copy() if same else column_sums[dz.__class__](dz_hidden),
@@ -68,7 +78,7 @@ def plain(x, h0, w_ih, w_hh, b_ih, b_hh, nonlinearity, steps):
         z = projected(rows, w_ih, b_ih) + projected(h, w_hh, b_hh)
         return (z.tanh() if nonlinearity == "tanh" else z.relu(),)
 
-    return step_by_step(step, x, (h0,), steps)[0]
+    return step_by_step(step, x, (h0,), steps)[0].reshape(*x.shape[:-1], -1)
 
 
 def projected(x, weight, bias):
@@ -80,6 +90,7 @@ def projected(x, weight, bias):
 def step_by_step(step, x, states, steps: Steps):
     """``step(*states, rows of x) -> states`` for each step, on Tensors: for each state, its rows after
     every step (total, H)."""
+    x = x.reshape(steps.total, x.shape[-1])
     taken: list = []
     for k, (a, b) in enumerate(steps.rows):
         n = b - a

@@ -17,7 +17,7 @@ from ..graph import mode
 from ..operation import Operation, Output, joint, record
 from ..tensor import Tensor, current_node, new_tensor
 
-__all__ = ["FEW_STEPS", "Steps", "carried", "gate_products", "gate_weights", "recurrence"]
+__all__ = ["FEW_STEPS", "Steps", "by_gate", "carried", "recurrence"]
 
 
 class Steps:
@@ -60,18 +60,17 @@ class Steps:
         return join([states[start:end], first[end - start : n]])
 
     def split(self, x) -> list:
-        """Windows on x (total, ...) for the steps, in their order."""
-        if self.uniform:
-            windows = list(x.reshape(-1, self.batch, *x.shape[1:]))
+        """Windows on x, (total, H) or (steps, batch, H), for the steps, in their order."""
+        if x.ndim == 3 or self.uniform:
+            windows = list(x if x.ndim == 3 else x.reshape(len(self.rows), self.batch, x.shape[1]))
             return windows[::-1] if self.reverse else windows
         return [x[a:b] for a, b in self.rows]
 
-    def split_gates(self, x) -> list:
-        """Windows on x (gates, total, H) for the steps, in their order."""
-        if self.uniform:
-            windows = list(x.reshape(x.shape[0], -1, self.batch, x.shape[2]).swapaxes(0, 1))
-            return windows[::-1] if self.reverse else windows
-        return [x[:, a:b] for a, b in self.rows]
+    def split_gates(self, x, gates: int, size: int) -> list:
+        """Windows (gates, rows, size) on x, a vector of gates * total * size elements, for the steps, in
+        their order: what is done to one gate, or to all, goes through memory in one piece."""
+        each = gates * size
+        return [x[a * each : b * each].reshape(gates, b - a, size) for a, b in self.rows]
 
     def all_before(self, xp, first, states):
         """``before`` of all steps, (total, H), each where the step's own rows are."""
@@ -85,21 +84,12 @@ class Steps:
 
 
 FEW_STEPS = 3
-"""Fewer steps than this do not repay laying out the recurrent weights anew."""
+"""Fewer steps than this do not repay laying out the weights anew."""
 
 
-def gate_weights(weight, gates: int):
+def by_gate(weight, gates: int):
     """(gates * H, K) as one (K, H) for each gate, a window: what rows are multiplied by."""
     return weight.reshape(gates, -1, weight.shape[1]).swapaxes(1, 2)
-
-
-def gate_products(xp, x, weight, bias, gates: int):
-    """x (N, K) times each gate's weight, plus its bias: (gates, N, H), every gate by itself in memory,
-    so that what is done to one gate goes through memory in one piece."""
-    out = xp.matmul(x, gate_weights(weight, gates))
-    if bias is not None:
-        out += bias.reshape(gates, 1, -1)
-    return out
 
 
 def carried(xp, first, g):

@@ -131,10 +131,12 @@ class RNNBase(Module):
         """One layer in one direction: the outputs (total, P) and the last of the second state, if any."""
         raise NotImplementedError
 
-    def _layers(self, x: Tensor, states: list[Tensor], sizes: tuple[int, ...]) -> tuple[Tensor, list[Tensor]]:
-        """All layers over rows (total, I), from states (layers * directions, B, *)."""
+    def _layers(
+        self, x: Tensor, states: list[Tensor] | None, sizes_of_states: list[int], sizes: tuple[int, ...]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers over rows (total, I) or (T, B, I), from states (layers * directions, B, *)."""
         ways = [Steps(sizes), Steps(sizes, reverse=True)][: 2 if self.bidirectional else 1]
-        lasts: list[list[Tensor]] = [[] for _ in states]
+        lasts: list[list[Tensor]] = [[] for _ in sizes_of_states]
         number = 0
         for layer in range(self.num_layers):
             outs = []
@@ -142,13 +144,18 @@ class RNNBase(Module):
                 weights = [getattr(self, name) for name in self._all_weights[number]]
                 if not self.bias:
                     weights[2:2] = [None, None]
-                out, cell = self._operation(x, [s[number] for s in states], weights, steps)
+                if states is None:
+                    begin = [zeros(sizes[0], n, dtype=x.dtype, device=x.device) for n in sizes_of_states]
+                else:
+                    begin = [s[number] for s in states]
+                out, cell = self._operation(x, begin, weights, steps)
                 outs.append(out)
-                lasts[0].append(out[steps.last()])
+                # The last step that was taken: of a batch of one length, one row of the output.
+                lasts[0].append(out[steps.last()] if out.dim() == 2 else out[0 if steps.reverse else -1])
                 if cell is not None:
                     lasts[1].append(cell)
                 number += 1
-            x = outs[0] if len(outs) == 1 else cat(outs, 1)
+            x = outs[0] if len(outs) == 1 else cat(outs, -1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = F.dropout(x, self.dropout, True)
         return x, [s[0].unsqueeze(0) if len(s) == 1 else stack(s) for s in lasts]
@@ -159,7 +166,6 @@ class RNNBase(Module):
         if packed is not None:
             x, sizes = packed.data, tuple(packed.batch_sizes.tolist())
             self._check_input(x, 2)
-            batch = sizes[0]
         else:
             x = input.transpose(0, 1) if self.batch_first else input
             self._check_input(x, 3)
@@ -167,23 +173,18 @@ class RNNBase(Module):
             if length == 0:
                 raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
             sizes = (batch,) * length
-            x = x.reshape(length * batch, x.shape[2])
-        number = len(self._all_weights)
-        if states is None:
-            states = [zeros(number, batch, n, dtype=x.dtype, device=x.device) for n in sizes_of_states]
-        elif packed is not None and packed.sorted_indices is not None:
+        if states is not None and packed is not None and packed.sorted_indices is not None:
             states = [s.index_select(1, packed.sorted_indices) for s in states]
-        for i, (s, n) in enumerate(zip(states, sizes_of_states, strict=True)):
-            expected = (number, batch, n)
+        for i, (s, n) in enumerate(zip(states or (), sizes_of_states, strict=False)):
+            expected = (len(self._all_weights), sizes[0], n)
             if tuple(s.shape) != expected:
-                what = f"hidden[{i}]" if len(states) > 1 else "hidden"
+                what = f"hidden[{i}]" if len(sizes_of_states) > 1 else "hidden"
                 raise RuntimeError(f"Expected {what} size {expected}, got {list(s.shape)}")
-        out, lasts = self._layers(x, states, sizes)
+        out, lasts = self._layers(x, states, sizes_of_states, sizes)
         if packed is not None:
             if packed.unsorted_indices is not None:
                 lasts = [s.index_select(1, packed.unsorted_indices) for s in lasts]
             return PackedSequence(out, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), lasts
-        out = out.reshape(length, batch, out.shape[1])
         return (out.transpose(0, 1) if self.batch_first else out), lasts
 
     def _check_input(self, x: Tensor, dimensions: int) -> None:
