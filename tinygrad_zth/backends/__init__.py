@@ -22,6 +22,7 @@ import numpy as np
 
 from ..device import device
 from . import cuda, cudnn, mkl, mps
+from .memory import keep_freed_memory
 from .numpy_backend import NumpyBackend
 
 __all__ = [
@@ -55,6 +56,7 @@ def register(backend: Any) -> None:
 follow: Callable[[Any], None] | None = None
 """Where several devices are in use: puts the device of an array, or of a Tensor, to use."""
 
+keep_freed_memory()  # the one process-wide setting; see there how to leave it alone
 NUMPY = NumpyBackend()
 register(NUMPY)
 
