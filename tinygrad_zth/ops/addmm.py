@@ -72,7 +72,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1) -
 @torch_call
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1) -> Tensor:
     """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
-    return _added("addbmm", input, bmm(batch1, batch2).sum(0), beta, alpha)
+    return _added("addbmm", input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
 def _in_place(function):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from ..dtypes import promote_types
 from ..operation import op
 from ..tensor import Tensor
 from .calling import torch_call
@@ -276,7 +277,9 @@ def tensordot(a: Tensor, b: Tensor, dims=2) -> Tensor:
             )
         labels[e] = d
     keep = (*(i for i in range(n) if i not in of_a), *(i for i in labels if i >= n))
-    return _pair(a, tuple(range(n)), b, tuple(labels), keep)[0]
+    result = _pair(a, tuple(range(n)), b, tuple(labels), keep)[0]
+    # NumPy sums small integers in a wider type.
+    return result if a._array.dtype.kind == "f" else result.to(promote_types(a.dtype, b.dtype))
 
 
 @torch_call

@@ -51,15 +51,19 @@ def to(
 
     Returns the tensor itself where nothing changes, unless ``copy`` is set.
     """
+    flags = []
     for a in args:
-        if isinstance(a, dtypes.dtype) or a in (float, int, bool):
+        if isinstance(a, (dtypes.dtype, type)):
             dtype = a
         elif isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
-        elif isinstance(a, (str, device_type)) or (isinstance(a, int) and not isinstance(a, bool)):
+        elif isinstance(a, bool):
+            flags.append(a)  # non_blocking, then copy
+        elif isinstance(a, (str, int, device_type)):
             device = a
-        elif a is not None and not isinstance(a, bool):
+        elif a is not None:
             raise TypeError(f"to() received an invalid combination of arguments - got {type(a).__name__}")
+    copy = flags[1] if len(flags) == 2 else copy
     result = self
     if device is not None:
         where = device_type(device)

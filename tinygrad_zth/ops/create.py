@@ -154,7 +154,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
-    return _made(np.asarray(s, _kind(dtype)), device, requires_grad)
+    return _made(np.asarray(s).astype(_kind(dtype)), device, requires_grad)
 
 
 def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
@@ -239,7 +239,8 @@ def full_like(
 ) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
     t = empty_like(input, dtype=dtype, device=device)
-    t._array[...] = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    t._array[...] = np.asarray(value).astype(t._array.dtype)  # a negative one wraps around in uint8
     return t.requires_grad_() if requires_grad else t
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..backends import array_types
+from ..dtypes import of
 from ..inplace import twin, write_back, write_out
 from ..operation import NotANumber, cast, op, together
 from ..tensor import Tensor, from_array
@@ -175,6 +176,16 @@ def float_power(input, exponent, *, out=None):
     return pow(*sides, out=out)
 
 
+def _float_power_(self, exponent):
+    """In-place version of ``float_power``, for float64. Raises RuntimeError for any other dtype."""
+    if self._array.dtype != np.float64:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {of(self._array.dtype).legacy} but the operation's result "
+            "requires dtype Double"
+        )
+    return write_back("float_power_", float_power)(self, exponent)
+
+
 # ---------------------------------------------------------------------------- what the room offers
 
 _UNARY = {
@@ -186,7 +197,7 @@ METHODS = {
     **FUNCTIONS,
     **{name + "_": twin(f) for name, f in _UNARY.items()},
     "pow_": twin(pow),
-    "float_power_": write_back("float_power_", float_power),
+    "float_power_": _float_power_,
     "__pow__": _pow,
     "__rpow__": _rpow,
     "__ipow__": twin(pow),

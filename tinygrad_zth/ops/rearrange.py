@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import sum_to
+from ..dtypes import int64
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from .index import getitem
@@ -142,7 +143,11 @@ def sum_to_size(self: Tensor, *size) -> Tensor:
         fits = False
     if not fits:
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(self.shape)}}}.")
-    return self.sum() if not size else sum_to(self, size) if size != self._array.shape else self
+    if not size:
+        return self.sum()
+    if size == self._array.shape:
+        return self
+    return sum_to(self if self._array.dtype.kind == "f" else self.to(int64), size)
 
 
 FUNCTIONS = {

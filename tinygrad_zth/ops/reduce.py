@@ -139,6 +139,8 @@ def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor
         dim = dims_of(dim, array.ndim)
     if dtype is not None or array.dtype.kind != "f":
         input = accumulable(input, dtype)
+        if input._array.dtype.kind in "biu" and input._array.dtype is not INT64:  # summed as int64, then cut
+            return cast(sum_of(cast(input, INT64), dim, keepdim), input._array.dtype)
     return sum_of(input, dim, keepdim)
 
 

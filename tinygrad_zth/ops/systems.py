@@ -119,6 +119,7 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
         raise RuntimeError("N must be greater than 1.")
     if N is None and x._array.ndim == 0:
         raise RuntimeError("linalg.vander: a 0-d tensor needs N")
+    x = x.reshape(1) if x._array.ndim == 0 else x
     n = x._array.shape[-1] if N is None else N
     ones = (x**0).unsqueeze(-1)
     if ones._array.dtype.kind == "b":
