@@ -100,9 +100,9 @@ def rsub(input, other, *, alpha=1):
 # ---------------------------------------------------------------------------- quotients cut to integers
 
 
-def _no_zero(xp, y):
+def _no_zero(xp, x, y):
     """Integer division has no infinity to answer with."""
-    if xp.any(xp.equal(y, 0)):
+    if xp.size(x) and xp.any(xp.equal(y, 0)):
         raise RuntimeError("ZeroDivisionError")
 
 
@@ -112,14 +112,14 @@ def _is_float(x, y) -> bool:
 
 def _floor_divide(xp, x, y):
     if not _is_float(x, y):
-        _no_zero(xp, y)
+        _no_zero(xp, x, y)
     return xp.floor_divide(x, y)
 
 
 def _divide_truncated(xp, x, y):
     if _is_float(x, y):
         return xp.trunc(xp.true_divide(x, y))
-    _no_zero(xp, y)
+    _no_zero(xp, x, y)
     below = xp.floor_divide(x, y)
     return below + ((below < 0) & (below * y != x)).astype(below.dtype)
 
@@ -127,7 +127,7 @@ def _divide_truncated(xp, x, y):
 def _remainder(xp, x, y):
     """x - y floor(x / y), with the sign of y; a zero remainder keeps the sign of x."""
     if not _is_float(x, y):
-        _no_zero(xp, y)
+        _no_zero(xp, x, y)
         return xp.remainder(x, y)
     rest = xp.fmod(x, y)
     return xp.where((rest != 0) & ((rest < 0) != (xp.asarray(y) < 0)), rest + y, rest)
@@ -136,7 +136,7 @@ def _remainder(xp, x, y):
 def _fmod(xp, x, y):
     """x - y trunc(x / y), with the sign of x."""
     if not _is_float(x, y):
-        _no_zero(xp, y)
+        _no_zero(xp, x, y)
     return xp.fmod(x, y)
 
 

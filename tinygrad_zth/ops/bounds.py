@@ -135,7 +135,8 @@ def clamp(input, min=None, max=None, *, out=None):
         if d.kind != "f" or any(b.__class__ not in (int, float) for b in bounds):
             input, *_ = together("clamp", (input, *bounds), names=("input", "min", "max"))
             as_number = float if input._array.dtype.kind == "f" else int
-            min, max = (None if b is None else as_number(b) for b in (min, max))
+            kind = input._array.dtype.type
+            min, max = (None if b is None else kind(np.asarray(as_number(b)).astype(kind)) for b in (min, max))
         result = _clamp_numbers(input, min, max)
     return result if out is None else write_out(out, result, "clamp")
 

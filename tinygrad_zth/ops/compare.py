@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import array_types, backend_of
-from ..inplace import twin, write_out
-from ..operation import op, together
+from ..inplace import twin, write_back, write_out
+from ..operation import as_function, op, together
 from ..tensor import Tensor, new_tensor
 from .infix import function_of
 
@@ -38,14 +38,24 @@ _ge, ge = _comparison(np.greater_equal, "ge")
 
 def _logical(forward, name, doc):
     operator = op(forward, name=name, promote="same")
-    operator.__doc__ = doc
-    return operator
+
+    def function(input, other, *, out=None):
+        for place, t in (("input", input), ("other", other)):
+            if not isinstance(t, Tensor):
+                position = 1 if place == "input" else 2
+                raise TypeError(
+                    f"{name}(): argument '{place}' (position {position}) must be Tensor, not {type(t).__name__}"
+                )
+        return operator(input, other) if out is None else operator(input, other, out=out)
+
+    return as_function(function, operator.op, doc)
 
 
 logical_and = _logical(np.logical_and, "logical_and", "Whether both are nonzero, elementwise (bool).")
 logical_or = _logical(np.logical_or, "logical_or", "Whether at least one is nonzero, elementwise (bool).")
 logical_xor = _logical(np.logical_xor, "logical_xor", "Whether exactly one is nonzero, elementwise (bool).")
-logical_not = _logical(np.logical_not, "logical_not", "Whether each element is zero (bool).")
+logical_not = op(np.logical_not, name="logical_not", promote="same")
+logical_not.__doc__ = "Whether each element is zero (bool)."
 
 # ---------------------------------------------------------------------------- choice
 
@@ -114,9 +124,11 @@ def _where_method(self, condition, other):
     return where(condition, self, other)
 
 
+_LOGIC = ("logical_and", "logical_or", "logical_xor")
 METHODS = {
     **FUNCTIONS,
-    **{name + "_": twin(f) for name, f in FUNCTIONS.items() if name != "where"},
+    **{name + "_": twin(f) for name, f in FUNCTIONS.items() if name not in ("where", *_LOGIC)},
+    **{name + "_": write_back(name + "_", FUNCTIONS[name]) for name in _LOGIC},
     "where": _where_method,
     "__eq__": _eq, "__ne__": _ne, "__lt__": _lt, "__le__": _le, "__gt__": _gt, "__ge__": _ge,
 }  # fmt: skip

@@ -73,13 +73,18 @@ def to(
     if dtype is not None:
         kind = dtypes.to_numpy(dtype)
         if kind is not result._array.dtype:
-            result = cast(result, kind)
+            result = _cast(result, kind)
     return clone(result) if copy and result is self else result
+
+
+def _cast(t: Tensor, kind) -> Tensor:
+    """``t`` in another dtype. Only floating types carry gradients on."""
+    return cast(t if kind.kind == "f" else t.detach(), kind)
 
 
 def _as(dtype: dtypes.dtype):
     def method(self: Tensor, memory_format=None) -> Tensor:
-        return self if self._array.dtype is dtype.numpy else cast(self, dtypes.to_numpy(dtype))
+        return self if self._array.dtype is dtype.numpy else _cast(self, dtypes.to_numpy(dtype))
 
     method.__doc__ = f"The tensor as {dtype} (itself, if it is that already)."
     return method
@@ -152,7 +157,7 @@ def _relabel(name: str):
     return method
 
 
-FUNCTIONS = {"clone": clone, "fill": fill}
+FUNCTIONS = {"clone": clone, "detach": lambda input: input.detach(), "fill": fill}
 METHODS = {
     "clone": clone, "contiguous": contiguous, "copy_": copy_, "detach_": detach_, "fill": fill, "fill_": fill_,
     "to": to, "type": type_, "type_as": lambda self, other: to(self, other.dtype), "zero_": zero_,

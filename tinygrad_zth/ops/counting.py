@@ -116,7 +116,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     xp = backend_of(array).xp
-    if weights is None:
+    if weights is None or not array.size:
         return from_array(xp.bincount(array, minlength=minlength).astype(np.int64))
     if weights._array.shape != array.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")

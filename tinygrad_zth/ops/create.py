@@ -72,7 +72,7 @@ def _array_of(data, kind):
     except ValueError:
         raise ValueError(_ragged(data)) from None
     if array.dtype.kind not in "biuf":
-        raise _unfit(data, array)
+        raise _unfit(data, array, kind)
     if kind is None:
         if array.size == 0 or array.dtype.kind == "f" and not _holds_arrays(data):
             kind = _kind(None)
@@ -95,8 +95,10 @@ def _ragged(data, dim: int = 0) -> str:
     lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
     for n in lengths[1:]:
         if n != lengths[0]:
-            if n is None or lengths[0] is None:
-                return f"expected sequence at dim {dim + 1} throughout, got a mix of sequences and numbers"
+            if n is None:
+                raise TypeError("not a sequence")
+            if lengths[0] is None:
+                raise TypeError("must be real number, not list")
             return f"expected sequence of length {lengths[0]} at dim {dim + 1} (got {n})"
     for x in data:
         if isinstance(x, (list, tuple)) and (message := _ragged(x, dim + 1)):
@@ -104,7 +106,7 @@ def _ragged(data, dim: int = 0) -> str:
     return "expected nested sequences of equal lengths"
 
 
-def _unfit(data, array) -> Exception:
+def _unfit(data, array, kind=None) -> Exception:
     while isinstance(data, (list, tuple)) and data:
         data = next((x for x in data if not isinstance(x, (int, float))), data[0])
     if isinstance(data, int):
@@ -113,6 +115,8 @@ def _unfit(data, array) -> Exception:
         return TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if isinstance(data, complex) or array.dtype.kind == "c":
         return NotImplementedError("complex numbers are not supported by tinygrad_zth")
+    if kind is not None:
+        return TypeError(f"must be real number, not {type(data).__name__}")
     return RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 

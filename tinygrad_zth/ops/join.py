@@ -427,6 +427,8 @@ def repeat_interleave(input: Tensor, repeats, dim: int | None = None, *, output_
         raise RuntimeError("repeats can not be negative")
     if counts.size not in (1, input._array.shape[d]):
         raise RuntimeError("repeats must have the same size as input along dim")
+    if counts.size == 0:
+        return getitem(input, (slice(None),) * d + (slice(0, 0),))
     places = np.repeat(
         np.arange(input._array.shape[d]), counts.reshape(-1) if counts.size > 1 else int(counts.reshape(-1)[0])
     )

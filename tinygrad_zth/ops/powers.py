@@ -12,7 +12,7 @@ from ..inplace import twin, write_back, write_out
 from ..operation import NotANumber, cast, op, together
 from ..tensor import Tensor, from_array
 from .arithmetic import zeros_of
-from .compare import logical_or, pick
+from .compare import pick
 from .infix import wrong_operand
 
 # ---------------------------------------------------------------------------- exponentials and logarithms
@@ -130,7 +130,7 @@ def _pow(input, exponent):
     if exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
     if base._array.dtype.kind == "b":  # a truth value to a truth value
-        return logical_or(base, not exponent)
+        return base.clone() if exponent else base | True
     return power_number(base, int(exponent))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import backend_of
+from ..dtypes import of
 from ..inplace import twin
 from ..operation import as_function, op
 from ..tensor import Tensor, from_array
@@ -21,6 +22,8 @@ def _step(forward, name):
 
 def _whole(forward):
     def kernel(xp, x):
+        if x.dtype.kind == "b":
+            raise NotImplementedError(f"\"{forward}_vml_cpu\" not implemented for 'Bool'")
         return getattr(xp, forward)(x) if x.dtype.kind == "f" else x.copy()
 
     return kernel
@@ -31,6 +34,8 @@ _round = _step("rint", "round")
 
 
 def _frac(xp, x):
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"\"frac_vml_cpu\" not implemented for '{of(x.dtype).legacy}'")
     return x - xp.trunc(x)
 
 
@@ -39,6 +44,8 @@ frac = op(_frac, promote="same", x=lambda g: g)
 
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
+    if decimals != 0 and input._array.dtype.kind != "f":
+        raise NotImplementedError(f"\"round_vml_cpu\" not implemented for '{of(input._array.dtype).legacy}'")
     if decimals == 0:
         return _round(input, out=out)
     scale = 10.0 ** abs(decimals)

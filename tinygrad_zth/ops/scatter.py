@@ -169,7 +169,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     d = dim_of(dim, input._array.ndim)
     if not input._array.ndim:
         return gather(input, 0, indices)
-    shape = list(np.broadcast_shapes(*(_but(t._array.shape, d) for t in (input, indices))))
+    try:
+        shape = list(np.broadcast_shapes(*(_but(t._array.shape, d) for t in (input, indices))))
+    except ValueError:
+        raise RuntimeError(
+            f"torch.take_along_dim(): shapes {list(input.shape)} and {list(indices.shape)} do not broadcast outside dimension {d}"
+        ) from None
     shape[d] = input._array.shape[d]
     input = input.expand(shape)
     shape[d] = indices._array.shape[d]

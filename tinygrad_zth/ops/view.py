@@ -337,9 +337,8 @@ def _diagonal(x, offset, dim1, dim2):
     length = max(0, min(n1, n2 - offset) if offset >= 0 else min(n1 + offset, n2))
     keep = [d for d in range(x.ndim) if d not in (dim1, dim2)]
     if length == 0:
-        return (
-            x.transpose((*keep, dim1, dim2))[..., :0, 0] if n2 else x.transpose((*keep, dim1, dim2))[..., :0, :].sum(-1)
-        )
+        moved = x.transpose((*keep, dim1, dim2))
+        return moved[..., :0, 0] if n2 else moved.reshape((*moved.shape[:-2], 0))
     corner = [slice(None)] * x.ndim
     corner[dim1 if offset < 0 else dim2] = slice(abs(offset), None)
     corner = x[tuple(corner)]
@@ -484,7 +483,7 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
 
 
 FUNCTIONS = {
-    "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
+    "adjoint": matrix_transpose, "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
     "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": ravel,
     "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": transpose, "swapdims": transpose,
     "t": t, "transpose": transpose, "unflatten": unflatten, "unsqueeze": unsqueeze,
