@@ -412,14 +412,14 @@ def grad(
     targets = _targets(inputs)
     found = run(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets)
     result = []
-    for t in inputs:
+    for i, t in enumerate(inputs):
         g = found[targets[current_node(t)]]
         if g is None and materialize_grads:
             g = t._array * 0
         if g is None:
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. "
+                    f"The differentiated Tensor at index {i} appears to not have been used in the graph. "
                     "Set allow_unused=True if this is the desired behavior."
                 )
         elif not isinstance(g, Tensor):

@@ -72,12 +72,13 @@ def check_writeable(t: Tensor, name: str, path: tuple = (), fills: bool = False)
     if mode.recording:
         node = current_node(t)
         if node is not None and node.op is None:
-            raise RuntimeError(f"{name}: a leaf Variable that requires grad is being used in an in-place operation.")
+            of_it = "a view of a leaf" if path else "a leaf"
+            raise RuntimeError(f"{of_it} Variable that requires grad is being used in an in-place operation.")
         if t._view is not None:
             base = current_node(t._view[0])
             if base is not None and base.op is None:
                 raise RuntimeError(
-                    f"{name}: a view of a leaf Variable that requires grad is being used in an in-place operation."
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation."
                 )
     backend = backend_of(t._array)
     if not backend.is_writeable(t._array):
@@ -85,7 +86,7 @@ def check_writeable(t: Tensor, name: str, path: tuple = (), fills: bool = False)
         if backend.is_writeable(window) or (fills and getattr(window.flags, "writeable", True)):
             return
         raise RuntimeError(
-            f"{name}: unsupported operation: more than one element of the written-to tensor refers to "
+            "unsupported operation: more than one element of the written-to tensor refers to "
             "a single memory location. Please clone() the tensor before performing the operation."
         )
 
@@ -124,8 +125,7 @@ def write_result(t: Tensor, result: Tensor, name: str) -> Tensor:
     if new.dtype is not here.dtype:
         if not can_cast(of(new.dtype), of(here.dtype)):
             raise RuntimeError(
-                f"{name}: result type {of(new.dtype).legacy} can't be cast to the desired output type "
-                f"{of(here.dtype).legacy}"
+                f"result type {of(new.dtype).legacy} can't be cast to the desired output type {of(here.dtype).legacy}"
             )
         result = cast(result, here.dtype)
     if t._view is not None or current_node(result) is None:

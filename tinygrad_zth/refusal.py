@@ -10,7 +10,7 @@ from .backends import array_types, backend_of
 from .dtypes import of
 from .tensor import Tensor
 
-__all__ = ["beside", "on_host", "refused"]
+__all__ = ["beside", "mismatch", "on_host", "refused"]
 
 
 def beside(*operands: Any) -> list | None:
@@ -45,16 +45,17 @@ def refused(operation: Any, error: Exception, *operands: Any) -> Exception:
         try:
             np.broadcast_shapes(*[x.shape for x in arrays])
         except ValueError:
-            return RuntimeError(_mismatch([x.shape for x in arrays]))
+            return RuntimeError(mismatch([x.shape for x in arrays]))
     if isinstance(error, TypeError) and ("ufunc" in str(error) or "boolean" in str(error)):
         kinds = dict.fromkeys(of(x.dtype).legacy for x in arrays)
-        return RuntimeError(
-            operation.refuses_bool or f'"{operation.name}" not implemented for {", ".join(map(repr, kinds))}'
-        )
+        if operation.refuses_bool:
+            return RuntimeError(operation.refuses_bool)
+        return NotImplementedError(f'"{operation.name}_cpu" not implemented for {", ".join(map(repr, kinds))}')
     return error
 
 
-def _mismatch(shapes: list[tuple[int, ...]]) -> str:
+def mismatch(shapes: list[tuple[int, ...]]) -> str:
+    """PyTorch's sentence about shapes that do not broadcast."""
     result = shapes[0]
     for shape in shapes[1:]:
         try:

@@ -225,9 +225,7 @@ class Tensor:
             self._node = None
         elif node is None:
             if self._array.dtype.kind != "f":
-                raise RuntimeError(
-                    f"only Tensors of floating point dtype can require gradients (this one is {self.dtype})"
-                )
+                raise RuntimeError("only Tensors of floating point dtype can require gradients")
             self._node = leaf_node(self)
         return self
 
@@ -265,7 +263,8 @@ class Tensor:
             raise RuntimeError("can't assign Variable as its own grad")
         if value._array.shape != self._array.shape:
             raise RuntimeError(
-                f"assigned grad has data of a different size: expected {list(self.shape)}, got {list(value.shape)}"
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
             )
         if value._array.dtype != self._array.dtype:
             raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}")
@@ -379,11 +378,16 @@ class Tensor:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
+    def _scalar(self):
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self._array.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._scalar())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._scalar())
 
     def __index__(self) -> int:
         if self._array.dtype.kind == "f" or self._array.size != 1:
@@ -391,7 +395,7 @@ class Tensor:
         return int(self.item())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._scalar())
 
     def __getattr__(self, name: str):
         why = absent.explanation(name)

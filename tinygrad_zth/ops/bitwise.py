@@ -25,6 +25,14 @@ bitwise_not = op(np.invert, name="bitwise_not", promote="same")
 gcd = op(np.gcd, name="gcd", promote="same")
 lcm = op(np.lcm, name="lcm", promote="same")
 
+
+def _invert(self):
+    """``~x``: the bits, or the truth values, turned round."""
+    if self._array.dtype.kind == "f":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
 FUNCTIONS = {
     "bitwise_and": bitwise_and, "bitwise_or": bitwise_or, "bitwise_xor": bitwise_xor, "bitwise_not": bitwise_not,
     "bitwise_left_shift": bitwise_left_shift, "bitwise_right_shift": bitwise_right_shift, "gcd": gcd, "lcm": lcm,
@@ -36,5 +44,5 @@ METHODS = {
     "__xor__": _xor, "__rxor__": _xor, "__ixor__": twin(bitwise_xor),
     "__lshift__": _left, "__rlshift__": reflected(_left), "__ilshift__": twin(bitwise_left_shift),
     "__rshift__": _right, "__rrshift__": reflected(_right), "__irshift__": twin(bitwise_right_shift),
-    "__invert__": bitwise_not,
+    "__invert__": _invert,
 }  # fmt: skip

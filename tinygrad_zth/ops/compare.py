@@ -99,7 +99,7 @@ def where(condition, input=None, other=None, *, out=None):
     kind = condition._array.dtype.kind
     if kind != "b" and condition._array.dtype != np.uint8:
         raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}"
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}"
         )
     if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input._array.dtype is other._array.dtype):
         input, other = together("where", (input, other), names=("condition", "input", "other")[1:])

@@ -7,6 +7,7 @@ from ..backends import backend_for
 from ..device import device as device_type
 from ..inplace import check_writeable, write
 from ..operation import cast, op
+from ..refusal import mismatch
 from ..tensor import Tensor, current_node, storage_of
 
 __all__ = ["FUNCTIONS", "METHODS", "clone", "contiguous", "to"]
@@ -97,6 +98,8 @@ def type_(self: Tensor, dtype=None, non_blocking: bool = False):
         return f"torch.{place}{self.dtype.legacy}Tensor"
     if isinstance(dtype, str):
         dtype = next((t for t in dtypes.ALL if dtype == f"torch.{t.legacy}Tensor"), dtype)
+        if isinstance(dtype, str):
+            raise ValueError(f"invalid type: '{dtype}'")
     return to(self, dtype=getattr(dtype, "kind", dtype))  # a legacy type, torch.LongTensor, names its kind
 
 
@@ -107,10 +110,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     try:
         return write(self, src, (), "copy_")
     except ValueError:
-        raise RuntimeError(
-            f"The size of tensor a ({list(self.shape)}) must match the size of tensor b ({list(src.shape)}): "
-            "copy_() cannot broadcast it"
-        ) from None
+        raise RuntimeError(mismatch([self._array.shape, src._array.shape])) from None
 
 
 def fill_(self: Tensor, value) -> Tensor:

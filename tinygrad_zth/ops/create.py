@@ -21,14 +21,20 @@ __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
 def _made(array, device, requires_grad: bool) -> Tensor:
     where = placed(device)
     t = new_tensor(array if where is CPU else backend_for(where).asarray(array, where=where))
-    return t.requires_grad_() if requires_grad else t
+    return _asked(t) if requires_grad else t
+
+
+def _asked(t: Tensor) -> Tensor:
+    if t._array.dtype.kind != "f":
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    return t.requires_grad_()
 
 
 def _make_there(function: str, device, requires_grad: bool, *arguments) -> Tensor:
     """What the namespace's ``function`` makes of the arguments, on the device itself."""
     where = placed(device)
     t = new_tensor(backend_for(where).made(function, *arguments, where=where))
-    return t.requires_grad_() if requires_grad else t
+    return _asked(t) if requires_grad else t
 
 
 def _kind(dtype, default=None):
@@ -172,6 +178,8 @@ def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad
 def _shape(name: str, size) -> tuple[int, ...]:
     shape = tuple([n if n.__class__ is int else n.__index__() for n in sizes_of(size)])
     if any(n < 0 for n in shape):
+        if name in ("zeros", "ones"):
+            raise RuntimeError(f"{name}: Dimension size must be non-negative.")
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape
 
@@ -211,6 +219,8 @@ empty = _filler("empty", "empty", "A tensor of whatever the memory holds.")
 def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    if not isinstance(value, (int, float, np.generic)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     kind = dtypes.to_numpy(dtype) if dtype is not None else dtypes.of_number(value).numpy
     size = (size,) if isinstance(size, int) else size
     return _finish("full", _make_there("full", device, requires_grad, _shape("full", (size,)), value, kind), out)

@@ -90,6 +90,8 @@ def split_key(x: Tensor, key) -> tuple[tuple | None, tuple | None]:
     if not isinstance(key, tuple):
         key = tuple(key) if isinstance(key, list) and any(isinstance(k, (slice, Tensor)) for k in key) else (key,)
     key = [_item(k) for k in key]
+    if not shape and len(key) == 1 and key[0].__class__ is int:
+        _check_integer(key[0], 0, shape)
     used = sum(k.ndim if _is_mask(k) else 0 if k is None or k is Ellipsis else 1 for k in key)
     if used > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
@@ -153,8 +155,10 @@ def _item(k):
     array = k._array if isinstance(k, Tensor) else k if k.__class__ in array_types else None
     if array is None:
         if isinstance(k, (str, bytes)) or not hasattr(k, "__iter__"):
-            raise TypeError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long, int, byte or bool Variables are "
+            if isinstance(k, (str, bytes)):
+                raise TypeError(f"new(): invalid data type '{type(k).__name__}'")
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
                 f"valid indices (got {type(k).__name__})"
             )
         array = np.asarray([i.item() if isinstance(i, Tensor) and i.ndim == 0 else i for i in k])
@@ -393,7 +397,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1
         raise RuntimeError(
             f"index_add_(): self ({input.dtype.legacy}) and source ({source.dtype.legacy}) must have the same scalar type"
         )
-    key = _places("index_add", input, dim, index, source)
+    key = _places("index_add_", input, dim, index, source)
     return _index_add_op(input, source if alpha == 1 else source * alpha, key)
 
 

@@ -16,9 +16,7 @@ __all__ = ["function_of", "reflected", "wrong_operand"]
 
 def wrong_operand(name: str, other, argument: str = "other") -> NotANumber:
     """The error of the function ``name`` for an operand that is neither a tensor nor a number."""
-    return NotANumber(
-        f"{name}(): argument {argument!r} (position 2) must be Tensor or number, not {type(other).__name__}"
-    )
+    return NotANumber(f"{name}(): argument {argument!r} (position 2) must be Tensor, not {type(other).__name__}")
 
 
 def function_of(operator: Callable, doc: str) -> Callable:

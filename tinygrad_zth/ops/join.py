@@ -40,7 +40,9 @@ _STACK = joint("stack", ("dim",), _stack_backward)
 def _listed(name: str, tensors) -> list[Tensor]:
     tensors = list(tensors) if not isinstance(tensors, Tensor) else _refuse(name, tensors)
     if not tensors:
-        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+        if name == "stack":
+            raise RuntimeError("stack expects a non-empty TensorList")
+        raise ValueError(f"torch.{name}(): expected a non-empty list of Tensors")
     for i, t in enumerate(tensors):
         if not isinstance(t, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
@@ -402,6 +404,8 @@ def tile(input: Tensor, *dims) -> Tensor:
 def repeat(input: Tensor, *repeats) -> Tensor:
     """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     repeats, shape = sizes_of(repeats), input._array.shape
+    if not repeats and shape:
+        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
     if len(repeats) < len(shape):
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(r < 0 for r in repeats):

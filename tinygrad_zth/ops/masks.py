@@ -29,12 +29,16 @@ _masked_fill_op = op(
 )  # fmt: skip
 
 
+def _name_of(mask) -> str:
+    """The C++ name of a mask's dtype, as PyTorch's message has it."""
+    names = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "uint8": "unsigned char"}
+    return names.get(mask.dtype.name, mask.dtype.name) if isinstance(mask, Tensor) else type(mask).__name__
+
+
 def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     if not isinstance(mask, Tensor) or mask._array.dtype.kind != "b":
-        raise RuntimeError(
-            f"masked_fill only supports boolean masks, but got mask with dtype {getattr(mask, 'dtype', type(mask))}"
-        )
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {_name_of(mask)}")
     if isinstance(value, Tensor) and value._array.ndim:
         raise RuntimeError(
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."

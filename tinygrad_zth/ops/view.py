@@ -288,7 +288,7 @@ def expand(input: Tensor, *sizes, implicit: bool = False) -> Tensor:
     lead = len(sizes) - len(shape)
     if lead < 0:
         raise RuntimeError(
-            f"expand({input.dtype.legacy}Tensor{list(shape)}, size={list(sizes)}): the number of sizes provided "
+            f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided "
             f"({len(sizes)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
         )
     target = []
