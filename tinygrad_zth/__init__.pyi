@@ -75,6 +75,8 @@ def addmv_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``addmv``; returns the tensor itself."""
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * (the outer product of two vectors)."""
+def adjoint(input: Tensor) -> Tensor:
+    """``x.mT``: the last two dimensions exchanged."""
 def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
 def allclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
@@ -403,6 +405,8 @@ def deg2rad_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``deg2rad``; returns the tensor itself."""
 def det(A: Tensor, *, out: Any = None) -> Tensor:
     """The determinants of square matrices."""
+def detach(input: Any) -> Any:
+    ...
 def detach_(self: Tensor) -> Tensor:
     """Take this tensor out of the graph, in place; it becomes a leaf."""
 def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:

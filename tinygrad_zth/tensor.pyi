@@ -74,8 +74,8 @@ class Tensor:
         ...
     def __int__(self) -> builtins.int:
         ...
-    def __invert__(self, *, out: Any = None) -> Tensor:
-        ...
+    def __invert__(self) -> Tensor:
+        """``~x``: the bits, or the truth values, turned round."""
     def __ior__(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_or``; returns the tensor itself."""
     def __ipow__(self, *operands: Any, **options: Any) -> Tensor:
@@ -164,6 +164,8 @@ class Tensor:
         ...
     @property
     def _base(self) -> Tensor | None:
+        ...
+    def _scalar(self) -> Any:
         ...
     @property
     def _version(self) -> builtins.int:
@@ -577,8 +579,8 @@ class Tensor:
         """The tensor as torch.float32 (itself, if it is that already)."""
     def float_power(self, exponent: Any, *, out: Any = None) -> Any:
         """``input ** exponent`` computed in float64, which is the result's dtype."""
-    def float_power_(self, *args: Any, **kwargs: Any) -> Tensor:
-        """In-place version of ``float_power``; returns the tensor itself."""
+    def float_power_(self, exponent: Any) -> Any:
+        """In-place version of ``float_power``, for float64. Raises RuntimeError for any other dtype."""
     def floor(self, *, out: Any = None) -> Any:
         ...
     def floor_(self, *operands: Any, **options: Any) -> Any:
@@ -880,7 +882,7 @@ class Tensor:
         """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     def logical_and(self, other: Any, *, out: Any = None) -> Any:
         """Whether both are nonzero, elementwise (bool)."""
-    def logical_and_(self, other: Any, **options: Any) -> Any:
+    def logical_and_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_and``; returns the tensor itself."""
     def logical_not(self, *, out: Any = None) -> Any:
         """Whether each element is zero (bool)."""
@@ -888,11 +890,11 @@ class Tensor:
         """In-place version of ``logical_not``; returns the tensor itself."""
     def logical_or(self, other: Any, *, out: Any = None) -> Any:
         """Whether at least one is nonzero, elementwise (bool)."""
-    def logical_or_(self, other: Any, **options: Any) -> Any:
+    def logical_or_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_or``; returns the tensor itself."""
     def logical_xor(self, other: Any, *, out: Any = None) -> Any:
         """Whether exactly one is nonzero, elementwise (bool)."""
-    def logical_xor_(self, other: Any, **options: Any) -> Any:
+    def logical_xor_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_xor``; returns the tensor itself."""
     def logit(self, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
         """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
