@@ -10,7 +10,7 @@ from .backends import array_types, backend_of
 from .dtypes import of
 from .tensor import Tensor
 
-__all__ = ["beside", "mismatch", "on_host", "refused"]
+__all__ = ["beside", "mismatch", "on_host", "on_several_devices", "refused"]
 
 
 def beside(*operands: Any) -> list | None:
@@ -20,7 +20,7 @@ def beside(*operands: Any) -> list | None:
     """
     places = {t.device for t in operands if isinstance(t, Tensor)}
     where = next((t.device for t in operands if isinstance(t, Tensor) and not on_host(t)), None)
-    if where is None or len(places) == 1:
+    if where is None or len(places) == 1 or not any(isinstance(t, Tensor) and on_host(t) for t in operands):
         return None
     if any(isinstance(t, Tensor) and on_host(t) and t._array.ndim for t in operands):
         return None
@@ -32,15 +32,22 @@ def on_host(t: Tensor) -> bool:
     return backend_of(t._array).on_host
 
 
+def on_several_devices(name: str, arrays: Any) -> RuntimeError | None:
+    """PyTorch's error for arrays of different devices; None if they are on one."""
+    places = dict.fromkeys(str(backend_of(x).device_of(x)) for x in arrays)
+    if len(places) < 2:
+        return None
+    return RuntimeError(
+        f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(places)}! "
+        f"(in {name})"
+    )
+
+
 def refused(operation: Any, error: Exception, *operands: Any) -> Exception:
     """What to raise, in PyTorch's words, when a kernel raised ``error`` for these operands."""
     arrays: list[Any] = [x for x in operands if x.__class__ in array_types]
-    places = dict.fromkeys(str(backend_of(x).device_of(x)) for x in arrays)
-    if len(places) > 1:
-        return RuntimeError(
-            f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(places)}! "
-            f"(in {operation.name})"
-        )
+    if apart := on_several_devices(operation.name, arrays):
+        return apart
     if isinstance(error, ValueError) and len(arrays) > 1:
         try:
             np.broadcast_shapes(*[x.shape for x in arrays])

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import checkpoint, dtypes
 from .backends import backend_for, backend_of
+from .backends.cupy_backend import device_count
 from .checkpoint import TensorLeaf
 from .device import device as device_type
 from .nn.parameter import Parameter
@@ -36,15 +37,32 @@ def load(
 ) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
 
-    ``map_location``: a device (or its name) for all tensors; by default each returns to the device
+    ``map_location``: a device (or its name) for all tensors, or a dict from device name to device; by default each returns to the device
     it was saved from. ``weights_only`` and ``mmap`` are accepted; no code is ever run from a file.
 
     Raises:
         FileNotFoundError; RuntimeError for a damaged file; pickle.UnpicklingError for one that
         would need code to be run.
     """
-    where = None if map_location is None else device_type(map_location)
-    return checkpoint.load(f, wrap=lambda leaf: _wrap(leaf, where))
+    if map_location is not None and not isinstance(map_location, dict):
+        map_location = device_type(map_location)
+    return checkpoint.load(f, wrap=lambda leaf: _wrap(leaf, _place(leaf.device, map_location)))
+
+
+def _place(saved_from: str, map_location: Any) -> device_type:
+    """Where a tensor goes that was saved from a device."""
+    if isinstance(map_location, dict):
+        return device_type(map_location.get(saved_from, saved_from))
+    if map_location is not None:
+        return map_location
+    where = device_type(saved_from)
+    if where.type == "cuda" and device_count() == 0:
+        raise RuntimeError(
+            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If you are running "
+            "on a CPU-only machine, please use torch.load with map_location=torch.device('cpu') to map your storages to "
+            "the CPU."
+        )
+    return where
 
 
 def _unwrap(obj: Any) -> TensorLeaf | None:
@@ -59,9 +77,8 @@ def _unwrap(obj: Any) -> TensorLeaf | None:
     )
 
 
-def _wrap(leaf: TensorLeaf, where: device_type | None) -> Tensor:
+def _wrap(leaf: TensorLeaf, where: device_type) -> Tensor:
     array = dtypes.canonical(leaf.array)
-    where = device_type(leaf.device) if where is None else where
     if where.type != "cpu":
         array = backend_for(where).receive(array, where)
     if leaf.parameter:

@@ -59,6 +59,8 @@ class CudaSource:
         """Launch a kernel. Nothing is launched on an empty grid. ``arguments``: arrays and NumPy scalars."""
         if not all(grid):
             return
+        if any(isinstance(a, np.ndarray) for a in arguments):
+            raise TypeError(f"{name}: an operand is in the host's memory")
         kernel = self._kernels.get((name, dtype))
         if kernel is None:
             if dtype not in self._modules:

@@ -18,7 +18,7 @@ from .. import backends
 from ..device import CPU, device
 from . import counter
 from .device_faults import Faults
-from .device_memory import MemoryWatch, OutOfMemoryError
+from .device_memory import MemoryWatch
 from .numpy_backend import NumpyBackend
 
 __all__ = ["CupyBackend", "device_count", "load"]
@@ -130,33 +130,10 @@ class CupyBackend:
 
     # ------------------------------------------------------------------ memory, and copies
 
-    def allocated(self, make: Callable[[], Any]) -> Any:
-        """``make()``; out of memory, once more after the pool has given back what it keeps.
-
-        Raises ``torch.cuda.OutOfMemoryError`` (a RuntimeError) with the sizes.
-        """
-        wanted = self.xp.cuda.memory.OutOfMemoryError
-        try:
-            return make()
-        except wanted:
-            self.free_unused()
-        try:
-            return make()
-        except wanted as error:
-            raise self.out_of_memory(error) from None
-
     def free_unused(self) -> None:
         """Give the pools' unused memory back to the device."""
         self.xp.get_default_memory_pool().free_all_blocks()
         self.xp.get_default_pinned_memory_pool().free_all_blocks()
-
-    def out_of_memory(self, error: Exception) -> RuntimeError:
-        """PyTorch's error for CuPy's."""
-        free, total = self.xp.cuda.runtime.memGetInfo()
-        return OutOfMemoryError(
-            f"CUDA out of memory. GPU {self.current()} has a total capacity of {total / 2**20:.2f} MiB of which "
-            f"{free / 2**20:.2f} MiB is free. {error}"
-        )
 
     def asarray(self, values: Any, dtype: Any = None, where: device | None = None) -> Any:
         if isinstance(values, self.array_type):
@@ -165,20 +142,27 @@ class CupyBackend:
 
     def made(self, function: str, *arguments: Any, where: device) -> Any:
         with self.on(where):
-            return self.allocated(lambda: getattr(self.xp, function)(*arguments))
+            return getattr(self.xp, function)(*arguments)
+
+    def fill(self, array: Any, draw: Callable[[Any], Any]) -> None:
+        from ..sampling import empty_like
+
+        drawn = empty_like(array)
+        draw(drawn)
+        array[...] = self._to_device(drawn, self.device_of(array))
 
     def receive(self, array: Any, where: device, non_blocking: bool = False) -> Any:
         if not isinstance(array, self.array_type):
             return self._to_device(array, where)
         with self.on(where):
-            return self.allocated(lambda: self.xp.array(array))
+            return self.xp.array(array)
 
     def _to_device(self, array: Any, where: device) -> Any:
         from . import transfers
 
         transfers["to_device"] += 1
         with self.on(where):
-            return self.allocated(lambda: self.xp.asarray(array))
+            return self.xp.asarray(array)
 
     def to_numpy(self, array: Any) -> Any:
         from . import transfers
@@ -191,6 +175,18 @@ class CupyBackend:
 
     def item(self, array: Any) -> Any:
         return self.to_numpy(array).item()
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A host array in page-locked memory."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        memory = self.xp.cuda.alloc_pinned_memory(max(size, 1))
+        return np.frombuffer(memory, dtype, int(np.prod(shape))).reshape(shape)
+
+    def is_pinned(self, array: Any) -> bool:
+        """Whether a host array lies in page-locked memory of CuPy's."""
+        while isinstance(array, np.ndarray):
+            array = array.base
+        return isinstance(getattr(array, "obj", array), self.xp.cuda.PinnedMemoryPointer)
 
     # ------------------------------------------------------------------ windows, scattering
 

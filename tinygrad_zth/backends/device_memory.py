@@ -24,13 +24,25 @@ class MemoryWatch:
         self._cupy.cuda.set_allocator(self.allocate)
 
     def allocate(self, size: int) -> Any:
-        """An allocation from the pool."""
-        found = self.pool.malloc(size)
+        """An allocation from the pool. CuPy's own pool gives back what it keeps and tries once more when the device
+        is full; after that, OutOfMemoryError with the sizes."""
+        try:
+            found = self.pool.malloc(size)
+        except self._cupy.cuda.memory.OutOfMemoryError as error:
+            raise self._full(size, error) from None
         where = int(self._cupy.cuda.runtime.getDevice())
         used = int(self.pool.used_bytes())
         if used > self.peaks.get(where, 0):
             self.peaks[where] = used
         return found
+
+    def _full(self, size: int, error: Exception) -> OutOfMemoryError:
+        free, total = self._cupy.cuda.runtime.memGetInfo()
+        return OutOfMemoryError(
+            f"CUDA out of memory. Tried to allocate {size:,} bytes. GPU {int(self._cupy.cuda.runtime.getDevice())} has a "
+            f"total capacity of {total:,} bytes of which {free:,} are free; {int(self.pool.used_bytes()):,} are in use by "
+            f"this process and {int(self.pool.free_bytes()):,} kept for reuse. ({error})"
+        )
 
     def used(self, where: Any) -> int:
         """Bytes in use on a device."""

@@ -57,6 +57,11 @@ class NumpyBackend:
         return getattr(np, function)(*arguments)
 
     @staticmethod
+    def fill(array: Any, draw: Callable[[Any], Any]) -> None:
+        """Have ``draw`` fill the array in place. It is given memory of the host, of the array's shape and order."""
+        draw(array)
+
+    @staticmethod
     def receive(array: Any, where: device, non_blocking: bool = False) -> Any:
         """An array of any backend, copied to the device ``where`` of this one."""
         if isinstance(array, np.ndarray):

@@ -14,6 +14,7 @@ import math
 import warnings
 
 from .. import sampling
+from ..backends import backend_of
 from ..graph import no_grad
 from ..inplace import write
 from ..tensor import Tensor, storage_of
@@ -64,7 +65,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def _drawn(tensor: Tensor, draw, *args, generator=None) -> Tensor:
-    draw(tensor._array, *args, generator=generator)
+    backend_of(tensor._array).fill(tensor._array, lambda host: draw(host, *args, generator=generator))
     storage_of(tensor).version += 1
     return tensor
 

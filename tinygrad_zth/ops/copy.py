@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .. import dtypes
-from ..backends import backend_for
+from ..backends import backend_for, backend_of
+from ..backends.cupy_backend import device_count
 from ..device import device as device_type
 from ..inplace import check_writeable, write
 from ..operation import cast, op
 from ..refusal import mismatch
-from ..tensor import Tensor, current_node, storage_of
+from ..tensor import Tensor, current_node, new_tensor, storage_of
 
 __all__ = ["FUNCTIONS", "METHODS", "clone", "contiguous", "to"]
 
@@ -140,6 +141,31 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
+def pin_memory(self: Tensor, device=None) -> Tensor:
+    """A copy in page-locked memory of the host, from which a device reads while the host goes on.
+
+    Raises RuntimeError where there is no device, and for a tensor that is on one.
+    """
+    if not backend_of(self._array).on_host:
+        raise RuntimeError(f"cannot pin '{type_(self)}' only dense CPU tensors can be pinned")
+    if device_count() == 0:
+        raise RuntimeError("Cannot access accelerator device when none is available.")
+    if is_pinned(self):
+        return self
+    pinned = new_tensor(backend_for(device_type("cuda")).pinned(self._array.shape, self._array.dtype))
+    pinned._array[...] = self._array
+    return pinned
+
+
+def is_pinned(self: Tensor, device=None) -> bool:
+    """Whether the tensor lies in page-locked memory."""
+    return (
+        backend_of(self._array).on_host
+        and device_count() > 0
+        and backend_for(device_type("cuda")).is_pinned(self._array)
+    )
+
+
 def _relabel(name: str):
     """In-place changes of the window alone: ``squeeze_``, ``unsqueeze_``, ``transpose_``, ``t_``."""
 
@@ -165,6 +191,6 @@ METHODS = {
     "float": _as(dtypes.float32), "half": _as(dtypes.float16), "bfloat16": _as(dtypes.bfloat16), "int": _as(dtypes.int32), "long": _as(dtypes.int64),
     "short": _as(dtypes.int16), "cpu": lambda self, memory_format=None: to(self, "cpu"),
     "cuda": lambda self, device=None, non_blocking=False, memory_format=None: to(self, device=device if device is not None else "cuda"),
-    "pin_memory": lambda self, device=None: self, "is_pinned": lambda self, device=None: False,
+    "pin_memory": pin_memory, "is_pinned": is_pinned,
     **{n: _relabel(n) for n in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_", "as_strided_")},
 }  # fmt: skip

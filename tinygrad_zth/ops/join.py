@@ -10,6 +10,7 @@ from ..backends import backend_of
 from ..dtypes import of, promote_types
 from ..graph import mode
 from ..operation import Output, cast, joint, record
+from ..refusal import on_several_devices
 from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from .index import getitem, slice_of
@@ -92,8 +93,8 @@ def cat(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     d = dim_of(dim, ndim)
     try:
         array = backend_of(arrays[0]).xp.concatenate(arrays, d)
-    except ValueError:
-        raise RuntimeError(_misfit(arrays, d)) from None
+    except (TypeError, ValueError):
+        raise on_several_devices("cat", arrays) or RuntimeError(_misfit(arrays, d)) from None
     return _result(_joined(_CAT, array, tensors, (d, tuple([a.shape[d] for a in arrays]))), out, "cat")
 
 
@@ -122,7 +123,11 @@ def stack(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(a.shape)} at entry {i}"
             )
     d = dim_of(dim, len(shape) + 1)
-    return _result(_joined(_STACK, backend_of(arrays[0]).xp.stack(arrays, d), tensors, (d,)), out, "stack")
+    try:
+        array = backend_of(arrays[0]).xp.stack(arrays, d)
+    except TypeError as error:
+        raise on_several_devices("stack", arrays) or error from None
+    return _result(_joined(_STACK, array, tensors, (d,)), out, "stack")
 
 
 # ---------------------------------------------------------------------------- taking apart

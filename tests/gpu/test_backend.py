@@ -1,0 +1,329 @@
+"""The CUDA backend: making and moving tensors, several devices, mixing them, what follows a module, faults."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_zth as torch
+from tinygrad_zth import nn
+from tinygrad_zth.backends import transfers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# ---------------------------------------------------------------------------- making, moving
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: torch.zeros(2, 3, device=d), lambda d: torch.ones(2, device=d), lambda d: torch.full((2,), 3.5, device=d),
+        lambda d: torch.arange(2, 9, 2, device=d), lambda d: torch.arange(0, 1, 0.25, device=d),
+        lambda d: torch.linspace(0, 1, 5, device=d), lambda d: torch.eye(3, 2, device=d),
+        lambda d: torch.tensor([[1, 2], [3, 4]], device=d), lambda d: torch.randn(3, device=d),
+        lambda d: torch.rand(3, device=d), lambda d: torch.randint(0, 9, (4,), device=d), lambda d: torch.randperm(5, device=d),
+        lambda d: torch.zeros(2, device=d).new_full((3,), 2), lambda d: torch.empty_like(torch.ones(2), device=d).fill_(4),
+        lambda d: torch.zeros_like(torch.ones(2, 3).t(), device=d), lambda d: torch.tensor(2.0).to(d),
+        lambda d: torch.nn.init.xavier_uniform_(torch.empty(3, 4, device=d)),
+    ],
+)  # fmt: skip
+def test_creation_is_the_same_on_both(cuda, make):
+    torch.manual_seed(3)
+    here = make("cpu")
+    torch.manual_seed(3)
+    there = make(cuda)
+    assert there.device == torch.device("cuda", 0) and here.device.type == "cpu"
+    assert there.dtype is here.dtype and there.cpu().tolist() == here.tolist()
+
+
+def test_what_the_device_makes_itself_is_not_copied_there(cuda):
+    before = transfers["to_device"]
+    torch.zeros(2, device=cuda), torch.full((3,), 1.0, device=cuda), torch.arange(5, device=cuda)
+    torch.ones(2, device=cuda).new_zeros(4), torch.eye(3, device=cuda)
+    assert transfers["to_device"] == before
+    torch.tensor([1.0], device=cuda)
+    assert transfers["to_device"] == before + 1
+
+
+def test_there_and_back(cuda):
+    x = torch.randn(2, 3, requires_grad=True)
+    y = x.to(cuda, torch.float64, non_blocking=True)
+    assert y.is_cuda and y.dtype is torch.float64 and y.cuda() is y and x.cpu() is x
+    (y.cpu() * 3).sum().backward()
+    assert x.grad.device.type == "cpu" and x.grad.tolist() == [[3.0] * 3] * 2
+    assert x.to(torch.empty(0, device=cuda)).is_cuda
+    with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
+        y.detach().numpy()
+    assert "device='cuda:0'" in repr(y)
+
+
+def test_default_device_and_contexts(cuda):
+    with torch.device(cuda):
+        assert torch.zeros(1).is_cuda and nn.Linear(2, 2).weight.is_cuda
+    torch.set_default_device(cuda)
+    try:
+        assert torch.randn(1).is_cuda
+    finally:
+        torch.set_default_device(None)
+    assert not torch.randn(1).is_cuda
+
+
+def test_mixing_devices_is_refused_in_pytorchs_words(cuda):
+    x, y = torch.ones(2), torch.ones(2, device=cuda)
+    for use in (lambda: x + y, lambda: y * x, lambda: torch.cat([x, y]), lambda: y @ x, lambda: torch.where(y > 0, y, x),
+                lambda: nn.Linear(2, 1)(y), lambda: nn.functional.layer_norm(y, (2,), x)):  # fmt: skip
+        with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+            use()
+
+
+def test_a_number_on_the_host_may_stand_beside_a_device(cuda):
+    scale = torch.tensor(2.0, requires_grad=True)
+    y = torch.ones(3, device=cuda)
+    out = y * scale + torch.tensor(1)
+    assert out.is_cuda and out.tolist() == [3, 3, 3]
+    out.sum().backward()
+    assert scale.grad.device.type == "cpu" and scale.grad.item() == 3
+
+
+def test_a_module_and_its_optimizer_move(cuda):
+    def layers():  # no bias before the normalisation: its gradient is rounding, which Adam would scale up
+        return nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    model, same = layers(), layers()
+    same.load_state_dict(model.state_dict())
+    x, y = torch.randn(8, 3), torch.randn(8, 1)
+    weights = model[0].weight
+    assert model.to(cuda) is model and model[0].weight is weights and weights.is_cuda and model[1].running_mean.is_cuda
+
+    def train(model, optimizer, x, y, steps):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    here, there = torch.optim.Adam(same.parameters(), 0.1), torch.optim.Adam(model.parameters(), 0.1)
+    train(same, here, x, y, 2)
+    train(model, there, x.to(cuda), y.to(cuda), 2)
+    assert there.state[weights]["exp_avg"].is_cuda
+    fresh = torch.optim.Adam(model.parameters(), 0.1)
+    fresh.load_state_dict(here.state_dict())  # from the host: the states follow the parameters
+    assert fresh.state[weights]["exp_avg"].is_cuda
+    train(same, here, x, y, 2)
+    train(model, fresh, x.to(cuda), y.to(cuda), 2)
+    for a, b in zip(same.parameters(), model.parameters(), strict=True):
+        np.testing.assert_allclose(b.detach().cpu().numpy(), a.detach().numpy(), rtol=2e-4, atol=2e-4)
+    assert not model.cpu()[0].weight.is_cuda
+
+
+def test_saved_there_loaded_here(cuda, tmp_path):
+    path = tmp_path / "weights.npz"
+    torch.save({"w": torch.arange(3.0, device=cuda)}, path)
+    assert torch.load(path)["w"].is_cuda
+    here = torch.load(path, map_location="cpu")["w"]
+    assert here.device.type == "cpu" and here.tolist() == [0, 1, 2]
+    assert torch.load(path, map_location={"cuda:0": "cpu"})["w"].device.type == "cpu"
+
+
+def test_pinned_memory(cuda):
+    x = torch.arange(4.0).pin_memory()
+    assert x.is_pinned() and not torch.zeros(1).is_pinned() and x.tolist() == [0, 1, 2, 3]
+    assert x.to(cuda, non_blocking=True).tolist() == [0, 1, 2, 3]
+
+
+def test_products_on_tensor_cores_are_asked_for_by_name(only_simulated, rng):
+    from tests.gpu.simulated import device
+
+    a, b = (torch.tensor(rng.standard_normal((8, 8)).astype("f"), device="cuda") for _ in range(2))
+    kinds = []
+    for precision in ("highest", "high", "highest"):
+        torch.set_float32_matmul_precision(precision)
+        device.log = []
+        _ = a @ b
+        kinds += [call[-1] for call in device.log if call[0] == "gemm"]
+        device.log = None
+    assert kinds == [68, 77, 68]  # CUBLAS_COMPUTE_32F, ..._FAST_TF32
+
+
+# ---------------------------------------------------------------------------- several devices
+
+
+def test_two_devices(cuda):
+    if torch.cuda.device_count() < 2:
+        pytest.skip("one device only")
+    x = torch.randn(3, 4, device="cuda:1", requires_grad=True)
+    w = nn.Linear(4, 2).to("cuda:1")
+    loss = nn.functional.cross_entropy(w(x.tanh()), torch.tensor([0, 1, 1], device="cuda:1"))
+    loss.backward()
+    torch.optim.SGD(w.parameters(), 0.1).step()
+    assert {t.device.index for t in (x, loss, x.grad, w.weight, w.weight.grad)} == {1}
+    moved = (x.detach().to("cuda:0") * 2).sum()
+    assert moved.device.index == 0
+    with pytest.raises(RuntimeError, match="at least two devices, cuda:1 and cuda:0"):
+        _ = x + torch.ones(3, 4, device="cuda:0")
+    with torch.cuda.device(1):
+        assert torch.cuda.current_device() == 1 and torch.zeros(1, device="cuda").device.index == 1
+    there = torch.ones(2, device="cuda:0", requires_grad=True)
+    (there.to("cuda:1") * torch.ones(2, device="cuda:1")).sum().backward()  # a graph over both
+    assert there.grad.device.index == 0 and there.grad.tolist() == [1, 1]
+
+
+def test_what_torch_cuda_says(cuda):
+    assert torch.cuda.is_available() and torch.cuda.device_count() >= 1
+    torch.cuda.set_device(0)
+    assert torch.cuda.current_device() == 0 and isinstance(torch.cuda.get_device_name(0), str)
+    assert len(torch.cuda.get_device_capability()) == 2 and torch.cuda.get_device_properties(0).warp_size == 32
+    torch.cuda.synchronize()
+    s, e = torch.cuda.Stream(), torch.cuda.Event(enable_timing=True)
+    with torch.cuda.stream(s):
+        y = torch.ones(3, device=cuda) * 2
+        e.record()
+    e.synchronize()
+    s.synchronize()
+    assert y.tolist() == [2, 2, 2] and s.query() and torch.cuda.current_stream() == torch.cuda.default_stream()
+    torch.cuda.manual_seed(5)
+    state = torch.cuda.get_rng_state()
+    first = nn.functional.dropout(torch.ones(64, device=cuda)).tolist()
+    torch.cuda.set_rng_state(state)
+    assert nn.functional.dropout(torch.ones(64, device=cuda)).tolist() == first
+    assert nn.functional.dropout(torch.ones(64, device=cuda)).tolist() != first
+
+
+def test_dropout_takes_the_hosts_masks_if_it_is_told_to(cuda):
+    torch.cuda.set_random_source("cpu")
+    try:
+        torch.manual_seed(1)
+        here = nn.functional.dropout(torch.ones(50))
+        torch.manual_seed(1)
+        assert nn.functional.dropout(torch.ones(50, device=cuda)).tolist() == here.tolist()
+    finally:
+        torch.cuda.set_random_source("philox")
+    with pytest.raises(ValueError, match="philox"):
+        torch.cuda.set_random_source("curand")
+
+
+def test_memory_is_counted(cuda):
+    from tinygrad_zth.backends import backend_for
+
+    backend_for(torch.device(cuda)).memory.install()  # through the pool, which these tests leave out
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    x = torch.zeros(1000, 1000, device=cuda)
+    assert torch.cuda.memory_allocated() - before >= 4_000_000
+    del x
+    assert torch.cuda.memory_allocated() == before and torch.cuda.max_memory_allocated() >= before + 4_000_000
+    assert torch.cuda.memory_reserved() >= 4_000_000
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() < 4_000_000
+
+
+# ---------------------------------------------------------------------------- faults
+
+
+def test_an_index_out_of_range_is_found_when_a_result_is_looked_at(cuda):
+    table = nn.Embedding(5, 3).to(cuda)
+    good, bad = torch.tensor([0, 4], device=cuda), torch.tensor([0, 5], device=cuda)
+    out = table(bad)  # nothing waits here
+    with pytest.raises(IndexError, match="index out of range in self"):
+        out.cpu()
+    assert table(good).cpu().shape == (2, 3)  # the device goes on
+    loss = nn.functional.cross_entropy(torch.zeros(2, 3, device=cuda), torch.tensor([0, 7], device=cuda))
+    with pytest.raises(IndexError, match="Target 7 is out of bounds"):
+        loss.item()
+    nn.functional.cross_entropy(torch.zeros(2, 3, device=cuda), torch.tensor([-1, 0], device=cuda))
+    with pytest.raises(IndexError, match="Target -1 is out of bounds"):
+        torch.cuda.synchronize()
+
+
+def test_a_full_device_is_emptied_once_and_tried_again(only_simulated):
+    from tests.gpu.simulated import device
+    from tinygrad_zth.backends import backend_for
+
+    backend_for(torch.device("cuda")).memory.install()
+    torch.cuda.empty_cache()
+    with device.bounded_memory(3_000_000):
+        x = torch.zeros(500_000, device="cuda")
+        del x  # 2 MB, which the pool keeps
+        y = torch.zeros(600_000, device="cuda")  # 2.4 MB: only if the pool gives them back
+        with pytest.raises(torch.cuda.OutOfMemoryError, match=r"CUDA out of memory. Tried to allocate 2,000,000 bytes. GPU 0 has a total capacity of"):
+            torch.zeros(500_000, device="cuda")
+        with pytest.raises(RuntimeError, match="CUDA out of memory"):  # in an operation, too
+            _ = y + 1
+        assert y.sum().item() == 0
+    torch.cuda.empty_cache()
+
+
+def test_anomaly_mode_finds_a_nan_on_the_device(cuda):
+    x = torch.tensor([0.0, 1.0], device=cuda, requires_grad=True)
+    with torch.autograd.detect_anomaly(), pytest.raises(RuntimeError, match="'SqrtBackward0' returned nan values"):
+        (x.sqrt() * 0).sum().backward()
+
+
+def test_a_device_that_is_not_there(cuda):
+    n = torch.cuda.device_count()
+    with pytest.raises(RuntimeError, match=f"invalid device ordinal: cuda:{n} was asked for, and {n} device"):
+        torch.zeros(1, device=f"cuda:{n}")
+
+
+def _python(code: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+
+
+_USE = "import tinygrad_zth as torch; print(torch.cuda.is_available(), torch.cuda.device_count()); torch.zeros(1).to('cuda')"
+
+
+def test_without_cupy():
+    hidden = "import sys, importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'cupy' else f(n, *a)\n"
+    done = _python(hidden + _USE)
+    assert done.stdout.split() == ["False", "0"]
+    assert "CuPy is not installed" in done.stderr.splitlines()[-1]
+
+
+def test_with_cupy_and_no_driver(is_simulated):
+    if not is_simulated:
+        pytest.skip("there is a driver")
+    done = _python(_USE)
+    assert done.stdout.split() == ["False", "0"]
+    assert "Found no NVIDIA driver" in done.stderr.splitlines()[-1]
+
+
+def test_with_a_cupy_that_cannot_be_imported(tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ImportError('libcublas.so.12: cannot open shared object file')")
+    done = _python("import sys; sys.path.insert(0, sys.argv[1])\n".replace("sys.argv[1]", repr(str(tmp_path))) + _USE)
+    assert done.stdout.split() == ["False", "0"]
+    assert "CuPy cannot be imported: libcublas.so.12" in done.stderr.splitlines()[-1]
+
+
+def test_visible_devices_are_cudas_affair(only_simulated, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert torch.cuda.device_count() == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert torch.cuda.device_count() == 0 and not torch.cuda.is_available()
+    with pytest.raises(RuntimeError, match="No CUDA GPUs are available"):
+        torch.zeros(1, device="cuda")
+
+
+def test_nobody_outside_the_backends_asks_for_the_device():
+    """No ``if cuda`` in operations, layers, optimisers or models: they would be two programs."""
+    asked = ("is_cuda", '"cuda"', "'cuda'", ".cuda.is_available", "import cupy", '.name == "cupy"')
+    allowed = {
+        "tinygrad_zth/ops/copy.py",  # `.cuda()`, `.type()` say the word
+        "tinygrad_zth/nn/utils/rnn.py",  # so do PackedSequence's
+        "models/shared/commands.py",  # --device auto
+    }
+    found = []
+    for folder in ("tinygrad_zth/ops", "tinygrad_zth/nn", "tinygrad_zth/optim", "tinygrad_zth/fused", "models"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                if any(word in line for word in asked) and path.relative_to(ROOT).as_posix() not in allowed:
+                    found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    assert not found
