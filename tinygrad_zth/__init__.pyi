@@ -775,7 +775,7 @@ def linspace(start: Any, end: Any, steps: builtins.int, *, out: Any = None, dtyp
 def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: builtins.bool | None = None, mmap: builtins.bool | None = None) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
 
-    ``map_location``: a device (or its name) for all tensors; by default each returns to the device
+    ``map_location``: a device (or its name) for all tensors, or a dict from device name to device; by default each returns to the device
     it was saved from. ``weights_only`` and ``mmap`` are accepted; no code is ever run from a file.
 
     Raises:

@@ -759,8 +759,8 @@ class Tensor:
         ...
     def is_nonzero(self) -> builtins.bool:
         """Whether the one element is not zero. Raises RuntimeError if there are more, or none."""
-    def is_pinned(self, device: Any = None) -> Any:
-        ...
+    def is_pinned(self, device: Any = None) -> builtins.bool:
+        """Whether the tensor lies in page-locked memory."""
     @property
     def is_quantized(self) -> Any:
         ...
@@ -1090,8 +1090,11 @@ class Tensor:
         ...
     def permute(self, *dims: Any) -> Tensor:
         """The dimensions in another order."""
-    def pin_memory(self, device: Any = None) -> Any:
-        ...
+    def pin_memory(self, device: Any = None) -> Tensor:
+        """A copy in page-locked memory of the host, from which a device reads while the host goes on.
+
+        Raises RuntimeError where there is no device, and for a tensor that is on one.
+        """
     def pinverse(self, rcond: builtins.float = 1e-15) -> Tensor:
         """The pseudo-inverse; see ``linalg.pinv``."""
     def polygamma(self, n: Any) -> Any:

@@ -251,7 +251,10 @@ def test_a_full_device_is_emptied_once_and_tried_again(only_simulated):
         x = torch.zeros(500_000, device="cuda")
         del x  # 2 MB, which the pool keeps
         y = torch.zeros(600_000, device="cuda")  # 2.4 MB: only if the pool gives them back
-        with pytest.raises(torch.cuda.OutOfMemoryError, match=r"CUDA out of memory. Tried to allocate 2,000,000 bytes. GPU 0 has a total capacity of"):
+        with pytest.raises(
+            torch.cuda.OutOfMemoryError,
+            match=r"CUDA out of memory. Tried to allocate 2,000,000 bytes. GPU 0 has a total capacity of",
+        ):
             torch.zeros(500_000, device="cuda")
         with pytest.raises(RuntimeError, match="CUDA out of memory"):  # in an operation, too
             _ = y + 1
