@@ -17,6 +17,7 @@ from ..dtypes import get_default_dtype, of, to_numpy
 from ..operation import cast, op
 from ..tensor import Tensor
 from .calling import torch_call
+from .compare import pick
 from .view import dim_of
 
 __all__ = ["FUNCTIONS", "METHODS", "count_of", "dims_of", "divide_or_zero", "spread"]
@@ -198,9 +199,9 @@ def _freedom(shape, dim, correction):
 
 
 def _slope(shape, dim, correction):
-    """2 / (n - correction), and PyTorch's answers where nothing is left to divide by."""
+    """2 / (n - correction)."""
     freedom = count_of(shape, dim) - correction
-    return math.inf if freedom == 0 or (dim is None and freedom < 0) else 2.0 / freedom
+    return 2.0 / freedom if freedom else math.inf
 
 
 def _times_centred(scale, x, mean, dim):
@@ -223,6 +224,8 @@ def _centred(x, dim):
 
 
 def _var_gradient(g, x, x_shape, mean, dim, correction, keepdim):
+    if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
+        return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, pick(x == x, math.inf, math.nan * x))
     scale = g if keepdim else g.reshape(kept(x_shape, dim))
     return times_centred(scale * _slope(x_shape, dim, correction), x, mean, dim)
 
