@@ -31,18 +31,17 @@ microseconds are paid at every call.
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 
 import numpy as np
 
 from . import graph
-from .backends import Composed, Kernels, array_types, backend_of
+from .backends import Composed, Kernels, array_types, backend_of, parameters_of
 from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
 from .refusal import beside, refused
-from .template import backward_text, compiled, forward_text
+from .template import backward_text, forward_text, on_first_call
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 
 __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
@@ -152,10 +151,10 @@ def op(
     # What is saved: what some formula asks for. For a fused operation also all of its inputs, from
     # which `plain` can be differentiated again.
     if backward is not None:
-        self.wanted = {p: tuple(inspect.signature(backward).parameters)[2:] for p in self.inputs}
+        self.wanted = {p: parameters_of(backward)[2:] for p in self.inputs}
         asked = list(dict.fromkeys([*next(iter(self.wanted.values())), *self.parameters]))
     else:
-        self.wanted = {p: tuple(inspect.signature(f).parameters)[1:] for p, f in formulas.items()}
+        self.wanted = {p: parameters_of(f)[1:] for p, f in formulas.items()}
         asked = list(dict.fromkeys(n for p in self.inputs for n in self.wanted[p]))
     self.saves = tuple(asked)
     self.saves_out = "out" in asked
@@ -191,7 +190,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str 
 def _parameters(forward) -> tuple[str, ...]:
     if isinstance(forward, np.ufunc):
         return ("x", "y", "z")[: forward.nin]
-    names = tuple(inspect.signature(forward).parameters)
+    names = parameters_of(forward)
     return names[1:] if names[:1] == ("xp",) else names
 
 
@@ -212,8 +211,15 @@ def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Cal
         namespace["backward"] = self.backward
         if self.backward is None:
             namespace |= {f"formula{i}": rule.formula for i, rule in enumerate(self.rules)}
-        self.gradients = compiled(backward_text(self, extras, tensor_like), namespace, f"gradients of {self.name}")
-    apply = compiled(forward_text(self, promote, extras, tensor_like), namespace, f"operation {self.name}")
+        self.gradients = on_first_call(
+            lambda: backward_text(self, extras, tensor_like),
+            namespace,
+            f"gradients_of_{self.name}",
+            f"gradients of {self.name}",
+        )
+    apply = on_first_call(
+        lambda: forward_text(self, promote, extras, tensor_like), namespace, self.name, f"operation {self.name}"
+    )
     namespace["apply"] = apply
     apply.__module__ = __name__
     return apply

@@ -8,24 +8,51 @@ arguments, since a loop costs about as much as a whole small operation and is pa
 grad, leaves a :class:`graph.Node` behind. ``backward_text`` unwraps what the node saved, refuses what
 was written over since, and calls the gradient formula of each input that needs one.
 
-To see what an entry became: ``inspect.getsource(operation.apply)`` and
-``inspect.getsource(operation.gradients)``.
+A function is written out when it is first called: there are hundreds, and a program calls a few. To see
+what an entry became, ``written(operation.apply)`` or ``written(operation.gradients)``, and
+``inspect.getsource`` of that.
 """
 
 from __future__ import annotations
 
 import linecache
+from collections.abc import Callable
+from types import FunctionType
 
-__all__ = ["backward_text", "compiled", "forward_text"]
+__all__ = ["backward_text", "forward_text", "on_first_call", "written"]
 
 
-def compiled(text: str, namespace: dict, title: str):
-    """The function that ``text`` defines, with ``namespace`` as its globals and tracebacks that show it."""
-    filename = f"<{title}>"
-    local: dict = {}
-    exec(compile(text, filename, "exec"), namespace, local)
-    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    (function,) = local.values()
+def on_first_call(text: Callable[[], str], namespace: dict, name: str, title: str) -> Callable:
+    """A function that becomes, when it is first called, the one that ``text()`` defines.
+
+    ``namespace`` are its globals; tracebacks show its text under ``<title>``. It stays the same object,
+    so whoever holds it holds what it became.
+    """
+
+    def become() -> Callable:
+        source, filename = text(), f"<{title}>"
+        local: dict = {}
+        exec(compile(source, filename, "exec"), namespace, local)
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        (real,) = local.values()
+        # Another thread may be in the middle of a first call: it still needs `_become`.
+        function.__kwdefaults__ = {**(real.__kwdefaults__ or {}), "_become": become}
+        function.__code__ = real.__code__
+        return function
+
+    function = FunctionType(_stand_in.__code__, namespace, name)
+    function.__kwdefaults__ = {"_become": become}
+    return function
+
+
+def _stand_in(*args, _become, **options):
+    return _become()(*args, **options)
+
+
+def written(function: Callable) -> Callable:
+    """``function`` itself, written out by now if it is one of :func:`on_first_call`."""
+    if getattr(function, "__code__", None) is _stand_in.__code__:
+        function.__kwdefaults__["_become"]()
     return function
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "cudnn",
     "mkl",
     "mps",
+    "parameters_of",
     "register",
     "transfers",
 ]
@@ -145,9 +146,18 @@ class Kernels(dict):
             return kernel
         if isinstance(kernel, NUMPY.function_types):
             return getattr(backend.xp, kernel.__name__)
-        if next(iter(inspect.signature(kernel).parameters), None) == "xp":
+        if parameters_of(kernel)[:1] == ("xp",):
             return _bind(kernel, backend.xp)
         return kernel
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a function's parameters, in order."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        return tuple(inspect.signature(function).parameters)
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
 
 
 def _bind(kernel: Callable[..., Any], xp: Any) -> Callable[..., Any]:
