@@ -51,8 +51,8 @@ def _stand_in(*args, _become, **options):
 
 def written(function: Callable) -> Callable:
     """``function`` itself, written out by now if it is one of :func:`on_first_call`."""
-    if getattr(function, "__code__", None) is _stand_in.__code__:
-        function.__kwdefaults__["_become"]()
+    if isinstance(function, FunctionType) and function.__code__ is _stand_in.__code__:
+        (function.__kwdefaults__ or {})["_become"]()
     return function
 
 
