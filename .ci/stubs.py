@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import tinygrad_zth as zth  # noqa: E402
+from tinygrad_zth.template import written  # noqa: E402
 
 tensor_module = sys.modules["tinygrad_zth.tensor"]  # `zth.tensor` is the function of that name
 
@@ -62,7 +63,7 @@ def value(default) -> str:
 def signature(function, method: bool, result: str) -> str:
     """``(self, dim: Any = ..., *, keepdim: Any = ...) -> Tensor``."""
     try:
-        found = inspect.signature(function)
+        found = inspect.signature(written(function))
     except (TypeError, ValueError):
         return f"({'self, ' if method else ''}*args: Any, **kwargs: Any) -> {result}"
     parts, keyword_only = [], False

@@ -14,6 +14,7 @@ import numpy as np
 import tinygrad_zth as torch
 from tinygrad_zth import autograd, testing
 from tinygrad_zth.operation import Operation
+from tinygrad_zth.template import written
 
 from .case import Case
 from .source import Source
@@ -33,7 +34,7 @@ class Example:
         self.function: Callable = lambda *a: combine(call(*a))
         self.plain = None if operation.plain is None else lambda *a: combine(operation.plain(*a))
         self.layouts = [s.choose(WRITABLE) if case.layouts else "contiguous" for _ in self.arguments]
-        code = getattr(operation.apply, "__code__", None)
+        code = getattr(written(operation.apply), "__code__", None)
         local = () if code is None else code.co_varnames
         promoted = "input_array" in local or "array" in local
         self.tensor = [
@@ -236,7 +237,11 @@ def second(operation: Operation, case: Case, s: Source) -> None:
 def promotion(operation: Operation, case: Case, s: Source) -> None:
     """Operands of two dtypes: each gradient has its own tensor's dtype."""
     example = Example(operation, case, s)
-    if len(example.differentiable) != 2 or case.call is not None or "array" not in operation.apply.__code__.co_varnames:
+    if (
+        len(example.differentiable) != 2
+        or case.call is not None
+        or "array" not in written(operation.apply).__code__.co_varnames
+    ):
         return
     one, two = s.choose((("float32", "float64"), ("float64", "float32")))
     x, y = (testing.laid_out(a.astype(k)).requires_grad_() for a, k in zip(example.arguments, (one, two), strict=True))
