@@ -182,8 +182,8 @@ def _straight(kernels, general):
             if not mode.recording or (self._node is None and self._view is None):
                 try:
                     kernels[np.ndarray](here, operand, here)
-                except ValueError:
-                    pass  # shapes that do not fit: the general way says it in PyTorch's words
+                except (ValueError, TypeError):
+                    pass  # shapes or dtypes that do not fit: the general way says it in PyTorch's words
                 else:
                     (self._storage or storage_of(self)).version += 1
                     return self

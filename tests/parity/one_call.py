@@ -1,6 +1,6 @@
 """One call, made in both libraries on the same arguments, and everything about the results compared.
 
-A row of a table (``tables_*.py``) is a function of a :class:`Draw`, which hypothesis stands behind; it returns the
+A row of a table (``table_*.py``) is a function of a :class:`Draw`, which hypothesis stands behind; it returns the
 arguments as a :class:`Case`. A tensor among them is a :class:`T`: an array, a memory layout and whether it requires
 grad, so that each library makes its own from it. ``check`` makes the call as ``torch.<name>``, as ``Tensor.<name>`` and,
 where there is one, in place as ``Tensor.<name>_``, and compares value, dtype, shape, whether memory is shared with an
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import tinygrad_zth as zth
 
+torch.set_num_threads(1)  # small tensors, and other tests beside this one
 LIBRARIES = (torch, zth)
 FLOATS, INTS = ("float32", "float64"), ("int64", "int32", "uint8")
 EDGES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, float("inf"), float("-inf"), float("nan"))

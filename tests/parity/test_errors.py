@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="errors are compared with torch (ext
 
 import tinygrad_zth as zth  # noqa: E402
 
-from .compare import base_of  # noqa: E402
+from .one_call import base_of  # noqa: E402
 
 pytestmark = pytest.mark.parity
 

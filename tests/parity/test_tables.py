@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch", reason="the parity tables need torch (extra
 
 from hypothesis import given, settings  # noqa: E402
 
-from . import tables_elementwise, tables_linear, tables_reductions, tables_shapes  # noqa: E402
+from . import table_elementwise, table_linear, table_reductions, table_shapes  # noqa: E402
 from .one_call import cases, check  # noqa: E402
 
-TABLES = (tables_elementwise, tables_reductions, tables_shapes, tables_linear)
+TABLES = (table_elementwise, table_reductions, table_shapes, table_linear)
 ROWS = {name: row for table in TABLES for name, row in table.ROWS.items()}
 SKIP = {name: kinds for table in TABLES for name, kinds in table.SKIP.items()}
 pytestmark = pytest.mark.parity
