@@ -105,21 +105,42 @@ class PairsCorpus:
         """How many pairs there are to learn from."""
         return f"{len(self.parts['train'][0]):,} pairs to learn from, {len(self.tokenizer)} different tokens"
 
-    def batches(self, config: Any, batch_size: int) -> Examples:
-        """The pairs, each batch cut to its longest. Raises as :class:`Examples` does."""
+    def batches(self, config: Any, batch_size: int) -> ByLength:
+        """The pairs, each batch of similar lengths and cut to its longest. Raises as :class:`Examples` does."""
         about = {"pairs": len(self.parts["train"][0]), "sha256": digest_of(*self.parts["train"])}
-        return Examples(self.parts, batch_size, about, device=self.device, trim=_to_the_longest)
+        return ByLength(self.parts, batch_size, about, device=self.device, trim=_to_the_longest)
 
     def _encode(self, pairs: list[Pair]) -> Batch:
-        sources = torch.zeros(len(pairs), self.source_size, dtype=torch.int64)
-        inputs = torch.zeros(len(pairs), self.target_size, dtype=torch.int64)
-        targets = torch.full((len(pairs), self.target_size), -1, dtype=torch.int64)
-        for row, (source, target) in enumerate(pairs):
-            tokens, answer = encode(self.tokenizer, source), self.tokenizer.encode(target)
-            sources[row, : len(tokens)] = torch.tensor(tokens)
-            inputs[row, : len(answer) + 1] = torch.tensor([BEGIN, *answer])
-            targets[row, : len(answer) + 1] = torch.tensor([*answer, END])
-        return sources, inputs, targets
+        sources, inputs, targets = [], [], []
+        for source, target in sorted(pairs, key=lambda pair: len(pair[0])):
+            answer = self.tokenizer.encode(target)
+            sources.append(_padded(encode(self.tokenizer, source), self.source_size, PAD))
+            inputs.append(_padded([BEGIN, *answer], self.target_size, PAD))
+            targets.append(_padded([*answer, END], self.target_size, -1))
+        return torch.tensor(sources), torch.tensor(inputs), torch.tensor(targets)
+
+
+def _padded(tokens: list[int], size: int, filler: int) -> list[int]:
+    return tokens + [filler] * (size - len(tokens))
+
+
+class ByLength(Examples):
+    """Examples in the order of their sources' lengths; a batch is drawn from neighbours, and is padded little.
+
+    All rows are equally probable: a place is drawn, then rows from the 16 batches' worth behind it, and
+    behind the longest come the shortest again.
+    """
+
+    def batch(self, split: str, generator: torch.Generator) -> Batch:
+        """``batch_size`` random rows of similar lengths (with replacement); with batch_size 0, all rows."""
+        part = self.parts[split]
+        if self.batch_size:
+            count = len(part[0])
+            place = torch.randint(count, (1,), generator=generator)
+            rows = torch.randint(min(count, 16 * self.batch_size), (self.batch_size,), generator=generator)
+            rows = ((place + rows) % count).to(part[0].device)
+            part = tuple(t[rows] for t in part)
+        return _to_the_longest(part)
 
 
 def encode(tokenizer: CharTokenizer, source: str) -> list[int]:
