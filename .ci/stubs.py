@@ -35,6 +35,7 @@ MODULES = (
     "linalg",
     "nn",
     "optim",
+    "profiler",
     "random",
     "return_types",
     "special",

@@ -38,7 +38,19 @@ FLOORS: list[set[str]] = [
     {"tensor", "autograd", "graph", "operation", "template", "refusal", "inplace", "function"},
     {"ops", "linalg", "random", "jacobians", "func"},
     {"fused"},
-    {"nn", "optim", "utils", "checkpoint", "serialization", "special", "cuda", "amp", "compiler", "distributed"},
+    {
+        "nn",
+        "optim",
+        "utils",
+        "checkpoint",
+        "serialization",
+        "special",
+        "cuda",
+        "amp",
+        "compiler",
+        "distributed",
+        "profiler",
+    },
     {"viz", "testing", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

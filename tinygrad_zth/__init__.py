@@ -23,6 +23,7 @@ from . import (
     nn,
     ops,
     optim,
+    profiler,
     random,
     special,
     testing,

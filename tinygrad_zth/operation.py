@@ -32,6 +32,7 @@ microseconds are paid at every call.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -51,6 +52,7 @@ __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promote
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinygrad_zth\b")
 
 OPERATIONS: dict[str, Operation] = {}  # every entry, by name; the property suite walks it
+JOINT: weakref.WeakSet[Operation] = weakref.WeakSet()  # and the operations on lists
 
 
 class Output:
@@ -93,7 +95,7 @@ class Operation:
 
     __slots__ = (
         "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
-        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted",
+        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted", "__weakref__",
     )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -180,10 +182,11 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str 
     self = Operation()
     self.name = name
     self.grad_name = grad_name or name.capitalize() + "Backward0"
-    self.forward = self.plain = self.apply = self.gradients = None
+    self.forward = self.plain = self.apply = self.gradients = self.kernels = None
     self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
     self.view = self.saves_out = self.fresh = False
     self.checked = self.inputs = self.parameters = ()
+    JOINT.add(self)
     return self
 
 

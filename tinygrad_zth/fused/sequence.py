@@ -111,7 +111,8 @@ def recurrence(
         plain: the definition, on Tensors, ``(*inputs, *options)``.
     """
     self = joint(name, (*inputs, *options, *extras, "out"), backward, name.capitalize() + "Backward0")
-    self.plain, self.inputs, self.parameters, self.fresh = plain, inputs, (*inputs, *options), True
+    self.forward, self.plain, self.inputs, self.fresh = forward, plain, inputs, True
+    self.parameters = (*inputs, *options)
     self.checked = (*range(len(inputs)), len(self.saves) - 1)
     port = Output(self.name, self.grad_name)
     count = len(inputs)
@@ -120,7 +121,7 @@ def recurrence(
         given = arguments[:count]
         arrays = [t._array if isinstance(t, Tensor) else t for t in given]
         _check_dtypes(self, arrays)
-        results = forward(backend_of(arrays[0]).xp, *arrays, *arguments[count:])
+        results = self.forward(backend_of(arrays[0]).xp, *arrays, *arguments[count:])
         outs = [new_tensor(r) for r in results[:outputs]]
         nodes = [current_node(t) if isinstance(t, Tensor) else None for t in given]
         if mode.recording and any(n is not None for n in nodes):
