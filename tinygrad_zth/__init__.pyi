@@ -14,6 +14,7 @@ from . import func as func
 from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
+from . import profiler as profiler
 from . import random as random
 from .ops import return_types as return_types
 from . import special as special
