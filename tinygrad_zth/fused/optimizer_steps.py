@@ -18,9 +18,11 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from . import many_tensors_cuda
 
-__all__ = ["adam", "asgd", "gradient_rule", "rprop", "sgd"]
+__all__ = ["adam", "asgd", "descend", "gradient_rule", "rprop", "sgd"]
 
 Update = Callable[[Any, Any, Any, Any, Any], None]
 
@@ -47,6 +49,18 @@ def all_at_once(update: Update, **kernels: Callable) -> Update:
     parameters, their gradients, and flat states that hold the parameters' one after the other."""
     update.all_at_once = kernels  # type: ignore[attr-defined]
     return update
+
+
+def descend(params: list[Any], grads: list[Any], rate: float, scratch: np.ndarray) -> None:
+    """``p = p - rate g`` for host arrays one by one: two passes each, where gathering them first would be
+    three more. ``scratch``: a vector as long as the largest."""
+    places: dict[tuple[int, ...], Any] = {}
+    for p, g in zip(params, grads, strict=True):
+        shape = p.shape
+        t = places.get(shape)
+        if t is None:
+            t = places[shape] = scratch[: p.size].reshape(shape)
+        np.subtract(p, np.multiply(g, rate, t), p)
 
 
 def sgd(
@@ -77,6 +91,8 @@ def sgd(
                 g = buffer
         subtract(p, multiply(g, lr, out=t), out=p)
 
+    if effective is None and not momentum:
+        update.rate = lr  # type: ignore[attr-defined]  # all there is to it: see ``descend``
     return all_at_once(
         update,
         cupy=partial(

@@ -23,7 +23,8 @@ import numpy as np
 
 from .. import dtypes
 from ..backends import backend_of
-from ..backends.parallel import run_blocks
+from ..backends.parallel import BLOCK, run_blocks
+from ..fused.optimizer_steps import descend
 from ..graph import enable_grad, no_grad
 from ..inplace import check_writeable
 from ..storage import Storage
@@ -32,12 +33,14 @@ from .optimizer import Optimizer
 
 __all__ = ["BlockOptimizer", "Counts", "Rule", "counter_dtype", "number"]
 
-NS_PER_ELEMENT = 1.5  # of a rule, roughly: decides whether a second thread is worth asking
+NS_PER_ELEMENT, NS_PER_SUBTRACTION = 1.5, 0.2  # of a rule, roughly: is a second thread worth asking?
 
 _BLOCK = 65536
 """Elements in a block: parameter, gradient, two states and scratch are 400 kB of float32."""
 _SMALL = 4096
 """Parameters of at most so many elements are bundled."""
+_ALONE = 2048
+"""Where a rule is one subtraction, parameters of more elements than this on average are not gathered."""
 _GPU_BLOCK, _GPU_SMALL = 1 << 62, 1 << 62  # calls are dear: all parameters are worked on at once
 
 Rule = Callable[[Any, Any, Any, Any, Any], None]
@@ -94,7 +97,7 @@ class BlockOptimizer(Optimizer):
         while len(kept) < len(self.param_groups):
             kept.append(_Bundles())
         tasks: list[Task] = []
-        elements, on_host = 0, True
+        work, on_host = 0.0, True  # in nanoseconds
         for group, bundles in zip(self.param_groups, kept, strict=False):
             params = [p for p in group["params"] if p._grad is not None]
             if not params:
@@ -111,10 +114,10 @@ class BlockOptimizer(Optimizer):
                     rules[key] = self._rule(bundle.xp, group, bundle.first, now), now
                 rule, after = rules[key]
                 bundle.add_tasks(tasks, rule, after)
-                elements += bundle.size
+                work += bundle.size * (NS_PER_ELEMENT if getattr(rule, "rate", None) is None else NS_PER_SUBTRACTION)
                 on_host = on_host and bundle.backend.on_host
         if on_host:
-            _work_off(tasks, elements)
+            _work_off(tasks, work)
         else:  # a device's queue is one thread's
             for task in tasks:
                 task()
@@ -131,13 +134,14 @@ def number(value: Any) -> float:
     return value if value.__class__ is float else float(value)
 
 
-def _work_off(tasks: list[Task], elements: int) -> None:
+def _work_off(tasks: list[Task], work: float) -> None:
     def some(start: int, stop: int) -> None:
         for i in range(start, stop):
             tasks[i]()
 
     if tasks:
-        run_blocks(some, len(tasks), elements // len(tasks), NS_PER_ELEMENT)
+        # As many blocks as tasks: a row is a task, too wide for two of them to be one block.
+        run_blocks(some, len(tasks), BLOCK, work / (len(tasks) * BLOCK))
 
 
 class _Bundle:
@@ -193,7 +197,7 @@ class _Bundle:
         if self.gathered:
             self.p = self.xp.empty(self.size, self.dtype)
             self.g = self.xp.empty_like(self.p)
-            self.slots = self.cut(self.p)
+            self.slots, self.grad_slots = self.cut(self.p), self.cut(self.g)
         else:
             self.p = self.windows[0].reshape(-1)
         block = _limits(self.p)[1]
@@ -215,6 +219,10 @@ class _Bundle:
         if kernel is not None and all(w.flags.c_contiguous for w in self.windows):
             kernel(self.windows, grads, self.states)
             return
+        rate = getattr(rule, "rate", None)
+        if rate is not None and self.backend.on_host and _ALONE * len(grads) <= self.size <= _BLOCK:
+            tasks.append(lambda: descend(self.windows, grads, rate, _scratch(self.dtype)[0]))
+            return
         if self.blocks is None:
             self.blocks = self.cut_blocks()
         if self.gathered:
@@ -225,8 +233,15 @@ class _Bundle:
 
     def update_gathered(self, rule: Rule, grads: list[Any]) -> None:
         concatenate = self.xp.concatenate
-        concatenate(self.windows, None, self.p)
         concatenate(grads, None, self.g)
+        rate = getattr(rule, "rate", None)
+        if rate is not None:  # p need not be gathered
+            self.xp.multiply(self.g, rate, self.g)
+            subtract = self.xp.subtract
+            for window, slot in zip(self.windows, self.grad_slots, strict=True):
+                subtract(window, slot, window)
+            return
+        concatenate(self.windows, None, self.p)
         for where, p, states in self.blocks or ():
             _update(rule, p, self.g[where], states)
         for window, slot in zip(self.windows, self.slots, strict=True):
@@ -274,6 +289,7 @@ class _Bundles:
             for p in params:
                 check_writeable(p, "optimizer step")
         counters = owner.counters_of(group)
+        kept = (*counters, *names)
         alike: dict[tuple, tuple[list[list[Tensor]], int]] = {}  # and the room in the last
         for p in dict.fromkeys(params):
             states = owner.state.get(p, {})
@@ -282,6 +298,8 @@ class _Bundles:
             kinds = tuple(_kind(states.get(k)) for k in counters)
             array = p._array
             small, block = _limits(array)
+            if not kept:
+                small = block  # nothing but the parameters: a bundle is a list of them
             key = (first, counts, kinds, array.dtype, p.device, array.size <= small)
             sets, room = alike.get(key, ([], 0))
             if not sets or array.size > min(small, room):
@@ -296,7 +314,6 @@ class _Bundles:
                 )
                 self.all.append(bundle)
                 self._give_states(bundle, owner, group)
-        kept = (*owner.counters, *names)
         self.tensors = {name: [owner.state[p][name] for p in params] for name in kept}
         self.windows = {name: [t._array for t in ts] for name, ts in self.tensors.items()}
 
@@ -347,15 +364,20 @@ def _ordered(array: Any, order: list[int] | None) -> Any:
 _mine = threading.local()
 
 
+def _scratch(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Two blocks that this thread keeps."""
+    kept = _mine.__dict__
+    found = kept.get(dtype.char)
+    if found is None:
+        found = kept[dtype.char] = np.empty(_BLOCK, dtype), np.empty(_BLOCK, dtype)
+    return found
+
+
 def _update(rule: Rule, p: Any, g: Any, states: list[Any]) -> None:
     """Apply ``rule`` to a block, with scratch that this thread keeps."""
     n = p.size
     if isinstance(p, np.ndarray) and n <= _BLOCK:
-        kept = _mine.__dict__
-        scratch = kept.get(p.dtype.char)
-        if scratch is None:
-            scratch = kept[p.dtype.char] = np.empty(_BLOCK, p.dtype), np.empty(_BLOCK, p.dtype)
-        t, u = scratch
+        t, u = _scratch(p.dtype)
         rule(p, g, states, t[:n], u[:n])
     else:
         xp = backend_of(p).xp
