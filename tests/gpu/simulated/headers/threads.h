@@ -3,7 +3,8 @@
 // A fiber runs until it reaches a barrier or a warp-synchronous call, then hands over. When every thread of the block
 // waits at the barrier (or every lane named in a mask at the warp's), all go on. What a device would hang on, or leave
 // undefined, is an error here: a barrier that only some threads reach, a shuffle that names a lane which has exited.
-// `seed` chooses the order in which threads run: 0 forwards, 1 backwards, 2 and above at random from that seed.
+// `seed` chooses the order in which threads run: 0 forwards, 1 backwards, 2 and above at random from that seed, each warp
+// running ahead of the others between two barriers.
 #pragma once
 #include <algorithm>
 #include <climits>
@@ -118,57 +119,79 @@ inline void place(Fiber& f, unsigned i) {
   f.id = {i % b.size.x, (i / b.size.x) % b.size.y, i / (b.size.x * b.size.y)};
 }
 
-// Let the warps whose lanes have all arrived go on. False on divergence.
-inline bool release_warps(unsigned& done, unsigned& waiting) {
+// Let a warp go on whose lanes have all arrived. False on divergence.
+inline bool release_warp(unsigned w) {
   Block& b = block();
-  for (unsigned w = 0; w < b.threads; w += 32) {
-    unsigned end = std::min(b.threads, w + 32), at_warp = 0, mask = 0;
-    for (unsigned i = w; i < end; i++) {
-      State s = b.fibers[i].state;
-      at_warp += s == AT_WARP;
-      waiting += s == AT_BLOCK;
-      done += s == DONE;
-      if (s == AT_WARP) mask |= b.fibers[i].mask;
-    }
-    if (!at_warp) continue;
-    for (unsigned i = w; i < end; i++) {
-      if (!((mask >> (i - w)) & 1)) continue;
-      if (b.fibers[i].state == AT_BLOCK) return fail("divergence: a lane named in a warp's mask waits at __syncthreads");
-      if (b.fibers[i].state == DONE) return fail("divergence: a lane named in a warp's mask has exited");
-    }
-    for (unsigned i = w; i < end; i++)
-      if (b.fibers[i].state == AT_WARP) b.fibers[i].state = READY;
+  const unsigned end = std::min(b.threads, w + 32);
+  unsigned mask = 0;
+  for (unsigned i = w; i < end; i++)
+    if (b.fibers[i].state == AT_WARP) mask |= b.fibers[i].mask;
+  for (unsigned i = w; i < end; i++) {
+    if (!((mask >> (i - w)) & 1)) continue;
+    if (b.fibers[i].state == AT_BLOCK) return fail("divergence: a lane named in a warp's mask waits at __syncthreads");
+    if (b.fibers[i].state == DONE) return fail("divergence: a lane named in a warp's mask has exited");
   }
+  for (unsigned i = w; i < end; i++)
+    if (b.fibers[i].state == AT_WARP) b.fibers[i].state = READY;
   return true;
 }
 
+// Run the lanes of a warp that can run, in an order; whether there were any.
+inline bool run_lanes(const unsigned* lanes, unsigned n) {
+  Block& b = block();
+  bool ran = false;
+  for (unsigned k = 0; k < n; k++) {
+    Fiber& f = b.fibers[lanes[k]];
+    if (f.state != READY) continue;
+    b.current = &f;
+    switch_to(b.scheduler, f.context);
+    ran = true;
+  }
+  return ran;
+}
+
+// All threads of a block, to the end. Under seeds 0 and 1 all warps go from meeting to meeting side by side; under others
+// each warp in turn runs ahead as far as it can, to the next barrier or to its end: what it reads there of another warp's,
+// which has not yet run, is poison.
 inline bool run_block() {
   Block& b = block();
   if (!b.stacks) b.stacks = (char*)malloc(STACK * MAX_THREADS);
-  const unsigned n = b.threads;
+  const unsigned n = b.threads, warps = (n + 31) / 32;
   for (unsigned i = 0; i < n; i++) {
     place(b.fibers[i], i);
     b.fibers[i].state = READY;
     prepare(b.fibers[i].context, b.stacks + STACK * i, STACK, entry);
   }
-  std::vector<unsigned> order(n);
-  for (unsigned i = 0; i < n; i++) order[i] = b.seed == 1 ? n - 1 - i : i;
+  std::vector<unsigned> order(n), warp_order(warps);
+  for (unsigned i = 0; i < n; i++) order[i] = i;
+  for (unsigned w = 0; w < warps; w++) warp_order[w] = b.seed == 1 ? warps - 1 - w : w;
+  if (b.seed == 1)
+    for (unsigned w = 0; w < n; w += 32) std::reverse(&order[w], &order[w] + std::min(32u, n - w));
   uint64_t random = b.seed * 0x9E3779B97F4A7C15ull + 1;
+  auto shuffle = [&](unsigned* a, unsigned k) {
+    for (unsigned i = k; i > 1; i--) {
+      random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+      std::swap(a[i - 1], a[random % i]);
+    }
+  };
   for (;;) {
-    if (b.seed > 1)
-      for (unsigned i = n; i > 1; i--) {
-        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-        std::swap(order[i - 1], order[random % i]);
-      }
     bool ran = false;
-    for (unsigned i : order)
-      if (b.fibers[i].state == READY) {
-        b.current = &b.fibers[i];
-        switch_to(b.scheduler, b.fibers[i].context);
-        ran = true;
+    if (b.seed > 1) shuffle(warp_order.data(), warps);
+    for (unsigned w : warp_order) {
+      const unsigned lanes = std::min(32u, n - w * 32);
+      for (;;) {
+        if (b.seed > 1) shuffle(&order[w * 32], lanes);
+        const bool here = run_lanes(&order[w * 32], lanes);
+        ran |= here;
+        if (!release_warp(w * 32)) return false;
+        if (!here || b.seed < 2) break;
       }
+    }
     unsigned done = 0, waiting = 0;
-    if (!release_warps(done, waiting)) return false;
+    for (unsigned i = 0; i < n; i++) {
+      done += b.fibers[i].state == DONE;
+      waiting += b.fibers[i].state == AT_BLOCK;
+    }
     if (done == n) return true;
     if (waiting && waiting + done == n) {
       if (done && SIM_STRICT_EXIT) return fail("some threads exited before a __syncthreads that others reached");

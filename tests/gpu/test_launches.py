@@ -1,0 +1,124 @@
+"""What a training step asks of the device: launches, copies and waits, counted by the simulated device and bounded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinygrad_zth as torch
+from models import gpt
+from tinygrad_zth import nn
+from tinygrad_zth.backends import transfers
+
+from .simulated import device as simulated_device
+
+LAYERS = 2
+
+
+@pytest.fixture(params=[0.0, 0.1], ids=lambda p: f"dropout {p}")
+def dropout(request):
+    return request.param
+
+
+@pytest.fixture
+def step(only_simulated, dropout):
+    """A GPT's training step, run twice: what is made once (kernels, states) is made."""
+    torch.manual_seed(0)
+    config = gpt.GPTConfig(
+        vocab_size=13, block_size=8, n_layer=LAYERS, n_head=2, n_embd=8, dropout=dropout, bias=True, tie_weights=False
+    )
+    model = gpt.GPT(config).to("cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    rng = np.random.default_rng(0)
+    x, y = (torch.tensor(rng.integers(0, 13, (2, 8)), device="cuda") for _ in range(2))
+
+    def run():
+        _, loss = model(x, y)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss, norm
+
+    run()
+    run()
+    return run
+
+
+def test_a_training_step_neither_copies_nor_waits(step):
+    before = dict(transfers)
+    with simulated_device.counted() as seen:
+        loss, _ = step()
+    assert dict(transfers) == before
+    assert not {k: n for k, n in seen.items() if k in ("copyH2D", "copyD2H") or "ynchronize" in k}
+    with simulated_device.counted() as seen:  # the requested loss: one copy, one wait
+        loss.item()
+    assert seen["copyD2H"] == 1 and transfers["to_host"] - before.get("to_host", 0) == 1
+
+
+def test_launches_of_a_training_step(step, dropout):
+    """Written in plain array calls a layer makes 52 launches forward and 68 backward, and Adam 12 for each of 28 tensors
+    (docs/gpu.md). The bounds here are what was counted when they were set: they may be lowered."""
+    with simulated_device.counted() as seen:
+        step()
+    each, rest = (51, 19) if not dropout else (97, 21)
+    assert seen["launch"] + seen["gemm"] <= each * LAYERS + rest, seen
+
+
+@pytest.mark.parametrize(
+    ("use", "forward", "backward"),
+    [
+        (lambda x: nn.functional.softmax(x, -1), 1, 1),
+        (lambda x: nn.functional.log_softmax(x, -1), 1, 1),
+        (lambda x: nn.functional.layer_norm(x, (8,), torch.ones(8, device="cuda"), torch.ones(8, device="cuda")), 1, 1),
+        (lambda x: nn.functional.gelu(x), 1, 1),
+        (lambda x: nn.functional.dropout(x), 1, 1),
+        (lambda x: nn.functional.scaled_dot_product_attention(x, x.detach(), x.detach(), is_causal=True), 1, 1),
+        (lambda x: nn.functional.embedding(torch.zeros(3, dtype=torch.long, device="cuda"), x[0]), 1, 1),
+        (lambda x: nn.functional.cross_entropy(x[0], torch.zeros(4, dtype=torch.long, device="cuda")), 1, 1),
+        (lambda x: nn.functional.batch_norm(x[0], None, None, training=True), 1, 1),
+    ],
+    ids=[
+        "softmax",
+        "log_softmax",
+        "layer_norm",
+        "gelu",
+        "dropout",
+        "attention",
+        "embedding",
+        "cross_entropy",
+        "batch_norm",
+    ],
+)
+def test_a_fused_operation_is_one_launch_each_way(only_simulated, use, forward, backward):
+    x = torch.randn(2, 4, 8, device="cuda", requires_grad=True)
+    use(x)
+    filled = ("cupy_fill", "cupy_copy")  # the arguments of the test, and zeros for the gradient of x[0]
+
+    def launches(run):
+        simulated_device.log = []
+        result = run()
+        names = [call[1] for call in simulated_device.log if call[0] == "launch" and not call[1].startswith(filled)]
+        simulated_device.log = None
+        return result, names
+
+    y, names = launches(lambda: use(x))
+    assert len(names) == forward, names
+    g = torch.ones_like(y)
+    _, names = launches(lambda: y.backward(g))
+    assert len(names) == backward, names
+
+
+@pytest.mark.parametrize("count", [1, 28, 128, 129])
+def test_the_optimizer_is_one_launch_for_each_128_tensors(only_simulated, count):
+    parameters = [nn.Parameter(torch.randn(3, device="cuda")) for _ in range(count)]
+    optimizer = torch.optim.AdamW(parameters)
+    for p in parameters:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    with simulated_device.counted() as seen:
+        optimizer.step()
+    assert dict(seen) == {"launch": -(-count // 128)}
+    with simulated_device.counted() as seen:
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+    assert seen["launch"] == 2 * -(-count // 128) and not seen["streamSynchronize"]
