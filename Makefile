@@ -28,11 +28,11 @@ GPT_SAMPLE ?=
 PYTEST_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
-.PHONY: help venv gpt test lint format bench docs-test coverage clean
+.PHONY: help venv gpt test lint format bench docs docs-test coverage clean
 
 help:
 	@sed -n '2,4p' Makefile
-	@echo '# Targets: gpt test lint format bench docs-test coverage venv clean'
+	@echo '# Targets: gpt test lint format bench docs docs-test coverage venv clean'
 
 venv:
 	$(call venv,$(EXTRAS))
@@ -62,6 +62,11 @@ format:
 bench:
 	$(call venv,cli)
 	$(PY) -m benchmarks
+
+# Every picture of the documentation, from real runs (minutes); PICTURES names some of them.
+docs:
+	$(call venv,cli plot data)
+	$(PY) docs/pictures.py $(PICTURES)
 
 docs-test:
 	$(call venv,test)

@@ -111,7 +111,9 @@ def _check_flags(spec: ModelSpec, sub: argparse.ArgumentParser) -> None:
         "whether it looks at its inputs, and whether it can learn one batch by heart. Exit status 1: it fails one."
     )
     sub.add_argument("--steps", type=int, default=200, help="steps on the one batch (200)")
-    sub.add_argument("--check-lr", type=float, default=3e-3, help="learning rate of those steps (0.003)")
+    sub.add_argument(
+        "--check-lr", type=float, help="learning rate of those steps (the first of 0.003, 0.03, 0.3 that does)"
+    )
     _setting_flags(spec, sub)
 
 

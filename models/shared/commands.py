@@ -228,7 +228,7 @@ def find_lr(spec: ModelSpec, args: argparse.Namespace) -> int:
 
 # ---- check --------------------------------------------------------------------------------------
 
-CHECKED_EXAMPLES = 16
+CHECKED_EXAMPLES = 8
 
 
 def check(spec: ModelSpec, args: argparse.Namespace) -> int:

@@ -145,7 +145,7 @@ def samples(
     cells = [[_wrapped(str(cell), each) for cell in row] for row in rows]
     lines = [max(cell.count("\n") + 1 for cell in row) for row in cells]
     spans = [max(len(name), *(max(map(len, row[i].split("\n"))) for row in cells)) + 2 for i, name in enumerate(names)]
-    height = 0.17 * (sum(lines) + 0.7 * len(lines) + 3)
+    height = 0.142 * (sum(lines) + 0.7 * len(lines) + 3)
     figure, (ax,) = new_figure(width=max(3.5, 0.085 * sum(spans)), height=max(1.2, height))
     ax.set_axis_off()
     ax.set(xlim=(0, sum(spans)), ylim=(sum(lines) + 0.7 * len(lines) + 1.4, 0), title=title)

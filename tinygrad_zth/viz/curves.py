@@ -71,7 +71,7 @@ def losses(
         run: a Recording, a run's folder, a series of numbers, or several: name to series, or name to
             (steps, values).
         smooth: weight of the past in the moving average, 0 for none; default, by the series' length: none
-            below 30 values, 0.98 for thousands.
+            up to 30 values, 0.98 for thousands.
         initial: where to draw the dashed line.
         log_scale: of the loss.
         path: also write the picture there (.png, .svg, .pdf).
@@ -86,7 +86,7 @@ def losses(
     for i, (name, (steps, values)) in enumerate(series.items()):
         good, bad = finite_part(values, f"losses: {name}")
         style = line_style(i)
-        weight = min(0.98, 1 - 10 / len(values)) if smooth is None and len(values) >= 30 else smooth or 0.0
+        weight = min(max(0.0, 1 - 30 / len(values)), 0.98) if smooth is None else smooth
         if weight:
             ax.plot(steps, values, color=style["color"], linewidth=0.6, alpha=0.35)
             ax.plot(steps, smoothed(values, weight), label=f"{name} (smoothed)", **style)

@@ -247,12 +247,12 @@ def _joined(steps: list[Step], groups: list[tuple[Owner, list[int]]]) -> list[St
         _, name, kind = owner
         counts = Counter(step.op for step in operations).most_common()
         texts = [name] if name else []
-        texts += operations[0].texts[:1] if len(operations) == 1 else []
         texts.append(
             ", ".join(f"{op} ×{n}" if n > 1 else op for op, n in counts[:3]) + (", ..." if len(counts) > 3 else "")
         )
         if leaves:
-            texts.append(f"{len(leaves)} leaves, {sum(leaf.size for leaf in leaves):,} numbers")
+            what = "leaf" if len(leaves) == 1 else "leaves"
+            texts.append(f"{len(leaves)} {what}, {sum(leaf.size for leaf in leaves):,} numbers")
         shape = next((t for t in operations[0].texts if t.startswith("(")), "")
         texts += [f"out {shape}"] if shape else []
         n = len(operations)

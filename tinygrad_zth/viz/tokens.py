@@ -203,7 +203,13 @@ def attention(
                 ax.set_axis_off()
                 continue
             _one_map(ax, heads[head], words, rows_words)
-            title = f"head {head}" if len(maps) == 1 else f"layer {row if layer is None else layer}, head {head}"
+            title = (
+                ""
+                if len(heads) == len(maps) == 1
+                else f"head {head}"
+                if len(maps) == 1
+                else f"layer {row if layer is None else layer}, head {head}"
+            )
             ax.set_title(title, fontsize=8)
     axes[0].set_ylabel("query")
     axes[(len(maps) - 1) * columns].set_xlabel("key")
