@@ -77,7 +77,7 @@ def run(lib, call: Callable, args: tuple, kwargs: dict, row: Row) -> Result:
             return Result(type(error).__name__, str(error), [], [], False)
         outs = _flat(lib, out)
         tracked = [o for o in outs if getattr(o, "requires_grad", False)]
-        if tracked:
+        if tracked and leaves:
             rng = np.random.default_rng(1)
             cotangents = [np.asarray(rng.standard_normal(tuple(o.shape)), str(o.dtype).split(".")[1]) for o in tracked]
             grads = lib.autograd.grad(tracked, leaves, [lib.tensor(c) for c in cotangents], allow_unused=True)

@@ -7,10 +7,12 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-pytest.importorskip("torch", reason="torch, the oracle of the parity tests, is not installed")
+torch = pytest.importorskip("torch", reason="torch, the oracle of the parity tests, is not installed")
 
-from tests.parity import table_activations, table_images, table_losses, table_norms
-from tests.parity.compare import agree
+torch.set_num_threads(1)  # the tensors are tiny
+
+from tests.parity import table_activations, table_images, table_losses, table_norms  # noqa: E402
+from tests.parity.compare import agree  # noqa: E402
 
 TABLES = (
     table_activations.FUNCTIONS,

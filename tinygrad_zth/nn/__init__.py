@@ -8,6 +8,7 @@ from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .containers import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
@@ -15,9 +16,11 @@ from .linear import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .module import Module
 from .normalization import *  # noqa: F403
+from .padding import *  # noqa: F403
 from .parameter import Buffer, Parameter
 from .parameter_containers import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403
 from .recurrent_cells import *  # noqa: F403
+from .resize import *  # noqa: F403
 from .transformer import *  # noqa: F403

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from typing import Any
 
 from ..tensor import Tensor
@@ -25,22 +27,33 @@ def _layer(
     shown: the arguments that ``repr`` gives (default, all but ``inplace``, which shows when set).
     """
     names = tuple(defaults)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    signature = inspect.Signature(
+        [
+            inspect.Parameter("self", kind),
+            *(
+                inspect.Parameter(n, kind, default=inspect.Parameter.empty if v is ... else v)
+                for n, v in defaults.items()
+            ),
+        ]
+    )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}.__init__() {error}") from None
         super(cls, self).__init__()
-        if len(args) > len(names) or set(kwargs) - set(names[len(args) :]):
-            raise TypeError(f"{name}.__init__() takes {', '.join(names) or 'no arguments'}; got {args} {kwargs}")
-        given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-        missing = [n for n, v in given.items() if v is ...]
-        if missing:
-            raise TypeError(f"{name}.__init__() missing required arguments: {', '.join(missing)}")
-        for key, value in given.items():
+        bound.apply_defaults()
+        for key, value in list(bound.arguments.items())[1:]:
             setattr(self, key, value)
 
-    def forward(self, input: Tensor) -> Tensor:
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+
+    def forward(self: Any, input: Tensor) -> Tensor:
         return getattr(F, function)(input, **{n: getattr(self, n) for n in names})
 
-    def extra_repr(self) -> str:
+    def extra_repr(self: Any) -> str:
         parts = [f"{n}={getattr(self, n)!r}" for n in (names if shown is None else shown) if n != "inplace"]
         if "inplace" in names and self.inplace:
             parts.append("inplace=True")
@@ -68,9 +81,6 @@ SiLU = _layer("SiLU", "silu", "x sigmoid(x)", inplace=False)
 Mish = _layer("Mish", "mish", "x tanh(softplus(x))", inplace=False)
 Hardsigmoid = _layer("Hardsigmoid", "hardsigmoid", "min(max(x / 6 + 1 / 2, 0), 1)", inplace=False)
 Hardswish = _layer("Hardswish", "hardswish", "x hardsigmoid(x)", inplace=False)
-Hardtanh = _layer(
-    "Hardtanh", "hardtanh", "x held between min_val and max_val", min_val=-1.0, max_val=1.0, inplace=False
-)
 Threshold = _layer(
     "Threshold", "threshold", "x above the threshold, else value", threshold=..., value=..., inplace=False
 )
@@ -94,6 +104,35 @@ def _lambda_repr(self) -> str:
 
 
 Hardshrink.extra_repr = Softshrink.extra_repr = _lambda_repr
+
+
+class Hardtanh(Module):
+    """x held between min_val and max_val, element by element. Any shape.
+
+    min_value, max_value: the older names, with a warning. Raises AssertionError unless max_val > min_val.
+    """
+
+    def __init__(
+        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        for old, new, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
+            if value is not None:
+                warnings.warn(
+                    f"keyword argument `{old}` is deprecated and rename to `{new}`", FutureWarning, stacklevel=2
+                )
+        self.min_val = min_val if min_value is None else min_value
+        self.max_val = max_val if max_value is None else max_value
+        self.inplace = inplace
+        if not self.max_val > self.min_val:
+            raise AssertionError(f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})")
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
 
 
 class Softmax2d(Module):

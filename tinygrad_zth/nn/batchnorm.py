@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from ..dtypes import int64
 from ..ops.create import empty, ones, tensor, zeros
 from ..tensor import Tensor
@@ -28,16 +31,16 @@ class _Norm(Module):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, device=None, dtype=None,
-    ):  # fmt: skip
+        track_running_stats: bool = True, device: Any = None, dtype: Any = None, bias: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name in ("weight", "bias"):
-            if affine:
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            if wanted:
                 setattr(self, name, Parameter(empty(num_features, device=device, dtype=dtype)))
             else:
                 self.register_parameter(name, None)
@@ -62,6 +65,7 @@ class _Norm(Module):
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -72,7 +76,7 @@ class _Norm(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -118,13 +122,25 @@ class BatchNorm3d(_BatchNorm):
 class _InstanceNorm(_Norm):
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
-        track_running_stats: bool = False, device=None, dtype=None,
-    ):  # fmt: skip
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        track_running_stats: bool = False, device: Any = None, dtype: Any = None, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         alone = input.dim() == self._dims[0]
+        d = 0 if alone else 1
+        if input.shape[d] != self.num_features:
+            if self.affine:
+                raise ValueError(
+                    f"expected input's size at dim={d} to match num_features ({self.num_features}), but got: "
+                    f"{input.shape[d]}."
+                )
+            warnings.warn(
+                f"input's size at dim={d} does not match num_features. You can silence this warning by not passing in "
+                "num_features, which is not used because affine=False",
+                stacklevel=2,
+            )
         out = F.instance_norm(
             input.unsqueeze(0) if alone else input, self.running_mean, self.running_var, self.weight, self.bias,
             self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps,

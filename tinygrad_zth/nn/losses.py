@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Any
 
 from ..tensor import Tensor
 from . import functional as F
+from .distance import PairwiseDistance
 from .functional.reduction import reduction_of
 from .module import Module
 
@@ -13,21 +16,11 @@ __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "PoissonNLLLoss",
-    "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
-
-# Positional order where PyTorch's has retired arguments (size_average, reduce) in between.
-_ORDER = {
-    "CrossEntropyLoss": ("weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing"),
-    "NLLLoss": ("weight", "size_average", "ignore_index", "reduce", "reduction"),
-    "MSELoss": ("size_average", "reduce", "reduction"),
-    "L1Loss": ("size_average", "reduce", "reduction"),
-    "SmoothL1Loss": ("size_average", "reduce", "reduction", "beta"),
-    "BCELoss": ("weight", "size_average", "reduce", "reduction"),
-    "BCEWithLogitsLoss": ("weight", "size_average", "reduce", "reduction", "pos_weight"),
-    "KLDivLoss": ("size_average", "reduce", "reduction", "log_target"),
-}
+_TENSORS = ("weight", "pos_weight")  # arguments that move and are saved with the layer
+_RETIRED = ("size_average", "reduce")
 
 
 class _Loss(Module):
@@ -38,25 +31,49 @@ class _Loss(Module):
         return getattr(F, self._function)(*tensors, **{n: getattr(self, n) for n in self._arguments})
 
 
-def _loss(name: str, function: str, tensors: str, *, buffers: tuple[str, ...] = (), **defaults: Any) -> type[_Loss]:
-    """A layer called with ``tensors``; tensor arguments (``buffers``) move and are saved with it."""
-    names = (*buffers, *defaults)
-    order = _ORDER.get(name, names)
+def _check_multi_margin(self: Any) -> None:
+    if self.p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if self.weight is not None and self.weight.dim() != 1:
+        raise ValueError(f"MultiMarginLoss: expected weight to be None or 1D tensor, got {self.weight.dim()}D instead")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+
+def _check_triplet(self: Any) -> None:
+    if self.margin <= 0:
+        raise ValueError(f"{type(self).__name__}: expected margin to be greater than 0, got {self.margin} instead")
+
+
+def _loss(
+    name: str, function: str, tensors: str, *, check: Callable[[Any], None] | None = None, **defaults: Any
+) -> type[_Loss]:
+    """A layer called with ``tensors``; ``defaults`` are its arguments, in PyTorch's order."""
+    self_parameter = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
+    signature = Signature(
+        [self_parameter, *(Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=v) for n, v in defaults.items())]
+    )
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}.__init__() {error}") from None
         super(cls, self).__init__()
-        allowed = {*names, "size_average", "reduce"}
-        if len(args) > len(order) or set(kwargs) - allowed or set(order[: len(args)]) & set(kwargs):
-            raise TypeError(f"{name}.__init__() takes {', '.join(names)}; got {args} {kwargs}")
-        given = {**dict.fromkeys(buffers), **defaults, **dict(zip(order, args, strict=False)), **kwargs}
-        size_average, reduce = given.pop("size_average", None), given.pop("reduce", None)
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        del given["self"]
+        retired = [given.pop(n, None) for n in _RETIRED]
+        if any(v is not None for v in retired):
+            given["reduction"] = reduction_of(given["reduction"], *retired)
         for key, value in given.items():
-            if key in buffers:
+            if key in _TENSORS:
                 self.register_buffer(key, value)
             else:
                 setattr(self, key, value)
-        self.reduction = reduction_of(self.reduction, size_average, reduce)
+        if check is not None:
+            check(self)
 
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    names = tuple(n for n in defaults if n not in _RETIRED)
     cls = type(
         name,
         (_Loss,),
@@ -68,43 +85,75 @@ def _loss(name: str, function: str, tensors: str, *, buffers: tuple[str, ...] = 
     return cls
 
 
+_OLD: dict[str, Any] = {"size_average": None, "reduce": None}
+_MEAN: dict[str, Any] = {**_OLD, "reduction": "mean"}
+
 CrossEntropyLoss = _loss(
-    "CrossEntropyLoss", "cross_entropy", "input, target", buffers=("weight",), ignore_index=-100, reduction="mean",
-    label_smoothing=0.0,
+    "CrossEntropyLoss", "cross_entropy", "input, target", weight=None, size_average=None, ignore_index=-100,
+    reduce=None, reduction="mean", label_smoothing=0.0,
 )  # fmt: skip
-NLLLoss = _loss("NLLLoss", "nll_loss", "input, target", buffers=("weight",), ignore_index=-100, reduction="mean")
-MSELoss = _loss("MSELoss", "mse_loss", "input, target", reduction="mean")
-L1Loss = _loss("L1Loss", "l1_loss", "input, target", reduction="mean")
-SmoothL1Loss = _loss("SmoothL1Loss", "smooth_l1_loss", "input, target", reduction="mean", beta=1.0)
-HuberLoss = _loss("HuberLoss", "huber_loss", "input, target", reduction="mean", delta=1.0)
-BCELoss = _loss("BCELoss", "binary_cross_entropy", "input, target", buffers=("weight",), reduction="mean")
-BCEWithLogitsLoss = _loss(
-    "BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "input, target", buffers=("weight", "pos_weight"),
+NLLLoss = _loss(
+    "NLLLoss", "nll_loss", "input, target", weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction="mean",
 )  # fmt: skip
-KLDivLoss = _loss("KLDivLoss", "kl_div", "input, target", reduction="mean", log_target=False)
+MSELoss = _loss("MSELoss", "mse_loss", "input, target", **_MEAN)
+L1Loss = _loss("L1Loss", "l1_loss", "input, target", **_MEAN)
+SmoothL1Loss = _loss("SmoothL1Loss", "smooth_l1_loss", "input, target", **_MEAN, beta=1.0)
+HuberLoss = _loss("HuberLoss", "huber_loss", "input, target", reduction="mean", delta=1.0)
+BCELoss = _loss("BCELoss", "binary_cross_entropy", "input, target", weight=None, **_MEAN)
+BCEWithLogitsLoss = _loss(
+    "BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "input, target", weight=None, **_MEAN, pos_weight=None
+)
+KLDivLoss = _loss("KLDivLoss", "kl_div", "input, target", **_MEAN, log_target=False)
 GaussianNLLLoss = _loss(
     "GaussianNLLLoss", "gaussian_nll_loss", "input, target, var", full=False, eps=1e-6, reduction="mean"
 )
 PoissonNLLLoss = _loss(
-    "PoissonNLLLoss", "poisson_nll_loss", "log_input, target", log_input=True, full=False, eps=1e-8, reduction="mean"
-)
-SoftMarginLoss = _loss("SoftMarginLoss", "soft_margin_loss", "input, target", reduction="mean")
-HingeEmbeddingLoss = _loss("HingeEmbeddingLoss", "hinge_embedding_loss", "input, target", margin=1.0, reduction="mean")
-MarginRankingLoss = _loss(
-    "MarginRankingLoss", "margin_ranking_loss", "input1, input2, target", margin=0.0, reduction="mean"
-)
+    "PoissonNLLLoss", "poisson_nll_loss", "log_input, target", log_input=True, full=False, size_average=None,
+    eps=1e-8, reduce=None, reduction="mean",
+)  # fmt: skip
+SoftMarginLoss = _loss("SoftMarginLoss", "soft_margin_loss", "input, target", **_MEAN)
+HingeEmbeddingLoss = _loss("HingeEmbeddingLoss", "hinge_embedding_loss", "input, target", margin=1.0, **_MEAN)
+MarginRankingLoss = _loss("MarginRankingLoss", "margin_ranking_loss", "input1, input2, target", margin=0.0, **_MEAN)
 CosineEmbeddingLoss = _loss(
-    "CosineEmbeddingLoss", "cosine_embedding_loss", "input1, input2, target", margin=0.0, reduction="mean"
+    "CosineEmbeddingLoss", "cosine_embedding_loss", "input1, input2, target", margin=0.0, **_MEAN
 )
 MultiMarginLoss = _loss(
-    "MultiMarginLoss", "multi_margin_loss", "input, target", buffers=("weight",), p=1, margin=1.0, reduction="mean"
-)
-MultiLabelMarginLoss = _loss("MultiLabelMarginLoss", "multilabel_margin_loss", "input, target", reduction="mean")
+    "MultiMarginLoss", "multi_margin_loss", "input, target", check=_check_multi_margin, p=1, margin=1.0, weight=None,
+    **_MEAN,
+)  # fmt: skip
+MultiLabelMarginLoss = _loss("MultiLabelMarginLoss", "multilabel_margin_loss", "input, target", **_MEAN)
 MultiLabelSoftMarginLoss = _loss(
-    "MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss", "input, target", buffers=("weight",), reduction="mean"
+    "MultiLabelSoftMarginLoss", "multilabel_soft_margin_loss", "input, target", weight=None, **_MEAN
 )
 TripletMarginLoss = _loss(
-    "TripletMarginLoss", "triplet_margin_loss", "anchor, positive, negative", margin=1.0, p=2.0, eps=1e-6, swap=False,
-    reduction="mean",
+    "TripletMarginLoss", "triplet_margin_loss", "anchor, positive, negative", check=_check_triplet, margin=1.0, p=2.0,
+    eps=1e-6, swap=False, **_MEAN,
 )  # fmt: skip
+
+
+class TripletMarginWithDistanceLoss(Module):
+    """``nn.functional.triplet_margin_with_distance_loss(anchor, positive, negative)`` as a layer.
+
+    distance_function: default, ``PairwiseDistance()``. Raises ValueError unless the margin is positive.
+    """
+
+    def __init__(
+        self, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: float = 1.0,
+        swap: bool = False, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if margin <= 0:
+            raise ValueError(
+                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead"
+            )
+        self.reduction = reduction
+        self.distance_function = distance_function if distance_function is not None else PairwiseDistance()
+        self.margin = margin
+        self.swap = swap
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_with_distance_loss(
+            anchor, positive, negative, distance_function=self.distance_function, margin=self.margin, swap=self.swap,
+            reduction=self.reduction,
+        )  # fmt: skip
