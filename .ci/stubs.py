@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,6 +205,8 @@ def main() -> int:
             stale.append(path)
             if "--check" not in sys.argv:
                 target.write_text(text)
+    if "--check" not in sys.argv and find_spec("torch"):  # the page of parity follows the same changes
+        subprocess.run([sys.executable, str(ROOT / ".ci" / "parity_table.py")], check=True)
     if "--check" in sys.argv and stale:
         print(f"not current: {', '.join(stale)}; run python .ci/stubs.py")
         return 1

@@ -210,7 +210,7 @@ CASES: dict[str, Case] = {
     "contract": Case(_contract_arguments, _contract),
     "linalg_inv": Case(_square, _inverse, eps=1e-4), "inverse_or_inf": Case(_square, _inverse, eps=1e-4),
     "linalg_solve": Case(_with_right_side(_square), lambda a, b: _inverse(a) @ b, eps=1e-4),
-    "linalg_det": Case(_square, _det), "cofactors": Case(_square, _adjugate),
+    "slogdet_sign": Case(_square, lambda x: np.sign(_det(x))), "linalg_det": Case(_square, _det), "cofactors": Case(_square, _adjugate),
     "linalg_slogdet": Case(_square, lambda x: np.log(abs(_det(x))), eps=1e-4),
     "linalg_pinv": Case(
         _tall_or_wide, _pseudo_inverse, call=lambda A: torch.linalg.pinv(A), differentiable=(0,), eps=1e-4,

@@ -220,8 +220,8 @@ def _logsumexp(line):
 
 _EXTREMES = {"values": "distinct"}
 CASES: dict[str, Case] = {
-    "sum": Case(_reduction(), along(math.fsum)),
-    "mean": Case(_nonempty(), along(lambda line: math.fsum(line) / len(line))),
+    **{name: Case(_reduction(), along(math.fsum)) for name in ("sum", "sum_along")},
+    **{name: Case(_nonempty(), along(lambda line: math.fsum(line) / len(line))) for name in ("mean", "mean_along")},
     "spread": Case(_spread_arguments, _spread),
     "var": Case(_var_arguments, along(_variance)),
     "times_centred": Case(

@@ -386,7 +386,10 @@ CASES: dict[str, Case] = {
     "permute": Case(_permute_arguments, lambda x, dims: np.einsum(x, range(3), dims)),
     "transpose": Case(_swap_arguments, lambda x, a, b: np.moveaxis(np.moveaxis(x, a, 0), 0, b) if a == b else np.swapaxes(x, a, b)),
     "t": Case(lambda s: (s.floats((2, 3)), 0, 1), lambda x, a, b: np.array([[x[i, j] for i in range(2)] for j in range(3)])),
-    "squeeze": Case(_squeeze_arguments, lambda x, dims: x.reshape([n for i, n in enumerate(x.shape) if i not in dims])),
+    **{
+        name: Case(_squeeze_arguments, lambda x, dims: x.reshape([n for i, n in enumerate(x.shape) if i not in dims]))
+        for name in ("squeeze", "squeeze_dim", "squeeze_dims")
+    },
     "unsqueeze": Case(
         lambda s: (s.floats(shape := s.shape()), s.choose(range(len(shape) + 1))),
         lambda x, dim: x.reshape(*x.shape[:dim], 1, *x.shape[dim:]),
@@ -404,7 +407,8 @@ CASES: dict[str, Case] = {
     ),
     "as_strided_gather": Case(lambda s: (s.floats((2, 3)), _strided_places(s), (2, 3)), _strided_gather),
     "slice": Case(_basic_key, lambda x, key: x[key]), "select": Case(_select_key, lambda x, key: x[key]),
-    "index": Case(_advanced_key, lambda x, key: x[key]), "index_put_accumulate": Case(_index_put_arguments, _index_put),
+    **{name: Case(_advanced_key, lambda x, key: x[key]) for name in ("index", "index_select")},
+    "index_put_accumulate": Case(_index_put_arguments, _index_put),
     "index_add": Case(_index_add_arguments, _index_add),
     "gather": Case(_along, _gather),
     "scatter_add": Case(_scatter_arguments(False), _scatter(lambda old, new: old + new)),
@@ -417,7 +421,8 @@ CASES: dict[str, Case] = {
     "scatter_amin": Case(_scatter_arguments(False), _scatter(min)),
     "scatter_prod": Case(_scatter_arguments(False), _scatter(lambda old, new: old * new), eps=1e-4),
     "masked_fill": Case(_masked_fill_arguments, lambda x, mask, value: np.where(mask, value, x)),
-    "pick": Case(_pick_arguments, _pick), "place": Case(_place_arguments, _place),
+    **{name: Case(_pick_arguments, _pick) for name in ("pick", "sort_values", "top_values")},
+    "place": Case(_place_arguments, _place),
     "flip": Case(_flip_arguments, _flip), "roll": Case(_roll_arguments, _roll),
     "tril": Case(_triangle_arguments, _triangle(lambda k, d: k <= d)),
     "triu": Case(_triangle_arguments, _triangle(lambda k, d: k >= d)),

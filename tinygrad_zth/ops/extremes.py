@@ -40,10 +40,15 @@ def _place(xp, x, indices, shape, dim, keepdim):
     return r
 
 
-pick = op(
-    _pick, name="pick", tensors=("indices",),
-    x=lambda g, indices, x_shape, dim, keepdim: place(g, indices, x_shape, dim, keepdim),
-)  # fmt: skip
+def picking(name: str, grad_name: str):
+    """``pick`` under the name that PyTorch gives to what it is a part of."""
+    return op(
+        _pick, name=name, grad_name=grad_name, tensors=("indices",),
+        x=lambda g, indices, x_shape, dim, keepdim: place(g, indices, x_shape, dim, keepdim),
+    )  # fmt: skip
+
+
+pick = picking("pick", "PickBackward0")
 place = op(
     _place, name="place", tensors=("indices",),
     x=lambda g, indices, dim, keepdim: pick(g, indices, dim, keepdim),

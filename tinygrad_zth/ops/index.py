@@ -70,6 +70,7 @@ def _index_scatter(x, key, shape):
 
 
 index = op(_index_numpy, name="index", kernels={"cupy": _index}, x=lambda g, x_shape, key: _index_put(g, key, x_shape))
+index_select_of = op(_index, name="index_select", x=lambda g, x_shape, key: _index_put(g, key, x_shape))
 _index_put = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
 
 
@@ -218,9 +219,9 @@ def _windows_of(basic: tuple | None) -> tuple:
     )
 
 
-def _read_advanced(x: Tensor, advanced: tuple) -> Tensor:
+def _read_advanced(x: Tensor, advanced: tuple, apply=None) -> Tensor:
     try:
-        return index(x, advanced)
+        return (apply or index)(x, advanced)
     except IndexError as error:
         message = str(error)
         if "could not be broadcast" in message:
@@ -334,7 +335,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not shape:
         return input.reshape(1)[array.reshape(-1)].reshape(())
     try:
-        return _read_advanced(input, (slice(None),) * d + (array.reshape(-1).copy(),))
+        return _read_advanced(input, (slice(None),) * d + (array.reshape(-1).copy(),), index_select_of)
     except IndexError:
         raise IndexError("index out of range in self") from None
 

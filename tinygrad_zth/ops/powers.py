@@ -23,7 +23,7 @@ expm1 = op(np.expm1, name="expm1", promote="float", x=lambda g, out: g * (out + 
 log = op(np.log, name="log", promote="float", x=lambda g, x: g / x)
 log2 = op(np.log2, name="log2", promote="float", x=lambda g, x: g / (x * math.log(2)))
 log10 = op(np.log10, name="log10", promote="float", x=lambda g, x: g / (x * math.log(10)))
-log1p = op(np.log1p, name="log1p", promote="float", x=lambda g, x: g / (x + 1))
+log1p = op(np.log1p, name="log1p", grad_name="Log1PBackward0", promote="float", x=lambda g, x: g / (x + 1))
 
 # ---------------------------------------------------------------------------- a number as the exponent
 

@@ -10,7 +10,7 @@ from ..operation import op
 from ..tensor import Tensor, new_tensor
 from .index import getitem
 from .join import broadcast_tensors, cat
-from .view import dim_of, flatten, sizes_of, transpose
+from .view import dim_of, sizes_of, transpose
 
 __all__ = ["FUNCTIONS", "METHODS", "flip", "roll"]
 
@@ -54,7 +54,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 def _roll(xp, x, shifts, dims):
-    return xp.roll(x, shifts, dims)
+    return xp.roll(x, shifts if dims is not None else shifts[0], dims)
 
 
 _roll_op = op(_roll, x=lambda g, shifts, dims: _roll_op(g, tuple(-s for s in shifts), dims))
@@ -66,7 +66,7 @@ def roll(input: Tensor, shifts, dims=None) -> Tensor:
     if dims is None or dims == ():
         if len(shifts) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
-        return _roll_op(flatten(input), shifts, (0,)).reshape(input.shape)
+        return _roll_op(input, shifts, None)
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")

@@ -119,6 +119,15 @@ mean_of = op(
     _mean, name="mean", kernels={"cupy": _mean_any},
     x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
 )  # fmt: skip
+# The same along some dimensions, to which PyTorch gives another name in the graph.
+sum_along = op(
+    _sum, name="sum_along", grad_name="SumBackward1", kernels={"cupy": _sum_any},
+    x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
+)  # fmt: skip
+mean_along = op(
+    _mean, name="mean_along", grad_name="MeanBackward1", kernels={"cupy": _mean_any},
+    x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
+)  # fmt: skip
 
 
 def accumulable(input: Tensor, dtype) -> Tensor:
@@ -142,7 +151,7 @@ def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor
         input = accumulable(input, dtype)
         if input._array.dtype.kind in "biu" and input._array.dtype is not INT64:  # summed as int64, then cut
             return cast(sum_of(cast(input, INT64), dim, keepdim), input._array.dtype)
-    return sum_of(input, dim, keepdim)
+    return (sum_of if dim is None else sum_along)(input, dim, keepdim)
 
 
 def require_float(name: str, input: Tensor, dtype=None) -> Tensor:
@@ -168,7 +177,7 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
         dim = dims_of(dim, array.ndim)
     if dtype is not None or array.dtype.kind != "f":
         input = require_float("mean", input, dtype)
-    return mean_of(input, dim, keepdim)
+    return (mean_of if dim is None else mean_along)(input, dim, keepdim)
 
 
 # ---------------------------------------------------------------------------- variance

@@ -13,7 +13,7 @@ from ..operation import op
 from ..tensor import Tensor, from_array
 from . import return_types
 from .calling import torch_call
-from .extremes import one_dim, pick
+from .extremes import one_dim, picking
 
 __all__ = ["FUNCTIONS", "METHODS"]
 
@@ -32,13 +32,14 @@ def _top(xp, x, k, dim, largest):
 
 
 # A device has a sort (Thrust's), which allocates and is not stable for all dtypes: the host's is used.
+sorted_values, top_values = picking("sort_values", "SortBackward0"), picking("top_values", "TopkBackward0")
 order, top = op(_order, name="order", kernels=HOST), op(_top, name="top", kernels=HOST)
 
 
 def _ordered(input: Tensor, dim: int, descending: bool):
     array = input._array
     indices = from_array(order(array, dim, descending) if array.ndim else np.zeros((), np.int64))
-    return (pick(input, indices, dim, True) if array.ndim else input.clone()), indices
+    return (sorted_values(input, indices, dim, True) if array.ndim else input.clone()), indices
 
 
 @torch_call
@@ -80,7 +81,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         values, indices = _ordered(input, dim, False)
         return return_types.topk(values, indices)
     indices = from_array(top(array, k, dim, bool(largest)))
-    return return_types.topk(pick(input, indices, dim, True), indices)
+    return return_types.topk(top_values(input, indices, dim, True), indices)
 
 
 FUNCTIONS = {"argsort": argsort, "msort": msort, "sort": sort, "topk": topk}

@@ -211,7 +211,7 @@ def t(input: Tensor) -> Tensor:
 def reversed_dims(input: Tensor) -> Tensor:
     """``x.T``: all dimensions in reverse order."""
     ndim = input._array.ndim
-    return _t(input, 0, 1) if ndim == 2 else _permute_op(input, tuple(range(ndim))[::-1])
+    return _permute_op(input, tuple(range(ndim))[::-1])
 
 
 def matrix_transpose(input: Tensor) -> Tensor:
@@ -248,20 +248,25 @@ def _squeeze(x, dims):
     return x.squeeze(dims)
 
 
-_squeeze_op = op(
-    _squeeze, name="squeeze", grad_name="SqueezeBackward1", view=True, x=lambda g, x_shape: reshape(g, x_shape)
-)
+def _squeezing(name: str, grad_name: str):
+    return op(_squeeze, name=name, grad_name=grad_name, view=True, x=lambda g, x_shape: reshape(g, x_shape))
+
+
+# Of all dimensions, of one, of several: three names in PyTorch's graphs.
+_squeeze_all = _squeezing("squeeze", "SqueezeBackward0")
+_squeeze_one = _squeezing("squeeze_dim", "SqueezeBackward1")
+_squeeze_some = _squeezing("squeeze_dims", "SqueezeBackward2")
 
 
 def squeeze(input: Tensor, dim=None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
     shape = input._array.shape
     if dim is None:
-        dims = tuple(i for i, n in enumerate(shape) if n == 1)
+        return _squeeze_all(input, tuple(i for i, n in enumerate(shape) if n == 1))
     else:
         wanted = (dim,) if isinstance(dim, int) else dim
         dims = tuple(dict.fromkeys(d for d in (dim_of(d, len(shape)) for d in wanted) if shape and shape[d] == 1))
-    return _squeeze_op(input, dims)
+    return (_squeeze_one if isinstance(dim, int) else _squeeze_some)(input, dims)
 
 
 def _unsqueeze(xp, x, dim):

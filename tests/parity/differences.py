@@ -1,0 +1,42 @@
+"""Where a name behaves otherwise than PyTorch's, and how. ``.ci/parity_table.py`` prints it in docs/parity.md.
+
+A key is ``torch.<name>``, ``Tensor.<name>`` or a longer path; what is said of ``torch.<name>`` holds for the method too.
+"""
+
+TIES = "which of several equal elements is found is not specified, and not the same"
+REDUCED = "accepted; everything is computed in the dtypes that the tensors have"
+
+DIFFERENCES: dict[str, str] = {
+    "torch.topk": TIES, "torch.kthvalue": TIES, "torch.mode": TIES + " (mode)",
+    "torch.sort": "always stable; " + TIES + " without `stable=True`", "torch.argsort": "always stable",
+    "torch.bfloat16": "a name: it can be asked for in autocast and finfo, and no tensor has it (NotImplementedError)",
+    "Tensor.bfloat16": "NotImplementedError: NumPy has no bfloat16",
+    "torch.autocast": REDUCED, "torch.compile": "returns the model",
+    "torch.set_float32_matmul_precision": "noted, without effect",
+    "torch.use_deterministic_algorithms": "noted, without effect: everything is deterministic on the CPU",
+    "torch.set_flush_denormal": "returns False", "torch.set_num_threads": "concerns large elementwise work; matrix products are BLAS's",
+    "torch.vmap": "a loop over the batch: the same values, not the speed",
+    "torch.quantile": "no gradient with respect to q", "torch.nanquantile": "no gradient with respect to q",
+    "torch.normal": "no gradient to mean and std, where PyTorch passes zeros", "torch.bernoulli": "no gradient to the probabilities, where PyTorch passes zeros",
+    "torch.nextafter": "no gradient, where PyTorch passes none either but says it requires grad",
+    "Tensor.logical_not_": "cuts the graph, where PyTorch's in-place form passes the gradient through unchanged",
+    "torch.linalg.svd": "signs of singular vectors are LAPACK's choice", "torch.svd": "signs of singular vectors are LAPACK's choice",
+    "torch.linalg.eigh": "signs of eigenvectors are LAPACK's choice",
+    "torch.linalg.qr": "signs are LAPACK's choice",
+    "torch.linalg.pinv": "`hermitian=True` has a symmetric gradient; tensors as tolerances carry none",
+    "torch.pinverse": "as `linalg.pinv`",
+    "torch.linalg.lstsq": "residuals carry no gradient",
+    "torch.cholesky_inverse": "the gradient is zero in the triangle that is not read", "torch.cholesky_solve": "the gradient is zero in the triangle that is not read",
+    "torch.save": "writes .npz or .safetensors, without pickle", "torch.load": "reads those and PyTorch's zip files of plain values; never executes anything",
+    "torch.kron": "accepts layouts that PyTorch 2.13 refuses",
+    "torch.logcumsumexp": "the float32 gradient is closer to float64's",
+    "torch.take_along_dim": "an empty index of another shape is refused",
+    "torch.typename": "of a module names the package's own path",
+    "torch.manual_seed": "takes the low 32 bits for the stream, as PyTorch does; seed() draws 53 bits",
+    "torch.distributed.is_available": "False",
+    "Tensor.to": "memory_format is accepted; only C order and given strides exist", "Tensor.contiguous": "memory_format is accepted",
+    "Tensor.share_memory_": "DataLoader workers are threads, which share memory anyway",
+    "Tensor.is_shared": "always False", "Tensor.is_inference": "always False",
+    "torch.is_inference": "always False",
+    "torch.inference_mode": "as no_grad; tensors are not marked",
+}  # fmt: skip
