@@ -20,7 +20,7 @@ import contextlib
 import secrets
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from .device import device as _device
 
 __all__ = ["Generator", "default_generator", "fork_rng", "initial_seed", "manual_seed", "seed"]
 
-_BLOCK = 624
+BLOCK = 624
 _UNSEEDED = 67280421310721  # what PyTorch gives a Generator nobody has seeded
 _LOW_21 = np.uint32(0x1FFFFF)
 _LOW_24 = np.uint32(0xFFFFFF)
@@ -61,6 +61,7 @@ class Generator:
         "_bits",
         "_fresh",
         "_legacy",
+        "_made",
         "_reals",
         "_seed",
         "cached_normal",
@@ -130,10 +131,11 @@ class Generator:
     def _restart(self, seed: int) -> None:
         self._seed = seed
         self._legacy.seed(seed & 0xFFFFFFFF)
-        self._block = np.empty(_BLOCK, np.uint32)
-        self._at = _BLOCK  # used up: the first draw brings in a block
+        self._block = np.empty(BLOCK, np.uint32)
+        self._at = BLOCK  # used up: the first draw brings in a block
         self._fresh = True
         self._reals: list[np.ndarray | None] = [None, None]
+        self._made: dict = {}
         self.cached_normal: float | None = None
 
     def state_bytes(self) -> np.ndarray:
@@ -141,7 +143,7 @@ class Generator:
         with self.lock:
             key = self._legacy.get_state(legacy=False)["state"]["key"]
             after = 0 if self._fresh else self._at
-            left = 1 if self._fresh else _BLOCK + 1 - self._at
+            left = 1 if self._fresh else BLOCK + 1 - self._at
             kept = self.cached_normal
             data = (
                 _HEAD.pack(self._seed, left, 1, after)
@@ -167,17 +169,18 @@ class Generator:
         data = state.tobytes()
         seed, left, seeded, after = _HEAD.unpack_from(data)
         _, kept, _, has_kept, _, _ = _TAIL.unpack_from(data, STATE_BYTES - _TAIL.size)
-        used_up = left == 1 and after in (0, _BLOCK)
-        if seeded != 1 or not (used_up or (1 < left <= _BLOCK and left + after == _BLOCK + 1)):
+        used_up = left == 1 and after in (0, BLOCK)
+        if seeded != 1 or not (used_up or (1 < left <= BLOCK and left + after == BLOCK + 1)):
             raise RuntimeError("Invalid mt19937 state")
-        key = np.frombuffer(data, "<u8", _BLOCK, _HEAD.size).astype(np.uint32)
+        key = np.frombuffer(data, "<u8", BLOCK, _HEAD.size).astype(np.uint32)
         with self.lock:
             # Position 0 makes the engine temper the key's own block without stepping past it.
             self._legacy.set_state(("MT19937", key, 0, 0, 0.0))
-            self._block = self._bits.random_raw(_BLOCK).astype(np.uint32)
-            self._seed, self._at = seed, _BLOCK if used_up else after
+            self._block = self._bits.random_raw(BLOCK).astype(np.uint32)
+            self._seed, self._at = seed, BLOCK if used_up else after
             self._fresh = used_up and after == 0
             self._reals = [None, None]
+            self._made = {}
             self.cached_normal = kept if has_kept else None
 
     # ------------------------------------------------------------------------------------------
@@ -186,24 +189,28 @@ class Generator:
         """The next ``n`` words, uint32. Possibly a view of the buffer: not to be written to."""
         at = self._at
         end = at + n
-        if end <= _BLOCK:
+        if end <= BLOCK:
             self._at = end
             # An empty draw from a fresh generator leaves it fresh: nothing was drawn.
             return self._block[at:end]
-        blocks = (end - 1) // _BLOCK
+        blocks = (end - 1) // BLOCK
         if blocks == 1:
-            drawn = self._bits.random_raw(_BLOCK).astype(np.uint32)
+            drawn = self._bits.random_raw(BLOCK).astype(np.uint32)
             self._block, last = drawn, self._block
+        elif blocks < 8:
+            drawn = self._bits.random_raw(blocks * BLOCK).astype(np.uint32)
+            self._block, last = drawn[-BLOCK:].copy(), self._block
         else:
-            drawn = self._legacy.randint(0, 2**32, size=blocks * _BLOCK, dtype=np.uint32)
-            self._block, last = drawn[-_BLOCK:].copy(), self._block
+            drawn = self._legacy.randint(0, 2**32, size=blocks * BLOCK, dtype=np.uint32)
+            self._block, last = drawn[-BLOCK:].copy(), self._block
         self._block.flags.writeable = False
-        self._at = end - blocks * _BLOCK
+        self._at = end - blocks * BLOCK
         self._fresh = False
         self._reals = [None, None]
-        if at == _BLOCK:
+        self._made = {}
+        if at == BLOCK:
             return drawn[:n]
-        return np.concatenate((last[at:], drawn[: n - (_BLOCK - at)]))
+        return np.concatenate((last[at:], drawn[: n - (BLOCK - at)]))
 
     def words64(self, n: int) -> np.ndarray:
         """The next ``n`` 64-bit integers, uint64, two words each, the first one the high half."""
@@ -211,26 +218,51 @@ class Generator:
         return (words[0::2].astype(np.uint64) << np.uint64(32)) | words[1::2]
 
     def uniform24(self, n: int) -> np.ndarray:
-        """``n`` float32 in [0, 1): the LOW 24 bits of one word each."""
-        # Below 2**31 the signed conversion gives the same, and has vector instructions everywhere.
-        reals = (self.words(n) & _LOW_24).view(np.int32).astype(np.float32)
-        reals *= _TWO_TO_M24
-        return reals
+        """``n`` float32 in [0, 1): the LOW 24 bits of one word each. Not to be written to."""
+        if n <= BLOCK:
+            return self.made_of_words(_reals24, n)[0]
+        return _reals24(self.words(n))[0]
+
+    def made_of_words(self, function: Callable[[np.ndarray], tuple[np.ndarray, ...]], n: int) -> tuple:
+        """What ``function``, elementwise, makes of the next ``n`` <= 624 words, one array per result. Not to be written to.
+
+        It is applied to whole blocks, and what it made of this one is kept: a draw of a few words is a slice.
+        """
+        at = self._at
+        end = at + n
+        if end <= BLOCK:
+            made = self._made.get(function)
+            if made is None:
+                made = self._made[function] = function(self._block)
+            self._at = end
+            return tuple([part[at:end] for part in made])
+        last = self.made_of_words(function, BLOCK - at) if at < BLOCK else None
+        self.words(end - BLOCK)  # brings in the next block
+        self._at = 0
+        first = self.made_of_words(function, end - BLOCK)
+        return first if last is None else tuple([np.concatenate(both) for both in zip(last, first, strict=True)])
 
     def uniform53(self, n: int) -> np.ndarray:
         """``n`` float64 in [0, 1): the LOW 53 bits of 64-bit draws. Not to be written to."""
         at = self._at
         end = at + 2 * n
-        if end > _BLOCK:
+        if end > BLOCK:
             return _reals53(self.words(2 * n))
         # Within a block, all reals of this parity are made once and then handed out in slices.
         self._at = end
         odd = at & 1
         reals = self._reals[odd]
         if reals is None:
-            reals = self._reals[odd] = _reals53(self._block[odd : _BLOCK - odd])
+            reals = self._reals[odd] = _reals53(self._block[odd : BLOCK - odd])
             reals.flags.writeable = False
         return reals[at >> 1 : end >> 1]
+
+
+def _reals24(words: np.ndarray) -> tuple[np.ndarray]:
+    # Below 2**31 the signed conversion gives the same, and has vector instructions everywhere.
+    reals = (words & _LOW_24).view(np.int32).astype(np.float32)
+    reals *= _TWO_TO_M24
+    return (reals,)
 
 
 def _reals53(words: np.ndarray) -> np.ndarray:

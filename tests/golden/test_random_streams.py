@@ -351,3 +351,31 @@ def test_the_bigram_loss_of_part_one():
     chosen = probs[np.arange(5), lecture["ys"]]
     np.testing.assert_allclose(chosen, lecture["probs_recording"], rtol=1e-6)
     assert -np.log(chosen).mean() == pytest.approx(lecture["loss_recording"], rel=1e-6)
+
+
+def test_small_draws_are_slices_of_one_stream():
+    """Blocks' radii and angles are made once and kept: sizes in any order give what one draw at a time gives."""
+    import numpy as np
+
+    import tinygrad_zth as zth
+    from tinygrad_zth import sampling
+
+    sizes = [16, 270, 1, 592, 31, 600, 16, 17, 1000, 5, 300, 300, 300, 16, 48]
+    kept, plain = zth.Generator().manual_seed(5), zth.Generator().manual_seed(5)
+    for i, n in enumerate(sizes * 3):
+        if i % 4 == 3:
+            a, b = zth.rand(n, generator=kept).numpy(), sampling.uniform_(np.empty(n, np.float32), generator=plain)
+        else:
+            a = zth.randn(n, generator=kept).numpy()
+            b = np.empty(n, np.float32)
+            with plain.lock:
+                if n < 16:
+                    sampling.normal_(b, generator=plain)
+                else:  # the way of large draws, which keeps nothing
+                    whole, rest = n - n % 16, n % 16
+                    sampling.gaussian._block_f32(plain.words(whole), b[:whole], 0.0, 1.0)
+                    if rest:
+                        plain.words(rest)
+                        sampling.gaussian._block_f32(plain.words(16), b[n - 16 :], 0.0, 1.0)
+        assert a.tobytes() == np.asarray(b).tobytes()
+        assert kept.get_state().tolist() == plain.get_state().tolist()

@@ -13,7 +13,8 @@ import numpy as np
 
 from .. import dtypes, generator, sampling
 from ..backends import backend_of
-from ..generator import Generator, default_generator
+from ..device import default_device
+from ..generator import BLOCK, Generator, default_generator
 from ..inplace import check_writeable, write
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from .create import _finish, _kind, _made, _shape
@@ -141,11 +142,39 @@ def _host(p):
 # ---------------------------------------------------------------------------- new tensors
 
 
-def _drawn(name: str, sampler: Callable, doc: str) -> Callable:
+MOST = 1 << 13  # elements that are drawn in one piece
+
+
+def _quick_uniform(source: Generator, n: int) -> np.ndarray:
+    with source.lock:
+        reals = source.uniform24(n)
+        return reals if n > BLOCK else reals.copy()
+
+
+def _quick_normal(source: Generator, n: int) -> np.ndarray:
+    out = np.empty(n, np.float32)
+    if n < 16:
+        return sampling.normal_(out, generator=source)
+    with source.lock, np.errstate(all="ignore"):
+        sampling.gaussian.blocks(source, out, 0.0, 1.0)
+    return out
+
+
+def _drawn(name: str, sampler: Callable, quick: Callable, doc: str) -> Callable:
     def make(
         *size, generator: Generator | None = None, out=None, dtype=None, layout=None, device=None,
         requires_grad: bool = False, pin_memory: bool = False, names=None, **named,
     ) -> Tensor:  # fmt: skip
+        if dtype is None and device is None and out is None and size and not named:
+            # The common call, without ado. What it does not understand is understood below.
+            shape = size if size[0].__class__ is int else size[0]
+            if shape.__class__ is tuple and default_device() is None and dtypes.get_default_dtype() is dtypes.float32:
+                n = 1
+                for k in shape:
+                    n *= k if k.__class__ is int and k > 0 else 0
+                if 0 < n <= MOST:
+                    t = new_tensor(quick(generator or default_generator, n).reshape(shape))
+                    return t.requires_grad_() if requires_grad else t
         if "size" in named:
             size = (named.pop("size"),)
         if named:
@@ -166,8 +195,8 @@ def _drawn(name: str, sampler: Callable, doc: str) -> Callable:
     return make
 
 
-rand = _drawn("rand", sampling.uniform_, "Numbers uniform on [0, 1).")
-randn = _drawn("randn", sampling.normal_, "Standard normal numbers.")
+rand = _drawn("rand", sampling.uniform_, _quick_uniform, "Numbers uniform on [0, 1).")
+randn = _drawn("randn", sampling.normal_, _quick_normal, "Standard normal numbers.")
 
 
 def _drawn_like(name: str, sampler: Callable, doc: str) -> Callable:

@@ -31,6 +31,7 @@ __all__ = ["blocks", "fma32", "fma64", "libm", "multiply_add", "pairs", "scalar_
 _TAU = 2 * math.pi
 _PAIRS = 16384  # pairs a pass: the scratch arrays of one pass fit in a core's cache
 _f32 = np.float32
+_FEW = 592  # elements whose words, with the sixteen drawn again, are at most one block of the engine
 
 
 def libm(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
@@ -156,6 +157,9 @@ def blocks(generator: Generator, out: np.ndarray, mean: float, std: float) -> No
     not), and then the last 16 elements are filled anew. The caller holds the lock.
     """
     n, rest = out.size, out.size % 16
+    if out.dtype == np.float32 and n <= _FEW and not _scalar.get():
+        _few(generator, out, mean, std)
+        return
     kernel = _block_f64 if out.dtype == np.float64 else _block_f32
     per_real = 2 if kernel is _block_f64 else 1
     whole = n - rest
@@ -172,6 +176,33 @@ def blocks(generator: Generator, out: np.ndarray, mean: float, std: float) -> No
         kernel(np.concatenate((words, generator.words(16 * per_real))), both, mean, std)
         part[...] = both[:-16]
         out[n - 16 :] = both[-16:]
+
+
+def _few(generator: Generator, out: np.ndarray, mean: float, std: float) -> None:
+    """:func:`blocks` in float32 for few elements: radii and angles come from the block of words, made once."""
+    n, rest = out.size, out.size % 16
+    whole = n - rest
+    radius, cos, sin = generator.made_of_words(_polar, whole + rest + 16 if rest else whole)
+    _pair(out[:whole], radius, cos, sin)
+    if rest:
+        _pair(out[n - 16 :], radius[whole + rest :], cos[whole + rest :], sin[whole + rest :])
+    if _f32(mean) == 0 and _f32(std) == 1:
+        out += _f32(0)  # x * 1 + 0: a negative zero turns positive
+    else:
+        out[...] = fma32(out, std, mean)
+
+
+def _polar(words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return (_radius(words), *_cos_sin(words))
+
+
+def _pair(out: np.ndarray, radius: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
+    """Of each 16 words the first eight give radii, the last eight angles."""
+    n = out.size
+    sixteen = out.reshape(-1, 16)
+    radii = radius[:n].reshape(-1, 16)[:, :8]
+    np.multiply(radii, cos[:n].reshape(-1, 16)[:, 8:], out=sixteen[:, :8])
+    np.multiply(radii, sin[:n].reshape(-1, 16)[:, 8:], out=sixteen[:, 8:])
 
 
 def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
