@@ -55,7 +55,11 @@ def annotation(text, default: str) -> str:
     words = set(re.findall(r"[A-Za-z_][\w.]*", text))
     if not words <= KNOWN or re.search(r"[^\w\s|\[\],.]", text.replace("...", "")):
         return default
-    return re.sub(r"\b(" + "|".join(BUILTINS) + r")\b", r"builtins.\1", text)
+    text = re.sub(r"\b(" + "|".join(BUILTINS) + r")\b", r"builtins.\1", text)
+    text = re.sub(r"builtins\.(list|set|type)\b(?!\[)", r"builtins.\1[Any]", text)
+    return re.sub(r"builtins\.(tuple|dict)\b(?!\[)", r"builtins.\1[Any, ...]", text).replace(
+        "dict[Any, ...]", "dict[Any, Any]"
+    )
 
 
 def value(default) -> str:
@@ -109,6 +113,25 @@ DUNDER_RESULTS = {
     "__array_wrap__": "Any", "backward": "None", "tolist": "Any", "item": "Any", "numpy": "Any", "__new__": "Tensor",
 }  # fmt: skip
 COMPARISONS = ("__eq__", "__ne__")
+OPERATORS = {
+    f"__{prefix}{name}__"
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "matmul",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )
+    for prefix in ("", "i", "r")
+}
 SKIPPED = {"__init_subclass__", "__subclasshook__", "__getattribute__", "__setattr__", "__delattr__", "__dir__", "__sizeof__",
            "__reduce__", "__class__", "__doc__", "__module__", "__slots__", "__dict__", "__weakref__", "__init__",
            "__getstate__", "__getattr__", "__static_attributes__", "__firstlineno__", "__annotations__"}  # fmt: skip
@@ -140,6 +163,9 @@ def tensor_class() -> str:
             result = DUNDER_RESULTS.get(name, "Tensor" if name.startswith("__") else "Any")
             if name in COMPARISONS:
                 out.append(f"    def {name}(self, other: Any) -> Tensor: ...{ignore}\n")
+                continue
+            if name in OPERATORS:
+                out.append(f"    def {name}(self, other: Any) -> Tensor: ...\n")
                 continue
             if name == "__hash__":
                 out.append("    def __hash__(self) -> builtins.int: ...\n")

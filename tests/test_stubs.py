@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,24 @@ def test_a_user_program_is_strict(tmp_path):
     program.write_text(PROGRAM.replace(".tanh()", ".tanhh()"))
     out, err, status = api.run([*options, str(program)])
     assert status == 1 and "tanhh" in out
+
+
+def test_a_training_program_is_strict_and_runs(tmp_path):
+    """Module, Parameter, a Dataset of pairs, loaders, optimiser, schedule, decorators: ``mypy --strict`` has no complaint."""
+    api = pytest.importorskip("mypy.api")
+    program = ROOT / "tests" / "typed" / "train_mlp.py"
+    options = ["--strict", "--follow-imports=silent", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
+    out, err, status = api.run([*options, str(program)])
+    assert status == 0, out + err
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(program.read_text().replace("return float(hits)", "return hits.device"))
+    out, err, status = api.run([*options, str(wrong)])
+    assert status == 1 and "wrong.py" in out
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0 and "torch.Size([3]) torch.float32 cpu" in done.stdout, done.stderr

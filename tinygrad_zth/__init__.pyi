@@ -1219,7 +1219,7 @@ def std(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
     be 0.
     """
-def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple:
+def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple[Any, ...]:
     """The pair (standard deviation, mean); see ``std``."""
 strided: Any
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
@@ -1340,7 +1340,7 @@ def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.
     ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
     Raises RuntimeError for integers; warns where nothing is left to divide by.
     """
-def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple:
+def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple[Any, ...]:
     """The pair (variance, mean); see ``var``."""
 def vdot(input: Tensor, tensor: Tensor, *, out: Any = None) -> Tensor:
     """The sum of the products of two vectors' elements."""

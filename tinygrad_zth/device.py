@@ -30,7 +30,7 @@ class device:
             self.type, self.index = type.type, type.index
             return
         if isinstance(type, int):
-            type, index = "cuda", type
+            index, type = type, "cuda"
         kind, colon, number = str(type).partition(":")
         if kind not in _KNOWN:
             raise RuntimeError(f"Expected one of {', '.join(_KNOWN)} device type at start of device string: {type}")

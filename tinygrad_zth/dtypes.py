@@ -12,6 +12,8 @@ only if nothing of a higher standing is of an equal or higher category, where st
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
 ]
 
 BOOL, INTEGER, FLOATING = 0, 1, 2
+_Bool: TypeAlias = bool  # the built-in types, whose names become dtypes below
+_Int: TypeAlias = int
 _builtin_bool, _builtin_int, _builtin_float = bool, int, float
 
 
@@ -54,7 +58,7 @@ class dtype:
     __slots__ = ("category", "is_floating_point", "is_signed", "itemsize", "legacy", "name", "numpy")
     is_complex = False
 
-    def __init__(self, name: str, legacy: str, numpy: str | None, category: int, itemsize: int):
+    def __init__(self, name: str, legacy: str, numpy: str | None, category: _Int, itemsize: _Int):
         self.name = name
         self.legacy = legacy  # the name in PyTorch's error messages: "Float", "Long"
         self.numpy = None if numpy is None else np.dtype(numpy)
@@ -113,12 +117,12 @@ def to_numpy(wanted: dtype | type) -> np.dtype:
         NotImplementedError: for bfloat16, which NumPy cannot store.
         TypeError: for anything that is not a dtype.
     """
-    if wanted.__class__ is dtype:
+    if isinstance(wanted, dtype):
         if wanted.numpy is None:
             raise NotImplementedError(f"{wanted} has no NumPy storage; use torch.float32 (or torch.float16)")
         return wanted.numpy
     for kind, mine in ((_builtin_float, float64), (_builtin_int, int64), (_builtin_bool, bool)):
-        if wanted is kind:
+        if wanted is kind and mine.numpy is not None:
             return mine.numpy
     raise TypeError(f"dtype must be a torch.dtype, not {type(wanted).__name__}: {wanted!r}")
 
@@ -152,10 +156,10 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     if bfloat16 in (type1, type2):
         other = type2 if type1 is bfloat16 else type1
         return float32 if other is float16 else other
-    return of(np.promote_types(type1.numpy, type2.numpy))
+    return of(np.promote_types(to_numpy(type1), to_numpy(type2)))
 
 
-def can_cast(from_: dtype, to: dtype) -> _builtin_bool:
+def can_cast(from_: dtype, to: dtype) -> _Bool:
     """Whether an in-place result of type ``from_`` may be stored in ``to`` (category never falls)."""
     return from_.category <= to.category
 

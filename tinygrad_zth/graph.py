@@ -15,8 +15,9 @@ import os
 import threading
 import traceback
 import weakref
+from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "Node",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 tick = count(1).__next__
+
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Node:
@@ -189,7 +193,7 @@ class _ModeSwitch:
     def __exit__(self, *exc) -> None:
         mode.recording, mode.inference = self._before.pop()
 
-    def __call__(self, function):
+    def __call__(self, function: Decorated) -> Decorated:
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
             with self.clone():
@@ -228,7 +232,7 @@ class set_grad_enabled(_ModeSwitch):
         self._before.append(self._before_call)
         mode.recording = self._setting
 
-    def __call__(self, function):
+    def __call__(self, function: Decorated) -> Decorated:
         mode.recording = self._before_call[0]  # a decorator changes nothing where it is written
         return super().__call__(function)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from . import functional, init, utils
+from . import functional as functional
+from . import init as init
+from . import utils as utils
 from .activations import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
@@ -14,10 +16,11 @@ from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .losses import *  # noqa: F403
-from .module import Module
+from .module import Module as Module
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
-from .parameter import Buffer, Parameter
+from .parameter import Buffer as Buffer
+from .parameter import Parameter as Parameter
 from .parameter_containers import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .recurrent import *  # noqa: F403

@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ... import sampling
 from ...tensor import Tensor
@@ -14,27 +14,27 @@ from ...tensor import Tensor
 __all__ = ["ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split"]
 
 
-class Dataset:
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Dataset(Generic[T_co]):
     """Base class: subclasses define ``__getitem__`` and, to be sampled from, ``__len__``."""
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
     def __add__(self, other: Dataset) -> ConcatDataset:
         return ConcatDataset([self, other])
 
-    def __class_getitem__(cls, item: Any) -> Any:
-        return cls
 
-
-class IterableDataset(Dataset):
+class IterableDataset(Dataset[T_co]):
     """A dataset that can only be read in its own order: subclasses define ``__iter__``."""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
 
-class TensorDataset(Dataset):
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Tensors of one first size; item i is the tuple of their i-th rows. Raises AssertionError otherwise."""
 
     def __init__(self, *tensors: Tensor) -> None:

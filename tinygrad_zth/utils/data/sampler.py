@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -25,7 +25,10 @@ def drawn_seed(generator: Generator | None = None) -> int:
     return int(sampling.random_(np.empty((), np.int64), generator=generator))
 
 
-class Sampler:
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Sampler(Generic[T_co]):
     """Base class: an iterable of indices (or of lists of them)."""
 
     def __init__(self, data_source: Any = None) -> None:
@@ -33,9 +36,6 @@ class Sampler:
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
-
-    def __class_getitem__(cls, item: Any) -> Any:
-        return cls
 
 
 class SequentialSampler(Sampler):
