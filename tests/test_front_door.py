@@ -184,6 +184,44 @@ def test_checkpoint_computes_again_with_the_same_numbers():
             assert torch.allclose(a, b)
 
 
+def test_event_files(tmp_path):
+    """SummaryWriter takes tensors; without its library, the name says which to install."""
+    from tinygrad_zth.utils import tensorboard
+
+    pytest.importorskip("tensorboardX")
+    from tinygrad_zth.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(log_dir=str(tmp_path)) as writer:
+        writer.add_scalar("loss", torch.tensor(1.5, requires_grad=True), 3)
+        writer.add_histogram("weights", torch.randn(10), 3)
+    (file,) = tmp_path.iterdir()
+    assert b"loss" in file.read_bytes() and b"weights" in file.read_bytes()
+    with pytest.raises(AttributeError, match="tensorboard"):
+        print(tensorboard.NoSuchWriter)
+
+
+def test_event_files_without_the_library(monkeypatch):
+    from tinygrad_zth.utils import tensorboard
+
+    tensorboard._writer.cache_clear()
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"tensorboardX, which is not installed.*tinygrad_zth\[tensorboard\]"):
+        print(tensorboard.SummaryWriter)
+
+
+def test_what_is_pickled_and_printed():
+    import pickle
+
+    p = torch.nn.Parameter(torch.ones(2))
+    assert str(p) == repr(p) == "Parameter containing:\ntensor([1., 1.], requires_grad=True)"
+    assert str(pickle.loads(pickle.dumps(p))) == str(p)
+    inner = pickle.loads(pickle.dumps(p * 2))
+    assert inner.is_leaf and inner.requires_grad and inner.tolist() == [2.0, 2.0]
+    x = torch.arange(3.0)
+    capsule = torch.utils.dlpack.to_dlpack(x)
+    assert "dltensor" in repr(capsule)
+
+
 def test_legacy_constructors():
     assert torch.FloatTensor([1, 2]).dtype is torch.float32 and torch.LongTensor([1.5, 2]).tolist() == [1, 2]
     assert torch.LongTensor(2, 3).shape == (2, 3)

@@ -57,7 +57,7 @@ MODULES = [
     "nn.Linear(2, 3).state_dict().keys()", "[n for n, _ in nn.LSTM(2, 3, 2).named_parameters()]", "nn.Linear(2, 3).weight.shape", "nn.utils.parameters_to_vector([t.ones(2), t.zeros(1)])",
 ]  # fmt: skip
 FORMATS = [
-    "f'{t.tensor(1.23456):.2f}'", "f'{t.tensor(3):5d}'", "f'{t.tensor([1.5, 2])}'", "'%.3f' % t.tensor(1.5)", "'%d' % t.tensor(3)", "str(t.tensor(2.0))", "f'{t.tensor(True)}'", "f'{t.tensor(12345.678):.3e}'",
+    "f'{t.tensor(1.23456):.2f}'", "f'{t.tensor(3):5d}'", "f'{t.tensor([1.5, 2])}'", "'%.3f' % t.tensor(1.5)", "'%d' % t.tensor(3)", "str(t.tensor(2.0))", "str(nn.Parameter(t.ones(2)))", "f'{t.tensor(True)}'", "f'{t.tensor(12345.678):.3e}'",
     "f'{t.tensor(5):>8}'", "f'{t.tensor([1, 2]).shape}'", "str(t.float32)", "f'{t.device(\"cpu\")}'", "int(t.tensor(2.7))", "float(t.tensor(3))", "[10, 20, 30][t.tensor(1)]", "round(t.tensor(2.567).item(), 2)",
     "[x for x in t.arange(3)]", "list(zip(t.arange(2), t.ones(2)))", "len(t.ones(3, 2))", "2 in t.arange(3)", "5 in t.arange(3)", "bool(t.tensor([0.0]))", "sorted([t.tensor(2), t.tensor(1)])", "max(t.tensor(1), t.tensor(2))",
     "sum(t.arange(4))", "t.tensor([t.tensor(1), t.tensor(2)])", "{t.float32: 1}[t.float32]", "divmod(7, 2) and t.tensor(7) // 2", "t.tensor([7, -7]) // 2", "t.tensor([7, -7]) % 3", "t.tensor([7.0, -7.0]) % 3", "abs(t.tensor([-1.0]))",

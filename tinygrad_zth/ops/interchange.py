@@ -54,11 +54,7 @@ def rebuild(cls: type, array, requires_grad: bool, attributes: dict) -> Tensor:
 
 
 def reduce(self: Tensor, protocol) -> tuple:
-    """Pickling, for a user's own use; ``torch.save`` does not pickle."""
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) can be pickled: detach() it first."
-        )
+    """Pickling, for a user's own use; ``torch.save`` does not pickle. What comes back is a leaf."""
     array = backend_of(self._array).to_numpy(self._array)
     return rebuild, (type(self), array, self.requires_grad, dict(self.__dict__))
 
@@ -97,6 +93,6 @@ FUNCTIONS = {
     "set_printoptions": set_printoptions,
 }  # fmt: skip
 METHODS = {
-    "__repr__": represent, "__str__": represent, "__deepcopy__": deepcopy, "__reduce_ex__": reduce,
+    "__repr__": represent, "__deepcopy__": deepcopy, "__reduce_ex__": reduce,
     "__dlpack__": dlpack, "__dlpack_device__": lambda self: self._array.__dlpack_device__(),
 }  # fmt: skip
