@@ -98,7 +98,7 @@ class Tensor:
     def __rdiv__(self, other: Any) -> Tensor:
         ...
     def __reduce_ex__(self, protocol: Any) -> builtins.tuple[Any, ...]:
-        """Pickling, for a user's own use; ``torch.save`` does not pickle."""
+        """Pickling, for a user's own use; ``torch.save`` does not pickle. What comes back is a leaf."""
     def __repr__(self, *, tensor_contents: Any = None) -> builtins.str:
         """What PyTorch prints for the tensor, to the character."""
     def __rfloordiv__(self, other: Any) -> Tensor: ...
@@ -119,8 +119,6 @@ class Tensor:
         Raises:
             TypeError: if ``value`` is neither a Tensor nor a number. RuntimeError: if it does not fit.
         """
-    def __str__(self, *, tensor_contents: Any = None) -> builtins.str:
-        """What PyTorch prints for the tensor, to the character."""
     def __sub__(self, other: Any) -> Tensor: ...
     def __truediv__(self, other: Any) -> Tensor: ...
     def __xor__(self, other: Any) -> Tensor: ...
