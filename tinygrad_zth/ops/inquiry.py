@@ -92,10 +92,10 @@ def get_device(input: Tensor) -> int:
     return -1 if input.device.type == "cpu" else index or 0
 
 
-def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+def result_type(tensor: Any, other: Any) -> dtypes.dtype:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
     kinds: tuple[list, list, list] = ([], [], [])
-    for t in (tensor1, tensor2):
+    for t in (tensor, other):
         if isinstance(t, Tensor):
             kinds[0 if t._array.ndim else 1].append(t.dtype)
         else:

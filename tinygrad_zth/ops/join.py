@@ -14,7 +14,7 @@ from ..refusal import on_several_devices
 from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from .index import getitem, slice_of
-from .view import broadcast_to, dim_of, reshape, sizes_of, unsqueeze
+from .view import broadcast_to, dim_of, named_sizes, reshape, sizes_of, unsqueeze
 
 __all__ = ["FUNCTIONS", "METHODS", "cat", "chunk", "split", "stack", "unbind"]
 
@@ -205,6 +205,11 @@ def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple[Tensor,
                 f"but got split_sizes={sizes}"
             )
     return _at_sizes(tensor, sizes, d)
+
+
+def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of the given sizes along ``dim``, which add up to its size."""
+    return split(input, list(split_sizes), dim)
 
 
 def _at_sizes(tensor: Tensor, sizes, d: int) -> tuple[Tensor, ...]:
@@ -400,14 +405,18 @@ def block_diag(*tensors) -> Tensor:
 # ---------------------------------------------------------------------------- repeating
 
 
-def tile(input: Tensor, *dims) -> Tensor:
+def tile(input: Tensor, *dims, **named) -> Tensor:
     """``input`` repeated along each dimension, as NumPy's tile."""
+    if named:
+        dims = named_sizes("tile", "dims", dims, named)
     dims = sizes_of(dims)
     return repeat(input, *((1,) * (input._array.ndim - len(dims)) + tuple(dims)))
 
 
-def repeat(input: Tensor, *repeats) -> Tensor:
+def repeat(input: Tensor, *repeats, **named) -> Tensor:
     """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
+    if named:
+        repeats = named_sizes("repeat", "repeats", repeats, named)
     repeats, shape = sizes_of(repeats), input._array.shape
     if not repeats and shape:
         raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
@@ -449,9 +458,9 @@ FUNCTIONS = {
     "broadcast_shapes": broadcast_shapes, "broadcast_tensors": broadcast_tensors, "cartesian_prod": cartesian_prod,
     "cat": cat, "concat": cat, "concatenate": cat, "chunk": chunk, "column_stack": column_stack,
     "combinations": combinations, "dstack": dstack, "hstack": hstack, "meshgrid": meshgrid,
-    "repeat_interleave": repeat_interleave, "row_stack": vstack, "split": split, "split_with_sizes": split,
+    "repeat_interleave": repeat_interleave, "row_stack": vstack, "split": split, "split_with_sizes": split_with_sizes,
     "stack": stack, "tensor_split": tensor_split, "tile": lambda input, dims: tile(input, *dims), "unbind": unbind, "vstack": vstack,
-    "unsafe_chunk": chunk, "unsafe_split": split, "unsafe_split_with_sizes": split,
+    "unsafe_chunk": chunk, "unsafe_split": split, "unsafe_split_with_sizes": split_with_sizes,
     "hsplit": _named_split("hsplit", 1, 1), "vsplit": _named_split("vsplit", 0, 2), "dsplit": _named_split("dsplit", 2, 3),
 }  # fmt: skip
 METHODS = {

@@ -240,6 +240,12 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 @torch_call
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """``dot``: for real vectors, the same."""
+    return dot(input, other)
+
+
+@torch_call
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
     for argument, t in (("self", input), ("vec2", vec2)):
@@ -263,7 +269,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 
 FUNCTIONS = {
     "bmm": bmm, "chain_matmul": chain_matmul, "dot": dot, "ger": outer, "matmul": matmul, "mm": mm,
-    "mv": mv, "outer": outer, "vdot": dot,
+    "mv": mv, "outer": outer, "vdot": vdot,
 }  # fmt: skip
 METHODS = {**FUNCTIONS, "__matmul__": _operator, "__rmatmul__": lambda self, other: matmul(other, self)}
 del METHODS["chain_matmul"]

@@ -36,6 +36,14 @@ def sizes_of(sizes: tuple) -> tuple:
     return sizes
 
 
+def named_sizes(name: str, keyword: str, given: tuple, named: dict) -> tuple:
+    """Sizes or dimensions given by their keyword: ``x.permute(dims=(1, 0))``. Raises TypeError for another keyword."""
+    if keyword not in named or len(named) > 1 or given:
+        wrong = next((k for k in named if k != keyword), keyword)
+        raise TypeError(f"{name}() got an unexpected keyword argument '{wrong}'")
+    return (named[keyword],)
+
+
 # ---------------------------------------------------------------------------- shape
 
 
@@ -78,12 +86,14 @@ def _is_window(array, shape) -> bool:
     return array.flags.c_contiguous or buffer_of(array.reshape(shape)) is buffer_of(array)
 
 
-def view(input: Tensor, *shape) -> Tensor:
+def view(input: Tensor, *shape, **named) -> Tensor:
     """The same memory under another shape (one size may be -1), or, given a dtype, other elements.
 
     Raises:
         RuntimeError: if the shape does not hold the elements, or would need a copy.
     """
+    if named:
+        shape = named_sizes("view", "dtype" if "dtype" in named else "size", shape, named)
     if len(shape) == 1 and shape[0].__class__ is not int:
         (shape,) = shape
         if isinstance(shape, dtypes.dtype):
@@ -105,8 +115,10 @@ def _view_dtype(input: Tensor, dtype) -> Tensor:
     return t
 
 
-def reshape(input, *shape):
+def reshape(input, *shape, **named):
     """The same elements under another shape: a view where possible, else a copy."""
+    if named:
+        shape = named_sizes("reshape", "shape", shape, named)
     if not isinstance(input, Tensor):
         return input.reshape(*shape)
     shape = _shape(input, sizes_of(shape))
@@ -176,8 +188,10 @@ _transpose = op(_swap, name="transpose", view=True, x=lambda g, dim0, dim1: _tra
 _t = op(_swap, name="t", grad_name="TBackward0", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
 
 
-def permute(input: Tensor, *dims) -> Tensor:
+def permute(input: Tensor, *dims, **named) -> Tensor:
     """The dimensions in another order."""
+    if named:
+        dims = named_sizes("permute", "dims", dims, named)
     dims = sizes_of(dims)
     ndim = input._array.ndim
     if len(dims) != ndim:
@@ -199,6 +213,11 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
     ndim = input._array.ndim
     return _transpose(input, dim_of(dim0, ndim), dim_of(dim1, ndim)) if ndim else alias(input)
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """``transpose``, by NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 def t(input: Tensor) -> Tensor:
@@ -284,11 +303,13 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 # ---------------------------------------------------------------------------- expanding
 
 
-def expand(input: Tensor, *sizes, implicit: bool = False) -> Tensor:
+def expand(input: Tensor, *sizes, implicit: bool = False, **named) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
 
     Raises RuntimeError where a size other than 1 would have to change.
     """
+    if named:
+        sizes = named_sizes("expand", "size", sizes, named)
     sizes, shape = sizes_of(sizes), input._array.shape
     lead = len(sizes) - len(shape)
     if lead < 0:
@@ -490,7 +511,7 @@ def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -
 FUNCTIONS = {
     "adjoint": matrix_transpose, "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
     "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": ravel,
-    "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": transpose, "swapdims": transpose,
+    "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": swapaxes, "swapdims": transpose,
     "t": t, "transpose": transpose, "unflatten": unflatten, "unsqueeze": unsqueeze,
 }  # fmt: skip
 METHODS = {
