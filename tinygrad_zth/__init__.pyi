@@ -1062,7 +1062,7 @@ def resolve_conj(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def resolve_neg(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
-def result_type(tensor1: Any, tensor2: Any) -> Any:
+def result_type(tensor: Any, other: Any) -> Any:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: builtins.float | None = None) -> Tensor:
     """Divided by the root mean square over the trailing dimensions; eps None is the dtype's epsilon."""
@@ -1201,8 +1201,8 @@ def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = Fals
     """The named tuple (values, indices) of the elements in order along ``dim``."""
 def split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-def split_with_sizes(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
-    """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+def split_with_sizes(input: Tensor, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    """Views of the given sizes along ``dim``, which add up to its size."""
 def sqrt(input: Any, *, out: Any = None) -> Any:
     ...
 def sqrt_(self: Any, *operands: Any, **options: Any) -> Any:
@@ -1230,8 +1230,8 @@ def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype
     """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
 def svd(input: Tensor, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: Any = None) -> Any:
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
-def swapaxes(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
-    """Dimensions ``dim0`` and ``dim1`` exchanged."""
+def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+    """``transpose``, by NumPy's name."""
 def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
 def t(input: Tensor) -> Tensor:
@@ -1326,8 +1326,8 @@ def unsafe_chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> 
     """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
 def unsafe_split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-def unsafe_split_with_sizes(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
-    """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    """Views of the given sizes along ``dim``, which add up to its size."""
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
 def use_deterministic_algorithms(mode: builtins.bool, *, warn_only: builtins.bool = False) -> None:
@@ -1342,8 +1342,8 @@ def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.
     """
 def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple[Any, ...]:
     """The pair (variance, mean); see ``var``."""
-def vdot(input: Tensor, tensor: Tensor, *, out: Any = None) -> Tensor:
-    """The sum of the products of two vectors' elements."""
+def vdot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+    """``dot``: for real vectors, the same."""
 def vmap(func: Any, in_dims: Any = 0, out_dims: Any = 0, randomness: builtins.str = 'error', *, chunk_size: builtins.int | None = None) -> Any:
     """``func``, written for one element, as a function of a batch of them.
 

@@ -504,7 +504,7 @@ class Tensor:
         """In-place version of ``exp2``; returns the tensor itself."""
     def exp_(self, *operands: Any, **options: Any) -> Any:
         """In-place version of ``exp``; returns the tensor itself."""
-    def expand(self, *sizes: Any, implicit: builtins.bool = False) -> Tensor:
+    def expand(self, *sizes: Any, implicit: builtins.bool = False, **named: Any) -> Tensor:
         """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
 
         Raises RuntimeError where a size other than 1 would have to change.
@@ -1048,7 +1048,7 @@ class Tensor:
     @property
     def output_nr(self) -> builtins.int:
         ...
-    def permute(self, *dims: Any) -> Tensor:
+    def permute(self, *dims: Any, **named: Any) -> Tensor:
         """The dimensions in another order."""
     def pin_memory(self, device: Any = None) -> Tensor:
         """A copy in page-locked memory of the host, from which a device reads while the host goes on.
@@ -1125,7 +1125,7 @@ class Tensor:
         """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
     def renorm_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``renorm``; returns the tensor itself."""
-    def repeat(self, *repeats: Any) -> Tensor:
+    def repeat(self, *repeats: Any, **named: Any) -> Tensor:
         """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     def repeat_interleave(self, repeats: Any, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
         """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
@@ -1140,7 +1140,7 @@ class Tensor:
         Raises:
             RuntimeError: for a tensor that is not floating point, or one that is not a leaf.
         """
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Any, **named: Any) -> Any:
         """The same elements under another shape: a view where possible, else a copy."""
     def reshape_as(self, other: Any) -> Any:
         ...
@@ -1239,8 +1239,8 @@ class Tensor:
         """The named tuple (values, indices) of the elements in order along ``dim``."""
     def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-    def split_with_sizes(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
-        """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+    def split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+        """Views of the given sizes along ``dim``, which add up to its size."""
     def sqrt(self, *, out: Any = None) -> Any:
         ...
     def sqrt_(self, *operands: Any, **options: Any) -> Any:
@@ -1275,8 +1275,8 @@ class Tensor:
         """Summed to a shape that broadcasts to this one. Raises RuntimeError for any other."""
     def svd(self, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: Any = None) -> Any:
         """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
-    def swapaxes(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
-        """Dimensions ``dim0`` and ``dim1`` exchanged."""
+    def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+        """``transpose``, by NumPy's name."""
     def swapaxes_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``swapaxes``, in place: the same memory through another window."""
     def swapdims(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
@@ -1307,7 +1307,7 @@ class Tensor:
         """In-place version of ``tanh``; returns the tensor itself."""
     def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views cut at the given places, or into a number of nearly equal parts (the first are larger)."""
-    def tile(self, *dims: Any) -> Tensor:
+    def tile(self, *dims: Any, **named: Any) -> Tensor:
         """``input`` repeated along each dimension, as NumPy's tile."""
     def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: builtins.bool = False, copy: builtins.bool = False, memory_format: Any = None) -> Tensor:
         """The tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(other)``.
@@ -1368,8 +1368,8 @@ class Tensor:
         """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
     def unsafe_split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-    def unsafe_split_with_sizes(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
-        """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
+    def unsafe_split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+        """Views of the given sizes along ``dim``, which add up to its size."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """With a new dimension of size 1 at ``dim``."""
     def unsqueeze_(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -1382,9 +1382,9 @@ class Tensor:
         ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
         Raises RuntimeError for integers; warns where nothing is left to divide by.
         """
-    def vdot(self, tensor: Tensor, *, out: Any = None) -> Tensor:
-        """The sum of the products of two vectors' elements."""
-    def view(self, *shape: Any) -> Tensor:
+    def vdot(self, other: Tensor, *, out: Any = None) -> Tensor:
+        """``dot``: for real vectors, the same."""
+    def view(self, *shape: Any, **named: Any) -> Tensor:
         """The same memory under another shape (one size may be -1), or, given a dtype, other elements.
 
         Raises:
