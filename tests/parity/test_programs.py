@@ -16,6 +16,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the programs are compared with torch (extra: parity)")
 
+import tinygrad_zth as zth  # noqa: E402
+
 torch.set_num_threads(1)  # small programs, and other tests beside this one
 PROGRAMS = sorted((Path(__file__).resolve().parent.parent / "programs").glob("*.py"))
 NUMBER = re.compile(r"[-+]?\d+\.\d*(?:e[-+]?\d+)?|[-+]?\d+(?:e[-+]?\d+)?")
@@ -35,7 +37,12 @@ def printed(source: str, name: str) -> list[str]:
     random.seed(0)
     with warnings.catch_warnings(), contextlib.redirect_stdout(out):
         warnings.simplefilter("ignore")
-        exec(compile(source, name, "exec"), {"__name__": "__main__"})
+        try:
+            exec(compile(source, name, "exec"), {"__name__": "__main__"})
+        finally:  # the switches that a program may have set
+            for library in (torch, zth):
+                library.backends.cuda.matmul.allow_tf32 = False
+                library.set_float32_matmul_precision("highest")
     text = re.sub(r" at 0x[0-9a-f]+", "", out.getvalue())
     text = text.replace("tinygrad_zth.tensor.Tensor", "torch.Tensor")
     return re.sub(r"[ \n]+", " ", text).replace("[ ", "[").replace("tensor( ", "tensor(").split(" ")
