@@ -33,6 +33,7 @@ DIFFERENCES: dict[str, str] = {
     "torch.take_along_dim": "an empty index of another shape is refused",
     "torch.typename": "of a module names the package's own path",
     "torch.manual_seed": "takes the low 32 bits for the stream, as PyTorch does; seed() draws 53 bits",
+    "torch.nn.init.orthogonal_": "QR by NumPy's LAPACK: equal but for rounding; the stream is left in the same state",
     "torch.distributed.is_available": "False",
     "Tensor.to": "memory_format is accepted; only C order and given strides exist", "Tensor.contiguous": "memory_format is accepted",
     "Tensor.share_memory_": "DataLoader workers are threads, which share memory anyway",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...tensor import Tensor
-from . import activations, affine, conv, loss, normalization, padding
+from . import activations, affine, conv, distance, normalization, padding, pooling, shuffle
 from .dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 
 __all__ = ["FUNCTIONS"]
@@ -99,11 +99,14 @@ def constant_pad_nd(input: Tensor, pad, value: float = 0) -> Tensor:
     return padding.pad(input, pad, "constant", value)
 
 
-_MODULES = (activations, affine, conv, loss, normalization)
+_MODULES = (activations, affine, conv, distance, normalization, pooling, shuffle)
 _ALIKE = (
     "bilinear", "celu", "celu_", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
     "conv_transpose3d", "hardshrink", "prelu", "relu_", "rms_norm", "rrelu", "rrelu_", "selu", "selu_", "threshold",
     "threshold_",
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "channel_shuffle", "cosine_similarity", "max_pool1d",
+    "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "native_channel_shuffle", "pairwise_distance", "pdist",
+    "pixel_shuffle", "pixel_unshuffle",
 )  # fmt: skip
 FUNCTIONS: dict[str, Any] = {
     "batch_norm": batch_norm, "constant_pad_nd": constant_pad_nd, "embedding": embedding, "group_norm": group_norm,
