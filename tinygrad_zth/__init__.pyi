@@ -60,6 +60,16 @@ def acosh(input: Any, *, out: Any = None) -> Any:
     ...
 def acosh_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``acosh``; returns the tensor itself."""
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """Means of ``output_size`` windows along each dimension of (N, C, L) or (C, L), which together cover it.
+
+    output_size: an int or 1 of them; None keeps a dimension's size. Raises RuntimeError for others.
+    """
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: builtins.bool = False) -> Any:
+    """Maxima of ``output_size`` windows along each dimension of (N, C, L) or (C, L), which together cover it.
+
+    output_size: an int or 1 of them; None keeps a dimension's size. Raises RuntimeError for others.
+    """
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """``input + alpha * other``, broadcast, in the promoted dtype."""
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
@@ -173,6 +183,12 @@ def atleast_2d(*tensors: Any) -> Any:
     """Each tensor as a view with at least 2 dimensions."""
 def atleast_3d(*tensors: Any) -> Any:
     """Each tensor as a view with at least 3 dimensions."""
+def avg_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: builtins.bool = False, count_include_pad: builtins.bool = True) -> Tensor:
+    """The mean of each window of (N, C, L) or (C, L).
+
+    stride: default, ``kernel_size``. count_include_pad: whether the zeros of the padding count as elements.
+    Raises RuntimeError for sizes that do not fit.
+    """
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
 def batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: builtins.bool, momentum: builtins.float, eps: builtins.float, cudnn_enabled: builtins.bool = True) -> Tensor:
@@ -241,6 +257,11 @@ def celu_(input: Tensor, alpha: builtins.float = 1.0) -> Tensor:
     """In-place :func:`celu`."""
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices, in the order that takes the fewest multiplications."""
+def channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
+    """(N, C, *): the channels' groups interleaved (Zhang et al. 2018).
+
+    Raises RuntimeError for fewer than three dimensions, or channels that the groups do not divide.
+    """
 channels_last: Any
 channels_last_3d: Any
 def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
@@ -374,6 +395,11 @@ def cosh(input: Any, *, out: Any = None) -> Any:
     ...
 def cosh_(self: Any, *operands: Any, **options: Any) -> Any:
     """In-place version of ``cosh``; returns the tensor itself."""
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: builtins.int = 1, eps: builtins.float = 1e-08) -> Tensor:
+    """x1 . x2 over the product of their lengths, each held above ``eps``, along ``dim``; x1, x2 broadcast.
+
+    Raises RuntimeError for integers, IndexError for a dimension that is not there.
+    """
 def count_nonzero(input: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
 def cov(input: Tensor, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
@@ -865,6 +891,46 @@ def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: 
     ``max(input, other)``, with a Tensor, is ``maximum``. nan is larger than everything.
     Raises RuntimeError or IndexError if there is nothing to choose from.
     """
+def max_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: builtins.bool = False, return_indices: builtins.bool = False) -> Any:
+    """The largest element of each window of (N, C, L) or (C, L).
+
+    Args:
+        stride: default, ``kernel_size``. padding: -inf on both sides, at most half a kernel.
+        ceil_mode: also a last window that reaches beyond the end.
+        return_indices: return also where each was found, in the flattened spatial dimensions.
+
+    Raises RuntimeError for sizes that do not fit.
+    """
+def max_pool1d_with_indices(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: builtins.bool = False, return_indices: builtins.bool = False) -> Any:
+    """The largest element of each window of (N, C, L) or (C, L).
+
+    Args:
+        stride: default, ``kernel_size``. padding: -inf on both sides, at most half a kernel.
+        ceil_mode: also a last window that reaches beyond the end.
+        return_indices: return also where each was found, in the flattened spatial dimensions.
+
+    Raises RuntimeError for sizes that do not fit.
+    """
+def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: builtins.bool = False, return_indices: builtins.bool = False) -> Any:
+    """The largest element of each window of (N, C, H, W) or (C, H, W).
+
+    Args:
+        stride: default, ``kernel_size``. padding: -inf on both sides, at most half a kernel.
+        ceil_mode: also a last window that reaches beyond the end.
+        return_indices: return also where each was found, in the flattened spatial dimensions.
+
+    Raises RuntimeError for sizes that do not fit.
+    """
+def max_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: builtins.bool = False, return_indices: builtins.bool = False) -> Any:
+    """The largest element of each window of (N, C, D, H, W) or (C, D, H, W).
+
+    Args:
+        stride: default, ``kernel_size``. padding: -inf on both sides, at most half a kernel.
+        ceil_mode: also a last window that reaches beyond the end.
+        return_indices: return also where each was found, in the flattened spatial dimensions.
+
+    Raises RuntimeError for sizes that do not fit.
+    """
 def maximum(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
@@ -933,6 +999,8 @@ def narrow(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -
     """The view of ``length`` places of a dimension from ``start`` on."""
 def narrow_copy(input: Any, dim: Any, start: Any, length: Any) -> Any:
     ...
+def native_channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
+    """:func:`channel_shuffle`, by its other name."""
 def ne(input: Any, other: Any, *, out: Any = None) -> Any:
     """``input != other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -974,11 +1042,28 @@ def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: A
     """Ones with the shape, dtype and device of ``input``."""
 def outer(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
+def pairwise_distance(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, eps: builtins.float = 1e-06, keepdim: builtins.bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps over the last dimension: (*, D) and (*, D), broadcast -> (*)."""
+def pdist(input: Tensor, p: builtins.float = 2.0) -> Tensor:
+    """The p-norm distances between all pairs of rows i < j: (N, D) -> (N (N - 1) / 2,).
+
+    Raises RuntimeError for another number of dimensions, integers, or a negative p.
+    """
 def permute(input: Tensor, dims: Any) -> Tensor:
     ...
 pi: Any
 def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
     """The pseudo-inverse; see ``linalg.pinv``."""
+def pixel_shuffle(input: Tensor, upscale_factor: builtins.int) -> Tensor:
+    """(*, C r^2, H, W) -> (*, C, H r, W r): r^2 channels become r x r pixels (Shi et al. 2016).
+
+    Raises RuntimeError unless the channels are divisible by r^2.
+    """
+def pixel_unshuffle(input: Tensor, downscale_factor: builtins.int) -> Tensor:
+    """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of :func:`pixel_shuffle`.
+
+    Raises RuntimeError unless height and width are divisible by r.
+    """
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
 def positive(input: Any) -> Any:
