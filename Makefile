@@ -28,7 +28,7 @@ GPT_SAMPLE ?=
 PYTEST_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
-.PHONY: help venv gpt test lint format bench docs docs-test coverage clean
+.PHONY: help venv gpt test test-gpu lint format bench docs docs-test coverage clean
 
 help:
 	@sed -n '2,4p' Makefile
@@ -47,6 +47,13 @@ test:
 	$(call venv,test)
 	@parallel=$$($(PY) -c 'from importlib.util import find_spec as f; print("-n auto" if f("xdist") else "")'); \
 	set -x; $(PY) -m pytest $$parallel $(PYTEST_ARGS)
+
+# On a GPU: its own tests, then the whole suite with its tensors there (tests/device_mode.py).
+DEVICE ?= cuda
+test-gpu:
+	$(call venv,test)
+	$(PY) -m pytest tests/gpu $(PYTEST_ARGS)
+	$(PY) -m pytest --device=$(DEVICE) --ignore=tests/gpu $(PYTEST_ARGS)
 
 lint:
 	$(call venv,dev)
