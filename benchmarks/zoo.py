@@ -151,9 +151,10 @@ def page(figures: Mapping[str, Mapping[str, Any]]) -> str:
     for name in known:
         f = figures[name]
         sign = "at least" if ROWS[name].higher else "at most"
+        processor = "-" if f["cpu_minutes"] is None else f"{f['cpu_minutes']:.1f}"  # None: was not measured
         lines.append(
             f"| {name} | {f['measure']} | {f['value']:.4f} | {sign} {f['bound']:g} | {'yes' if f['met'] else '**no**'} "
-            f"| {f['minutes']:.1f} | {f['cpu_minutes']:.1f} | {f['parameters']:,} | `{f['command']}` |"
+            f"| {f['minutes']:.1f} | {processor} | {f['parameters']:,} | `{f['command']}` |"
         )
     if missing := [name for name in ROWS if name not in figures]:
         lines += ["", f"Not trained yet: {', '.join(missing)}."]
