@@ -26,13 +26,14 @@ RUN ?= runs/gpt
 GPT_TRAIN ?= --preset tiny
 GPT_SAMPLE ?=
 PYTEST_ARGS ?=
+MUTATE_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
 .PHONY: help venv gpt test test-gpu lint format bench docs docs-test coverage clean
 
 help:
 	@sed -n '2,4p' Makefile
-	@echo '# Targets: gpt test lint format bench docs docs-test coverage venv clean'
+	@echo '# Targets: gpt test lint format bench docs docs-test coverage mutate venv clean'
 
 venv:
 	$(call venv,$(EXTRAS))
@@ -82,6 +83,11 @@ docs-test:
 coverage:
 	$(call venv,test)
 	$(PY) -m pytest --cov --cov-report=term --cov-report=html $(PYTEST_ARGS)
+
+# Breaks every gradient formula in every small way and counts what the proofs notice (docs/mutation.md).
+mutate:
+	$(call venv,test)
+	$(PY) .ci/mutate.py $(MUTATE_ARGS)
 
 clean:
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
