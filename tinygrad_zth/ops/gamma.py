@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .. import gamma
+from ..backends import HOST
 from ..inplace import twin, write_back
 from ..operation import op
 from ..tensor import Tensor
@@ -29,9 +30,9 @@ def _polygamma(x, order):
     return gamma.polygamma(order, np.asarray(x))
 
 
-lgamma = op(_lgamma, name="lgamma", promote="float", x=lambda g, x: g * digamma(x))
-digamma = op(_digamma, name="digamma", promote="float", x=lambda g, x: g * polygamma_of(x, 1))
-polygamma_of = op(_polygamma, name="polygamma", x=lambda g, x, order: g * polygamma_of(x, order + 1))
+lgamma = op(_lgamma, name="lgamma", kernels=HOST, promote="float", x=lambda g, x: g * digamma(x))
+digamma = op(_digamma, name="digamma", kernels=HOST, promote="float", x=lambda g, x: g * polygamma_of(x, 1))
+polygamma_of = op(_polygamma, name="polygamma", kernels=HOST, x=lambda g, x, order: g * polygamma_of(x, order + 1))
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -97,9 +98,15 @@ def _i0e(x):
     return np.asarray(value, x.dtype)
 
 
-i0 = op(_i0, name="i0", promote="float", x=lambda g, x: g * i1(x))
-i1 = op(_i1, name="special_i1", promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x)))
-i0e = op(_i0e, name="special_i0e", promote="float", x=lambda g, x, out: g * (i1(x) * exp(-abs(x)) - sign(x) * out))
+i0 = op(_i0, name="i0", kernels=HOST, promote="float", x=lambda g, x: g * i1(x))
+i1 = op(_i1, name="special_i1", kernels=HOST, promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x)))
+i0e = op(
+    _i0e,
+    name="special_i0e",
+    kernels=HOST,
+    promote="float",
+    x=lambda g, x, out: g * (i1(x) * exp(-abs(x)) - sign(x) * out),
+)
 
 
 def _quotient(out, x):
