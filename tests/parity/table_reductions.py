@@ -117,7 +117,7 @@ def bins(d: Draw) -> Case:
 
 
 def histogram(d: Draw) -> Case:
-    a = d.tensor((d.int(1, 12),), "float32", grad=False)
+    a = d.tensor((d.int(2, 12),), "float32", grad=False)
     return Case((a, d.int(1, 5)), d.choice({}, {"density": True}, {"range": (-2.0, 2.5)}))
 
 

@@ -220,7 +220,11 @@ def scatter_reduce(d: Draw) -> Case:
     dim = d.dim(a)
     index = T(d.array(a.array.shape, "int64", 0, a.array.shape[dim] - 1))
     how = d.choice("sum", "prod", "mean", "amax", "amin")
-    return Case((a, dim, index, d.tensor(a.array.shape, str(a.array.dtype)), how), {"include_self": d.bool()}, 5.0)
+    return Case(
+        (a, dim, index, d.tensor(a.array.shape, str(a.array.dtype)), how),
+        {"include_self": d.bool() or how.startswith("am")},
+        5.0,
+    )
 
 
 def along_dim(d: Draw) -> Case:
