@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-import numpy as np
-
 from ..autograd import _joint, _unpack, sum_to
+from ..backends import backend_of
 from ..graph import Node, no_grad
 from ..operation import Output
 from ..tensor import Tensor, current_node
@@ -70,10 +69,11 @@ def watched_backward(root: Tensor, gradient: Any = None) -> Pass:
     if start is None:
         raise RuntimeError("the tensor does not require grad and does not have a grad_fn: there is no graph behind it")
     seen = Pass()
-    whole = root.detach().numpy(force=True)
-    first = np.ones_like(whole) if gradient is None else np.asarray(gradient, whole.dtype)
+    array = root.detach()._array
+    xp = backend_of(array).xp
+    first = xp.ones(array.shape, array.dtype) if gradient is None else xp.asarray(gradient, array.dtype)
     pending: dict[int, Node] = {start.seq: start}
-    arrived: dict[int, Any] = {start.seq: _on_device(first, root)}
+    arrived: dict[int, Any] = {start.seq: first}
     queue = [-start.seq]
     with no_grad():
         while queue:
@@ -124,7 +124,3 @@ def _flows(node: Node, g: Any) -> list[Flow]:
             received = received.astype(edge.dtype)
         flows.append(Flow(node, place, edge, tuple(raw.shape), raw.dtype, received))
     return flows
-
-
-def _on_device(array: np.ndarray, like: Tensor) -> Any:
-    return Tensor.__new__(Tensor, array, device=like.device)._array.astype(array.dtype) if like.is_cuda else array
