@@ -1,0 +1,61 @@
+"""The benchmark's parts: its workloads learn and are the same work, its driver tells when they are not."""
+
+from __future__ import annotations
+
+import pytest
+
+import tinygrad_zth as torch
+from benchmarks import __main__ as command
+from benchmarks import kernels
+from benchmarks.pairs import Contestant, Missing, Result, compare
+from benchmarks.peers import raw_numpy
+from benchmarks.workloads import BARS, WORKLOADS
+
+SLOW = {"gpt_baby", "resnet", "conv"}  # a step of these takes longer than a test should
+
+
+@pytest.mark.parametrize("name", [name for name in WORKLOADS if name not in SLOW])
+def test_a_workload_runs_and_gives_a_finite_number(name):
+    step = WORKLOADS[name](torch)
+    assert all(abs(step()) < 1e4 for _ in range(2))
+
+
+@pytest.mark.parametrize("name", ["lstm", "gpt_small"])
+def test_a_training_step_lowers_the_loss_of_what_it_repeats(name):
+    step = WORKLOADS[name](torch)
+    losses = [step() for _ in range(40)]
+    assert sum(losses[-8:]) < sum(losses[:8])
+
+
+def test_lecture_3_by_hand_has_the_same_first_loss_as_a_uniform_guess():
+    assert raw_numpy()() == pytest.approx(3.2958, abs=0.15)
+
+
+@pytest.mark.parametrize("row", [row for row in kernels.rows() if row.endswith(":small")])
+def test_a_kernel_row_runs(row):
+    assert abs(kernels.kernel_step(torch, row.removeprefix("kernel:"))()) < 1e6
+
+
+def test_the_driver_measures_in_turn_and_names_what_is_missing():
+    result = compare("mlp_bn", ["ours", "nobody"], rounds=2)
+    assert len(result.seconds["ours"]) == 2 and result.time("ours") > 0
+    assert list(result.missing) == ["nobody"]
+    assert "mlp_bn" in command.line(result)
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    result = Result("x", {"ours": [1.0, 2.0, 10.0], "torch": [2.0, 6.0, 10.0]}, {}, {"ours": 0, "torch": 0})
+    assert result.ratio("torch") == 2.0
+    assert command.verdict(1.9, 2.0) == "2 !" and command.verdict(2.0, 2.0) == "2"
+    assert set(BARS) <= set(WORKLOADS)
+
+
+def test_an_unknown_row_lists_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--only", "nothing"])
+    assert "no row nothing; the rows are mlp_bn" in capsys.readouterr().err
+
+
+def test_a_contestant_that_cannot_start_says_why():
+    with pytest.raises(Missing, match="KeyError"):
+        Contestant("nobody", "mlp_bn")
