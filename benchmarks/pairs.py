@@ -48,7 +48,7 @@ class Contestant:
         line = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
             errors = (self.process.stderr.read() or "").strip().splitlines()  # type: ignore[union-attr]
-            self.process.kill()
+            self._close()
             raise Missing(f"{self.name}: {errors[-1] if errors else 'it ended without a word'}")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -64,8 +64,18 @@ class Contestant:
         """End the process; its peak memory in bytes above the import."""
         self.process.stdin.close()  # type: ignore[union-attr]
         answer = self._read()
-        self.process.wait(timeout=30)
+        self._close()
         return int(answer["peak_bytes"])
+
+    def _close(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None and not pipe.closed:
+                pipe.close()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @dataclass
