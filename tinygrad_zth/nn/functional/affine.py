@@ -109,6 +109,11 @@ def embedding_bag(
         raise NotImplementedError(
             f"embedding_bag: per_sample_weights was not None; it is only supported for mode='sum' (got mode='{mode}')"
         )
+    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
+        raise ValueError(
+            "embedding_bag: If per_sample_weights is not None, then it must have the same shape as the input "
+            f"({list(input.shape)}), but got {list(per_sample_weights.shape)}"
+        )
     if input.dim() == 2:
         if offsets is not None:
             raise ValueError(
@@ -118,7 +123,18 @@ def embedding_bag(
     elif input.dim() == 1:
         if offsets is None:
             raise ValueError("offsets has to be a 1D Tensor but got None")
+        if offsets.dim() != 1:
+            raise ValueError("offsets has to be a 1D Tensor")
         starts = offsets.tolist()
+        if starts and starts[0] != 0:
+            raise RuntimeError(
+                "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
+                f"However, got {starts[0]}"
+            )
+        if starts and starts[-1] > input.numel():
+            raise RuntimeError(
+                f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {starts[-1]}"
+            )
         ends = [*starts[1:], input.numel()]
         bags = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
         bags = bags[:-1] if include_last_offset else bags
