@@ -13,13 +13,28 @@ The running statistics are the caller's (``nn.functional.batch_norm``): they are
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..backends import Kernels
+from ..backends.parallel import run_blocks
 from ..operation import op
 from ..tensor import new_tensor
 from . import batch_norm_cuda as cuda
+from .rows import widened
 
-__all__ = ["batch_norm", "batch_statistics", "plain"]
+__all__ = ["Own", "batch_norm", "batch_statistics", "plain"]
+
+_NS_PER_ELEMENT = 0.5
+_BLOCKED = 32768  # elements from which on going through memory in blocks pays
+
+
+class Own(NamedTuple):
+    """The batch's own statistics, (C,) each, where the caller has computed them already."""
+
+    mean: Any
+    var: Any
 
 
 def _axes(x):
@@ -31,63 +46,132 @@ def _column(v, x):
     return v.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
+def _slabs(xp, x):
+    """x as (N, C, L) if it is large enough to be worked on in blocks of samples, else None."""
+    if xp is np and x.ndim > 2 and x.size >= _BLOCKED and x.flags.c_contiguous:
+        slabs = x.reshape(*x.shape[:2], -1)
+        return slabs if slabs.shape[2] >= 16 else None
+    return None
+
+
+def _run(body, x) -> None:
+    run_blocks(body, x.shape[0], x.shape[1] * x.shape[2], _NS_PER_ELEMENT)
+
+
 def batch_statistics(xp, x):
     """Mean and biased variance per channel of (N, C, ...), each (C,), in x's dtype (at least float32)."""
-    work = x.astype("float32") if x.dtype.itemsize < 4 else x
+    work = widened(x)
     n = math.prod(x.shape) // max(x.shape[1], 1)
-    mean = xp.add.reduce(work, _axes(x)) / n
-    centred = work - _column(mean, x)
-    return mean, xp.add.reduce(centred * centred, _axes(x)) / n
+    slabs = _slabs(xp, work)
+    if slabs is None:
+        mean = xp.add.reduce(work, _axes(x)) / n
+        centred = work - _column(mean, x)
+        return mean, xp.add.reduce(centred * centred, _axes(x)) / n
+    sums = np.empty(slabs.shape[:2], slabs.dtype)  # by sample: the result does not depend on the blocks
+    _run(lambda a, b: np.add.reduce(slabs[a:b], 2, out=sums[a:b]), slabs)
+    mean = np.add.reduce(sums, 0) / n
+    column = mean[:, None]
+
+    def squares(a: int, b: int) -> None:
+        centred = slabs[a:b] - column
+        np.einsum("ncl,ncl->nc", centred, centred, out=sums[a:b])
+
+    _run(squares, slabs)
+    return mean, np.add.reduce(sums, 0) / n
 
 
 def batch_norm_forward(xp, x, weight, bias, mean, var, eps):
-    """x (N, C, ...), weight and bias (C,) or None; mean and var (C,) to use, or None for the batch's own.
+    """x (N, C, ...), weight and bias (C,) or None; mean and var (C,) to use, or None (or Own) for the batch's own.
 
-    Returns the result and, for the backward, the normalised x and 1 / sqrt(var + eps).
+    Returns the result and, for the backward, (x, mean) and 1 / sqrt(var + eps).
     """
-    work = x.astype("float32") if x.dtype.itemsize < 4 else x
+    work = widened(x)
     if mean is None:
-        n = math.prod(x.shape) // max(x.shape[1], 1)
-        mean = xp.add.reduce(work, _axes(x)) / n
-        xhat = work - _column(mean, x)
-        var = xp.add.reduce(xhat * xhat, _axes(x)) / n
-    else:
-        xhat = work - _column(mean, x).astype(work.dtype, copy=False)
+        mean, var = batch_statistics(xp, x)
+    elif isinstance(mean, Own):
+        mean, var = mean
+    mean = mean.astype(work.dtype, copy=False)
     rstd = (1 / xp.sqrt(var + eps)).astype(work.dtype, copy=False)
-    xhat *= _column(rstd, x)
-    if weight is None and bias is None:
-        return xhat.astype(x.dtype), xhat, rstd
-    out = xhat * _column(weight, x) if weight is not None else xhat.copy()
-    if bias is not None:
-        out += _column(bias, x)
-    return out.astype(x.dtype, copy=False), xhat, rstd
+    scale = rstd if weight is None else rstd * weight
+    slabs = _slabs(xp, work)
+    if slabs is None:
+        out = work - _column(mean, x)
+        out *= _column(scale, x)
+        if bias is not None:
+            out += _column(bias, x)
+        return out.astype(x.dtype, copy=False), (x, mean), rstd
+    out = np.empty(slabs.shape, slabs.dtype)
+    columns = [None if v is None else v.astype(work.dtype, copy=False)[:, None] for v in (mean, scale, bias)]
+
+    def normalise(a: int, b: int) -> None:
+        block = np.subtract(slabs[a:b], columns[0], out=out[a:b])
+        block *= columns[1]
+        if columns[2] is not None:
+            block += columns[2]
+
+    _run(normalise, slabs)
+    return out.reshape(x.shape).astype(x.dtype, copy=False), (x, mean), rstd
 
 
-def batch_norm_backward(g, needs, weight, mean, xhat, rstd):
-    """Gradients of x, weight and bias for g (N, C, ...)."""
-    axes = _axes(g)
-    work = g.astype(xhat.dtype, copy=False)
-    sum_g = work.sum(axes)
-    sum_gx = (work * xhat).sum(axes)
-    dx = None
-    if needs[0]:
-        scale = rstd if weight is None else rstd * weight
-        if mean is None:  # the batch's own statistics depend on x, too
-            n = math.prod(g.shape) // max(g.shape[1], 1)
-            dx = xhat * _column(sum_gx / -n, g)
+def batch_norm_backward(g, needs, weight, own, kept, rstd):
+    """Gradients of x, weight and bias for g (N, C, ...); ``own``: the statistics were the batch's."""
+    x, mean = kept
+    x, work = widened(x), widened(g)
+    n = math.prod(g.shape) // max(g.shape[1], 1)
+    scale = rstd if weight is None else (rstd * weight).astype(work.dtype, copy=False)
+    slabs, gs = (_slabs(np, v) if isinstance(v, np.ndarray) else None for v in (x, work))
+    if slabs is None or gs is None:
+        centred = x - _column(mean, g)
+        sum_g = work.sum(_axes(g))
+        sum_gx = (work * centred).sum(_axes(g)) * rstd
+        dx = None
+        if needs[0] and own:
+            dx = centred * _column(sum_gx * rstd / -n, g)
             dx += work
             dx -= _column(sum_g / n, g)
             dx *= _column(scale, g)
-        else:
+        elif needs[0]:
             dx = work * _column(scale, g)
-        dx = dx.astype(g.dtype, copy=False)
-    return dx, sum_gx if needs[1] else None, sum_g if needs[2] else None
+        return None if dx is None else dx.astype(g.dtype, copy=False), *_affine(needs, sum_gx, sum_g)
+    sums, products = np.empty(gs.shape[:2], gs.dtype), np.empty(gs.shape[:2], gs.dtype)
+    column = mean[:, None]
+
+    def add_up(a: int, b: int) -> None:
+        block = gs[a:b]
+        np.add.reduce(block, 2, out=sums[a:b])
+        np.einsum("ncl,ncl->nc", block, slabs[a:b] - column, out=products[a:b])
+
+    _run(add_up, gs)
+    sum_g, sum_gx = np.add.reduce(sums, 0), np.add.reduce(products, 0) * rstd
+    if not needs[0]:
+        return None, *_affine(needs, sum_gx, sum_g)
+    dx = np.empty(gs.shape, gs.dtype)
+    slope, factor = (sum_gx * rstd / n)[:, None], scale[:, None]
+    level = (sum_g / n)[:, None]
+
+    def combine(a: int, b: int) -> None:
+        block = dx[a:b]
+        if own:
+            np.subtract(slabs[a:b], column, out=block)
+            block *= -slope
+            block += gs[a:b]
+            block -= level
+            block *= factor
+        else:
+            np.multiply(gs[a:b], factor, out=block)
+
+    _run(combine, gs)
+    return dx.reshape(g.shape).astype(g.dtype, copy=False), *_affine(needs, sum_gx, sum_g)
+
+
+def _affine(needs, sum_gx, sum_g):
+    return sum_gx if needs[1] else None, sum_g if needs[2] else None
 
 
 def plain(x, weight, bias, mean, var, eps):
     """The definition, a composition of primitives."""
     dims = _axes(x)
-    if mean is None:
+    if mean is None or isinstance(mean, Own):
         mean = x.mean(dims, keepdim=True)
         var = ((x - mean) * (x - mean)).mean(dims, keepdim=True)
     else:
@@ -97,22 +181,27 @@ def plain(x, weight, bias, mean, var, eps):
     return out if bias is None else out + _column(bias, x)
 
 
-_gradients = Kernels(
-    batch_norm_backward,
-    {
-        "cupy": lambda g, needs, weight, mean, kept, rstd: cuda.batch_norm_backward(
-            g, needs, weight, mean is None, kept, rstd
-        )
-    },
-)
+_gradients = Kernels(batch_norm_backward, {"cupy": cuda.batch_norm_backward})
+
+
+def _on_device(x, weight, bias, mean, var, eps):
+    """The CUDA kernel computes the batch's own statistics itself."""
+    own = mean is None or isinstance(mean, Own)
+    return cuda.batch_norm_forward(x, weight, bias, None if own else mean, None if own else var, eps)
+
+
+def _backward(g, needs, weight, mean, kept, rstd):
+    return _gradients[g.__class__](g, needs, weight, mean is None or isinstance(mean, Own), kept, rstd)
+
+
 batch_norm = op(
     batch_norm_forward,
     name="batch_norm",
     grad_name="NativeBatchNormBackward0",
     inputs=("x", "weight", "bias"),
     tensors=("mean", "var"),
-    extras=("xhat", "rstd"),
-    kernels={"cupy": cuda.batch_norm_forward},
-    backward=lambda g, needs, weight, mean, xhat, rstd: _gradients[g.__class__](g, needs, weight, mean, xhat, rstd),
+    extras=("kept", "rstd"),
+    kernels={"cupy": _on_device},
+    backward=_backward,
     plain=plain,
 )

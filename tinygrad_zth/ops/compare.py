@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import array_types, backend_of
+from ..backends.choice import select
 from ..inplace import twin, write_back, write_out
 from ..operation import as_function, op, together
 from ..tensor import Tensor, new_tensor
@@ -61,7 +62,7 @@ logical_not.__doc__ = "Whether each element is zero (bool)."
 
 
 def _where(xp, condition, x, y):
-    return xp.where(condition, x, y)
+    return select(condition, x, y) if xp is np else xp.where(condition, x, y)
 
 
 #: ``where`` for operands of one dtype (or plain numbers): what gradient formulas use.

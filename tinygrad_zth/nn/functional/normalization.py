@@ -6,8 +6,8 @@ import math
 
 from ...backends import backend_of
 from ...dtypes import of
+from ...fused.batch_norm import Own, batch_statistics
 from ...fused.batch_norm import batch_norm as _batch_norm
-from ...fused.batch_norm import batch_statistics
 from ...fused.layer_norm import layer_norm as _layer_norm
 from ...fused.layer_norm import rms_norm as _rms_norm
 from ...fused.windows import Geometry, sum_windows
@@ -83,6 +83,7 @@ def batch_norm(
                 running._array *= 1 - momentum
                 running._array += momentum * now
                 storage_of(running).version += 1
+        return _batch_norm(input, weight, bias, Own(mean, var), None, eps)
     return _batch_norm(input, weight, bias, None, None, eps)
 
 
