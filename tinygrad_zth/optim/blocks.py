@@ -162,7 +162,7 @@ class _Bundle:
         self.gathered = len(params) > 1 or not self.windows[0].flags.c_contiguous
         self.storage = Storage()
         self.kinds = kinds
-        self.counters = {k: np.full(len(params), v, kinds[k]) for k, v in counters.items()}
+        self.counters: dict[str, np.ndarray] = {k: np.full(len(params), v, kinds[k]) for k, v in counters.items()}
         self.states: list[Any] = []
         self.blocks: list[tuple] | None = None
 

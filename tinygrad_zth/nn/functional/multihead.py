@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 from ...fused.softmax import softmax
 from ...ops.create import zeros, zeros_like
@@ -38,7 +39,9 @@ def canonical_mask(
     return zeros_like(mask, dtype=like.dtype).masked_fill(mask, -math.inf) if boolean else mask
 
 
-def _is_batched(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, heads: int):
+def _is_batched(
+    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, heads: int
+) -> bool:
     n = query.dim()
     if n not in (2, 3):
         raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {n}-D query tensor")
@@ -70,7 +73,7 @@ def _expect(good: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def _projected(query, key, value, weights, bias):
+def _projected(query: Tensor, key: Tensor, value: Tensor, weights: Any, bias: Tensor | None) -> tuple[Tensor, ...]:
     """Query, key and value through their projections: (L, B, E), (S, B, E), (S, B, E)."""
     dim = query.shape[-1]
     if isinstance(weights, Tensor):

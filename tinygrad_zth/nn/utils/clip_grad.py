@@ -22,7 +22,10 @@ def _with_grad(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def get_total_norm(
-    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach=None
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """The norm of all tensors' elements together, a 0-d tensor; 0 for no tensors."""
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
@@ -84,7 +87,7 @@ _scale_all = Kernels(_scale, {"cupy": _scale_on_device})
 
 
 def clip_grads_with_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach=None
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale the gradients in place by max_norm / (total_norm + 1e-6), if that is below 1."""
     grads = _with_grad(parameters)
@@ -100,7 +103,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
-    foreach=None,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale all gradients in place so that their norm, taken together, is at most ``max_norm``.
 
@@ -112,7 +115,7 @@ def clip_grad_norm_(
     return total
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach=None) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Hold every gradient's elements within [-clip_value, clip_value], in place."""
     clip_value = float(clip_value)
     for g in _with_grad(parameters):

@@ -77,12 +77,13 @@ class ParametrizationList(ModuleList):
             for module in reversed(modules):
                 if hasattr(module, "right_inverse"):
                     value = module.right_inverse(value)
-        if not isinstance(value, Tensor | Sequence):
+        several = isinstance(value, Sequence)
+        if not several and not isinstance(value, Tensor):
             raise ValueError(
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
                 f"Got {type(value).__name__}"
             )
-        self.is_tensor = isinstance(value, Tensor)
+        self.is_tensor = not several
         if self.is_tensor:
             if value.dtype != original.dtype:
                 raise ValueError(
