@@ -219,9 +219,10 @@ def test_pairs_are_padded_and_cut():
     assert corpus.sizes() == {"vocab_size": 6, "source_size": 4, "target_size": 4}
     sources, inputs, targets = corpus.batches(None, 3).parts["train"]
     a, b, c = 3, 4, 5
-    assert sources.tolist() == [[a, b, END, PAD], [a, b, c, END], [b, END, PAD, PAD]]
-    assert inputs.tolist() == [[BEGIN, b, a, 0], [BEGIN, c, b, a], [BEGIN, b, 0, 0]]
-    assert targets.tolist() == [[b, a, END, -1], [c, b, a, END], [b, END, -1, -1]]
+    # In the order of the sources' lengths.
+    assert sources.tolist() == [[b, END, PAD, PAD], [a, b, END, PAD], [a, b, c, END]]
+    assert inputs.tolist() == [[BEGIN, b, 0, 0], [BEGIN, b, a, 0], [BEGIN, c, b, a]]
+    assert targets.tolist() == [[b, END, -1, -1], [b, a, END, -1], [c, b, a, END]]
     (batch,) = corpus.batches(None, 2).whole("test")
     assert [t.shape for t in batch] == [(2, 3)] * 3  # cut to the longest
 
