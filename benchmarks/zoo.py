@@ -3,6 +3,7 @@
     python -m benchmarks.zoo              # every row, one after another
     python -m benchmarks.zoo mlp gpt-tiny # these rows; the others keep the figures they have
     python -m benchmarks.zoo --list
+    python -m benchmarks.zoo --page       # write the page again from the figures there are
 
 Each row of :data:`ROWS` is a command with a fixed seed and the figure that it has to reach on the real
 data. The figures are kept in ``docs/results.json``, from which the page is written.
@@ -122,6 +123,11 @@ def run(row: Row, folder: Path) -> dict[str, Any]:
     }
 
 
+def recorded() -> dict[str, Any]:
+    """The figures that have been kept: row to figures."""
+    return json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+
+
 def loss_on(row: Row, folder: Path) -> float:
     """The loss of a run's best weights on a whole part of the data."""
     from models.shared.trainer import Trainer, TrainSettings
@@ -191,6 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help="which (all)")
     parser.add_argument("--list", action="store_true", help="say which rows there are")
+    parser.add_argument("--page", action="store_true", help="only write the page of the figures there are")
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="where the runs go (runs/zoo)")
     args = parser.parse_args(argv)
     if args.list:
@@ -199,12 +206,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := [name for name in args.rows if name not in ROWS]:
         print(f"error: unknown row {', '.join(unknown)}; the known ones are {', '.join(ROWS)}", file=sys.stderr)
         return 1
+    if args.page:
+        write_atomically(PAGE, page(recorded()).encode())
+        return 0
     missed = []
     for name in args.rows or ROWS:
         print(f"== {name}: {ROWS[name].command}", flush=True)
         result = run(ROWS[name], args.runs.absolute() / name)
-        figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-        figures[name] = result
+        figures = {**recorded(), name: result}
         write_atomically(FIGURES, (json.dumps(figures, indent=1, sort_keys=True) + "\n").encode())
         write_atomically(PAGE, page(figures).encode())
         print(f"== {name}: {result['measure']} {result['value']:.4f}, bound {ROWS[name].bound:g}", flush=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,10 +149,3 @@ def test_training_begins_with_the_comparison(tmp_path, capsys):
     assert main(SPEC, ["train", "--out", str(tmp_path), *flags]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "| exact:" in line]
     assert len(lines) == len(STEPS) + 9 and all("approximate: True" in line for line in lines)
-
-
-@pytest.mark.slow
-def test_it_reaches_its_number(real_names, tmp_path):
-    assert main(SPEC, ["train", "--out", str(tmp_path), "--quiet"]) == 0
-    loss = json.loads((tmp_path / "summary.json").read_text("utf-8"))["val_loss"]
-    assert loss <= 2.12 and math.isfinite(loss)
