@@ -67,11 +67,26 @@ case(batch_norm_room.batch_norm, X[:, :, 0], None, None, None, None, 1e-5, id="2
 case(batch_norm_room.batch_norm, X, array(4), None, Fixed(RNG.random(4)), Fixed(RNG.random(4) + 1), 1e-5, id="running")
 GEOMETRY = Geometry((3, 2), (2, 1), (1, 0), (1, 2), (3, 4))
 case(convolution_room.convolution, array(2, 4, 5, 6), array(6, 2, 3, 2), array(6), GEOMETRY, 2, id="grouped")
+LONG = Geometry((3, 3), (2, 1), (1, 1), (1, 1), (5, 10))
+case(convolution_room.convolution, array(2, 4, 9, 10), array(6, 2, 3, 3), array(6), LONG, 2, id="runs")
 case(pooling_room.max_pool1d, array(2, 3, 7), Geometry((3,), (2,), (1,), (1,), (4,)), id="ceil")
 case(pooling_room.max_pool2d, array(2, 3, 5, 6), Geometry((3, 2), (2, 1), (1, 1), (1, 2), (3, 6)), id="overlap")
 case(pooling_room.max_pool2d, array(2, 3, 4, 6), Geometry((2, 2), (2, 2), (0, 0), (1, 1), (2, 3)), id="apart")
 case(
     pooling_room.max_pool3d, array(1, 2, 4, 4, 5), Geometry((2, 2, 2), (2, 1, 2), (0,) * 3, (1,) * 3, (2, 3, 2)), id=""
+)
+BIG = array(6, 8, 1000) * 2 + 1  # past the size where kernels go through memory in blocks
+case(batch_norm_room.batch_norm, BIG, array(8), array(8), None, None, 1e-5, id="blocked")
+case(batch_norm_room.batch_norm, BIG, None, array(8), None, None, 1e-5, id="blocked-bias")
+case(
+    batch_norm_room.batch_norm,
+    BIG,
+    array(8),
+    None,
+    Fixed(RNG.random(8)),
+    Fixed(RNG.random(8) + 1),
+    1e-5,
+    id="blocked-running",
 )
 Q, K, V = array(2, 3, 6, 4), array(2, 3, 7, 4), array(2, 3, 7, 5)
 NOISE = (RNG.random((2, 3, 6, 7)) > 0.3) / 0.7

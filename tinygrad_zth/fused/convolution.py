@@ -20,11 +20,12 @@ import numpy as np
 from ..backends.parallel import run_tasks, sharers
 from ..operation import op
 from .rows import widened
+from .runs import Runs, add_runs, kept, laid_out, run_columns, runs_of
 from .windows import Geometry, add_windows, padded, windows_of
 
 __all__ = ["convolution", "conv_input", "conv_weight", "plain"]
 
-_COLUMNS_AT_ONCE = 1 << 18  # elements of a block's columns
+_COLUMNS_AT_ONCE = 1 << 18  # elements of a block's columns (measured: less costs gemm speed, more the cache)
 _NS_PER_PRODUCT, _NS_PER_COPY = 0.03, 0.7
 
 
@@ -50,9 +51,16 @@ def _is_pointwise(size, geometry: Geometry) -> bool:
     return math.prod(geometry.kernel) == 1 and tuple(size) == geometry.out and not any(geometry.padding)
 
 
-def _columns(xp, x, geometry: Geometry, groups: int):
+def _runs(xp, size, geometry: Geometry) -> Runs | None:
+    """How windows are laid out in long runs, where they are."""
+    return runs_of(tuple(size), geometry) if xp is np else None
+
+
+def _columns(xp, x, geometry: Geometry, groups: int, runs: Runs | None):
     """The windows of (n, C, *spatial) as (groups, C / groups * taps, n * windows)."""
     n, c = x.shape[:2]
+    if runs is not None:
+        return run_columns(x, runs).reshape(groups, c // groups * len(runs.taps), n * runs.span)
     if n == 1 and _is_pointwise(x.shape[2:], geometry):
         return x.reshape(groups, c // groups, -1)
     windows = windows_of(xp, padded(xp, x, geometry), geometry)
@@ -61,9 +69,11 @@ def _columns(xp, x, geometry: Geometry, groups: int):
     return columns.reshape(groups, c // groups * math.prod(geometry.kernel), -1)
 
 
-def _by_channel(xp, y, groups: int):
+def _by_channel(xp, y, groups: int, runs: Runs | None):
     """(n, O, *out) as (groups, O / groups, n * windows)."""
     n, o = y.shape[:2]
+    if runs is not None:
+        return laid_out(y, runs).reshape(groups, o // groups, n * runs.span)
     y = y.reshape(n, groups, o // groups, -1)
     return y[0] if n == 1 else xp.ascontiguousarray(y.transpose(1, 2, 0, 3)).reshape(groups, o // groups, -1)
 
@@ -79,15 +89,20 @@ def _convolution(xp, x, weight, bias, geometry, groups):
     samples = x.shape[0]
     outs, ins, windows = _sizes(x.shape, weight.shape, geometry, groups)
     w = weight.reshape(groups, outs, ins)
+    runs = _runs(xp, x.shape[2:], geometry)
     out = xp.empty((samples, groups, outs, windows), x.dtype)
-    blocks, threads = _blocks(xp, samples, groups * ins * windows, weight.size * windows)
+    blocks, threads = _blocks(xp, samples, groups * ins * (runs.span if runs else windows), weight.size * windows)
     b = None if bias is None else widened(bias).reshape(groups, outs, 1)
 
     def task(i: int) -> None:
         first, end = blocks[i]
-        product = _matmul(w, _columns(xp, x[first:end], geometry, groups))
+        product = _matmul(w, _columns(xp, x[first:end], geometry, groups, runs))
         if b is not None:
             product += b
+        if runs is not None:
+            view = out[first:end].reshape(end - first, groups, outs, *geometry.out)
+            view[...] = xp.moveaxis(kept(product, geometry.out, runs), 2, 0)
+            return
         out[first:end] = product.reshape(groups, outs, end - first, windows).transpose(2, 0, 1, 3)
 
     run_tasks(task, len(blocks), threads)
@@ -100,14 +115,18 @@ def _conv_input(xp, y, weight, size, geometry, groups):
     samples, channels = y.shape[0], weight.shape[1] * groups
     outs, ins, windows = _sizes(None, weight.shape, geometry, groups)
     w = weight.reshape(groups, outs, ins).swapaxes(1, 2)
+    runs = _runs(xp, size, geometry)
     result = xp.empty((samples, channels, *size), y.dtype)
-    blocks, threads = _blocks(xp, samples, groups * ins * windows, weight.size * windows)
+    blocks, threads = _blocks(xp, samples, groups * ins * (runs.span if runs else windows), weight.size * windows)
     pointwise = _is_pointwise(size, geometry)
 
     def task(i: int) -> None:
         first, end = blocks[i]
         n = end - first
-        columns = _matmul(w, _by_channel(xp, y[first:end], groups))
+        columns = _matmul(w, _by_channel(xp, y[first:end], groups, runs))
+        if runs is not None:
+            add_runs(columns.reshape(channels, len(runs.taps), n * runs.span), tuple(size), runs, result[first:end])
+            return
         columns = columns.reshape(channels, *geometry.kernel, n, *geometry.out)
         if pointwise:
             result[first:end] = columns.reshape(channels, n, *size).swapaxes(0, 1)
@@ -123,14 +142,16 @@ def _conv_weight(xp, y, x, weight_shape, geometry, groups):
     dtype, y, x = y.dtype, widened(y), widened(x)
     samples = x.shape[0]
     outs, ins, windows = _sizes(x.shape, weight_shape, geometry, groups)
-    blocks, threads = _blocks(xp, samples, groups * ins * windows, math.prod(weight_shape) * windows)
+    runs = _runs(xp, x.shape[2:], geometry)
+    products = math.prod(weight_shape) * windows
+    blocks, threads = _blocks(xp, samples, groups * ins * (runs.span if runs else windows), products)
     parts = [None] * threads  # a sum for each thread, added in order: the result is always the same
 
     def task(i: int) -> None:
         total = None
         for first, end in blocks[i::threads]:
-            columns = _columns(xp, x[first:end], geometry, groups)
-            product = _matmul(_by_channel(xp, y[first:end], groups), columns.swapaxes(1, 2))
+            columns = _columns(xp, x[first:end], geometry, groups, runs)
+            product = _matmul(_by_channel(xp, y[first:end], groups, runs), columns.swapaxes(1, 2))
             if total is None:
                 total = product
             else:

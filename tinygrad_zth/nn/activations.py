@@ -43,7 +43,7 @@ def _layer(
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}.__init__() {error}") from None
-        super(cls, self).__init__()
+        Module.__init__(self)
         bound.apply_defaults()
         for key, value in list(bound.arguments.items())[1:]:
             setattr(self, key, value)
@@ -99,11 +99,11 @@ Softmin = _layer("Softmin", "softmin", "softmax(-x)", dim=None)
 LogSoftmax = _layer("LogSoftmax", "log_softmax", "log(softmax(x))", dim=None)
 
 
-def _lambda_repr(self) -> str:
+def _lambda_repr(self: Any) -> str:
     return str(self.lambd)
 
 
-Hardshrink.extra_repr = Softshrink.extra_repr = _lambda_repr
+Hardshrink.extra_repr = Softshrink.extra_repr = _lambda_repr  # type: ignore[method-assign]
 
 
 class Hardtanh(Module):

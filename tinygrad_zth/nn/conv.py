@@ -29,6 +29,7 @@ class _Conv(Module):
     _n: int  # spatial dimensions
     bias: Parameter | None
     weight: Parameter
+    padding: Any  # a string, or a tuple of ints
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
@@ -105,7 +106,7 @@ class _Convolution(_Conv):
 
     def _amounts(self) -> list[int]:
         """The padding as ``functional.pad`` takes it: before and after, from the last dimension on."""
-        amounts = []
+        amounts: list[int] = []
         for i in reversed(range(self._n)):
             if self.padding == "valid":
                 amounts += [0, 0]
@@ -117,7 +118,8 @@ class _Convolution(_Conv):
         return amounts
 
     def forward(self, input: Tensor) -> Tensor:
-        conv, padding = getattr(F, f"conv{self._n}d"), self.padding
+        conv = getattr(F, f"conv{self._n}d")
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._amounts(), self.padding_mode), 0
         return conv(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)

@@ -57,7 +57,7 @@ def _loss(
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}.__init__() {error}") from None
-        super(cls, self).__init__()
+        Module.__init__(self)
         bound.apply_defaults()
         given = dict(bound.arguments)
         del given["self"]

@@ -142,7 +142,7 @@ def instance_norm(
     ]
     out = batch_norm(apart, own[0], own[1], None, None, True, momentum, eps).reshape(input.shape)
     for running, all_ in ((running_mean, own[0]), (running_var, own[1])):
-        if running is not None:
+        if running is not None and all_ is not None:
             running._array[...] = all_._array.reshape(n, c).mean(0)
             storage_of(running).version += 1
     column = (1, -1, *(1,) * (input.dim() - 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def _pad(xp, x, amounts, value):
     return out
 
 
-constant_pad = op(
+constant_pad: Callable[..., Tensor] = op(
     _pad,
     name="constant_pad_nd",
     x=lambda g, amounts: constant_pad(g, tuple((-a, -b) for a, b in amounts), 0),
