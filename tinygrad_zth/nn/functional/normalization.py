@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ...backends import backend_of
 from ...dtypes import of
@@ -24,7 +25,7 @@ __all__ = [
 
 
 def layer_norm(
-    input: Tensor, normalized_shape, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
     """Mean 0, variance 1 over the trailing dimensions ``normalized_shape``, then times weight plus bias.
 
@@ -33,7 +34,7 @@ def layer_norm(
     return _layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
-def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """Divided by the root mean square over the trailing dimensions; eps None is the dtype's epsilon."""
     return _rms_norm(input, tuple(normalized_shape), weight, eps)
 
