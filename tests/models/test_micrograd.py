@@ -1,4 +1,4 @@
-"""The two-moons demo, from its data to its command line; and the benchmark's contestants."""
+"""The two-moons demo behind the shared command line; and the benchmark's contestants."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from importlib.util import find_spec
 
 import pytest
 
+import tinygrad_zth as torch
 from benchmarks import micrograd as benchmark
-from models import micrograd
-from models.micrograd import Config, accuracy, build, load, loss_of, main, moons, plane, save, train
+from models.micrograd import SPEC, ByValue, Micrograd, MicrogradConfig, loss_of
+from models.shared.command_line import main
+from models.shared.trainer import Trainer, TrainSettings
+from models.tasks.moons import SEEDS, moons, plane, scores_of
 from tinygrad_zth.value import MLP
 
 
-@pytest.mark.parametrize("seed", [1337, 0, 3])
+def trainer_of(seed: int = 1337, steps: int = 200, **config) -> Trainer:
+    settings = TrainSettings.from_dict({**SPEC.presets["moons"].train, "max_iters": steps, "seed": seed})
+    made = MicrogradConfig(**config)
+    torch.manual_seed(seed)
+    return ByValue(Micrograd(made), SPEC.task.load(None).batches(made, settings.batch_size), settings)
+
+
+def accuracy(trainer: Trainer, part: str) -> float:
+    return SPEC.task.measures(trainer.model, "", trainer.data.whole(part))["accuracy"]
+
+
+@pytest.mark.parametrize("seed", [1337, 0])
 def test_learns_the_moons_to_the_last_point(seed):
-    config = Config(seed=seed)
-    model, losses = train(config, log=False)
-    assert accuracy(model, *moons(config.points, config.noise, config.seed)) == 1.0
-    assert accuracy(model, *moons(400, config.noise, "new")) > 0.95
+    trainer = trainer_of(seed, steps=60)
+    losses = [trainer.train_step()[0] for _ in range(60)]
+    assert accuracy(trainer, "train") == 1.0
+    assert accuracy(trainer, "val") > 0.95
     assert losses[-1] < 0.05 < 0.5 < losses[0]
-    assert len(losses) == config.steps
 
 
-def test_the_same_config_gives_the_same_model():
-    config = Config(steps=3, hidden=(4,), points=10)
-    (a, losses), (b, again) = train(config, log=False), train(config, log=False)
-    assert losses == again
-    assert [p.data for p in a.parameters()] == [p.data for p in b.parameters()]
-    other, _ = train(Config(steps=3, hidden=(4,), points=10, seed=1), log=False)
-    assert [p.data for p in other.parameters()] != [p.data for p in a.parameters()]
+def test_the_same_seed_gives_the_same_model():
+    small = {"width": 4, "depth": 1, "points": 10}
+    runs = []
+    for seed in (1, 1, 2):
+        trainer = trainer_of(seed, steps=3, **small)
+        runs.append(([trainer.train_step() for _ in range(3)], trainer.model.numbers.tolist()))
+    assert runs[0] == runs[1] != runs[2]
 
 
 def test_moons_are_two_half_circles():
@@ -51,7 +64,8 @@ def test_moons_are_two_half_circles():
 
 
 def test_the_loss_is_the_mean_hinge_and_the_weight_decay():
-    model = build(Config(hidden=(3,)))
+    random.seed(0)
+    model = MLP(2, [3, 1])
     xs, ys = moons(8, 0.1, 0)
     scores = [model(x).data for x in xs]
     hinge = sum(max(0.0, 1 - y * s) for y, s in zip(ys, scores)) / 8
@@ -66,65 +80,38 @@ def test_the_loss_is_the_mean_hinge_and_the_weight_decay():
         assert p.grad == pytest.approx(g + 0.02 * p.data)
 
 
+def test_a_step_is_gradient_descent_on_the_values():
+    trainer = trainer_of(steps=10, points=6, width=3, depth=1, l2=0.01)
+    model = trainer.model
+    assert [p.data for p in model.mlp.parameters()] == model.numbers.tolist()  # from the start
+    x, y = trainer.data.parts["train"]
+    loss = loss_of(model.values(), x.tolist(), (2 * y - 1).tolist(), 0.01)
+    loss.backward()
+    expected = [p.data - 1.0 * p.grad for p in model.mlp.parameters()]  # the rate of step 0 is 1
+    assert trainer.train_step()[0] == loss.data
+    assert model.numbers.tolist() == pytest.approx(expected, abs=1e-12)
+    assert [p.data for p in model.values().parameters()] == model.numbers.tolist()
+    scores, hinge = model(x, y)
+    assert hinge.item() == pytest.approx(((1 - (2 * y - 1) * scores).clamp(min=0)).mean().item())
+
+
 @pytest.mark.parametrize(
-    "wrong",
-    [
-        {"points": 0},
-        {"steps": 0},
-        {"noise": -1.0},
-        {"lr": math.nan},
-        {"hidden": (0,)},
-        {"weight_decay": math.inf},
-    ],
+    "wrong", [{"points": 0}, {"noise": -1.0}, {"width": 0}, {"depth": -1}, {"l2": math.inf}, {"nonlin": "wave"}]
 )
 def test_a_wrong_setting_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Config(**wrong)
+        MicrogradConfig(**wrong)
 
 
-def test_a_loss_that_is_no_number_stops_the_run():
-    with pytest.raises(RuntimeError, match=r"the loss is (nan|inf) at step \d+; try a smaller lr"):
-        train(Config(lr=1e30, points=10, hidden=(4, 4), steps=50), log=False)
-
-
-def test_save_and_load_keep_every_bit(tmp_path):
-    config = Config(steps=2, points=6, hidden=(3, 2), nonlin="tanh")
-    model, _ = train(config, log=False)
-    save(tmp_path / "new" / "model.json", model, config)
-    again, same_config = load(tmp_path / "new" / "model.json")
-    assert same_config == config
-    assert [p.data for p in again.parameters()] == [p.data for p in model.parameters()]
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["model.json"]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[: len(text) // 2],
-        lambda text: "[]",
-        lambda text: "",
-        lambda text: text.replace('"tanh"', '"wave"'),
-        lambda text: json.dumps({**json.loads(text), "parameters": [1.0]}),
-        lambda text: json.dumps({**json.loads(text), "config": {"depth": 3}}),
-    ],
-)
-def test_a_damaged_model_is_refused(tmp_path, damage, capsys):
-    config = Config(hidden=(2,), nonlin="tanh")
-    path = tmp_path / "model.json"
-    save(path, build(config), config)
-    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
-    with pytest.raises(ValueError, match="is not a model that `train` saved"):
-        load(path)
-    assert main(["eval", "--out", str(tmp_path)]) == 1
-    assert "is not a model" in capsys.readouterr().err
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, capsys):
+    flags = ["--lr", "1e30", "--points", "10", "--width", "4", "--max-iters", "50", "--out", str(tmp_path)]
+    assert main(SPEC, ["train", "--quiet", *flags]) == 1
+    assert "is not finite at step" in capsys.readouterr().err or "the loss is" in capsys.readouterr().err
 
 
 def test_the_plane_in_letters():
-    class LeftIsPlus(MLP):
-        def __call__(self, x):
-            return -x[0]
-
-    text = plane(LeftIsPlus(2, [1]), [(-1.0, 0.0), (2.0, 1.0), (99.0, 99.0)], [1, -1, 1])
+    points, labels = [(-1.0, 0.0), (2.0, 1.0), (99.0, 99.0)], [1, -1, 1]
+    text = plane(lambda row: [-x for x, _ in row], points, labels)  # +1 on the left half
     lines = text.splitlines()
     assert {len(line) for line in lines} == {64}
     assert all(line[0] == "+" and line[-1] == "." for line in lines)
@@ -134,51 +121,42 @@ def test_the_plane_in_letters():
 
 
 def test_the_command_line(tmp_path, capsys):
-    out = str(tmp_path / "run")
-    small = ["--steps", "30", "--points", "20", "--hidden", "8", "--out", out]
-    assert main(small) == 0  # `train` where no command is named
+    out = ["--out", str(tmp_path / "run")]
+    small = ["--max-iters", "100", "--points", "20", "--width", "8", "--depth", "2"]
+    assert main(SPEC, ["train", *small, *out]) == 0
     text = capsys.readouterr().out
-    assert "step    0" in text and "step   29" in text and "33 parameters" in text
-    assert (tmp_path / "run" / "model.json").is_file()
+    assert "105 parameters" in text and "accuracy 1.0000 on the train part" in text
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))
+    assert summary["accuracy"] == 1.0 and summary["parameters"] == 105
+    assert "<svg" in (tmp_path / "run" / "neuron.svg").read_text("utf-8")
     if find_spec("matplotlib"):
         picture = (tmp_path / "run" / "boundary.png").read_bytes()
         assert picture.startswith(b"\x89PNG") and len(picture) > 5000
-    assert not list((tmp_path / "run").glob("*.tmp"))
 
-    assert main(["eval", "--points", "50", "--out", out]) == 0
-    text = capsys.readouterr().out
-    assert "of 20" in text and "of 50" in text
-    assert main(["sample", "0.0", "1.0", "--out", out]) == 0
-    answers = [capsys.readouterr().out]
-    assert main(["sample", "1.0", "-0.5", "--out", out]) == 0
-    answers.append(capsys.readouterr().out)
+    assert main(SPEC, ["eval", *out]) == 0
+    train, val = capsys.readouterr().out.splitlines()
+    assert train.startswith("train loss ") and "accuracy 1.0000" in train and val.startswith("val ")
+    answers = []
+    for point in ("0.0 1.0", "1.0,-0.5"):
+        assert main(SPEC, ["sample", "--prompt", point, *out]) == 0
+        answers.append(capsys.readouterr().out)
     assert [answer[:2] for answer in answers] == ["+1", "-1"]
-    assert main(["sample", "--out", out]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 21
+    assert main(SPEC, ["sample", *out]) == 0
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) == 21 and "O" in text and "x" in text
+    assert main(SPEC, ["sample", "--prompt", "1.0", *out]) == 1
+    assert "expected two numbers, x and y, got '1.0'" in capsys.readouterr().err
+
+    resumed = ["train", "--resume", "--max-iters", "110", "--quiet", *out]
+    assert main(SPEC, resumed) == 0  # as every model's, a run goes on
+    assert json.loads((tmp_path / "run" / "summary.json").read_text("utf-8"))["step"] == 110
 
 
-def test_without_matplotlib_it_says_how_to_get_the_picture(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(micrograd, "find_spec", lambda name: None)
-    assert main(["train", "--steps", "1", "--points", "4", "--out", str(tmp_path)]) == 0
-    assert "pip install matplotlib" in capsys.readouterr().out
-    assert {p.name for p in tmp_path.iterdir()} == {"model.json", "sample.txt", "summary.json"}
-
-
-def test_errors_of_the_command_line(tmp_path, capsys):
-    assert main(["eval", "--out", str(tmp_path / "none")]) == 1
-    assert "run `train` first" in capsys.readouterr().err
-    assert main(["train", "--steps", "0"]) == 1
-    assert "steps must be at least 1, got 0" in capsys.readouterr().err
-    (tmp_path / "file").write_text("")
-    blocked = str(tmp_path / "file" / "run")
-    assert main(["train", "--steps", "1", "--points", "4", "--out", blocked]) == 1
-    assert "error:" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stop:
-        main(["sample", "1.0"])
-    assert stop.value.code == 2
-    with pytest.raises(SystemExit) as stop:
-        main(["--help"])
-    assert stop.value.code == 0
+def test_the_model_as_a_function_of_points():
+    trainer = trainer_of(points=4, width=2, depth=1)
+    points = [(0.1, 0.2), (1.0, -0.3)]
+    assert scores_of(trainer.model)(points) == [trainer.model.mlp(point).data for point in points]
+    assert moons(4, 0.08, SEEDS["train"])[0] == [tuple(p) for p in trainer.data.parts["train"][0].tolist()]
 
 
 # ---- benchmarks/micrograd.py ---------------------------------------------------------------------

@@ -18,20 +18,17 @@ UNDER_A_MINUTE = [name for name, f in FIGURES.items() if name in ROWS and (f["cp
 
 
 def parser_of(model: str):
-    module = importlib.import_module(f"models.{model}")
-    if model == "micrograd":
-        return module._parser()
-    return importlib.import_module("models.shared.command_line").parser_of(module.SPEC)
+    spec = importlib.import_module(f"models.{model}").SPEC
+    return importlib.import_module("models.shared.command_line").parser_of(spec)
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
 def test_a_row_is_a_command_that_there_is(row):
     assert row.model in models.known()
     args = parser_of(row.model).parse_args(shlex.split(row.command)[3:])
-    if row.model != "micrograd":
-        spec = importlib.import_module(f"models.{row.model}").SPEC
-        assert (args.preset or spec.preset) in spec.presets
-        assert row.split is None or row.split in spec.task.splits
+    spec = importlib.import_module(f"models.{row.model}").SPEC
+    assert (args.preset or spec.preset) in spec.presets
+    assert row.split is None or row.split in spec.task.splits
 
 
 def test_every_model_has_a_row():
