@@ -42,8 +42,9 @@ def train(spec: ModelSpec, args: argparse.Namespace) -> int:
     """``train``. Returns the exit status: 130 where Ctrl-C ended it."""
     path = args.out
     state = spec.load(path / LAST) if args.resume else None
-    corpus, trainer = _prepare(spec, args, state, RunFolder(path), observers_for(spec, args))
-    run, model, settings = RunFolder(path), trainer.model, trainer.settings
+    run = RunFolder(path)
+    corpus, trainer = _prepare(spec, args, state, run, observers_for(spec, args))
+    model, settings = trainer.model, trainer.settings
     if state:
         trainer.load_state_dict(state)
         trainer.say(f"resuming {path} at step {trainer.step} of {settings.max_iters}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            # Better now than after an hour of training.
-            write_atomically(path / ".probe", b"")
-            (path / ".probe").unlink()
+            # Better now than after an hour of training. Its own name, for others may look at the folder too.
+            with tempfile.TemporaryFile(dir=path):
+                pass
         except OSError as error:
             why = error.strerror or error
             raise OSError(f"the run's folder {path} cannot be written to: {why}") from error
