@@ -16,6 +16,7 @@ The scores are scaled by log2(e), which costs nothing, so that 2^s can stand for
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -163,9 +164,10 @@ def _forward(scaled, k, v, rule: _Rule, dropout, keep: bool, out, inverse):
                 shift = np.zeros_like(inverse)
             shift[..., rows, :] = moved
         r = np.divide(1.0, sums, out=inverse[..., rows, :])
-        empty = sums == 0
-        if np.logical_or.reduce(empty, None):
-            r[empty] = 0
+        if moved is not None or not e.size:  # else the sums are known to be large enough
+            empty = sums == 0
+            if np.logical_or.reduce(empty, None):
+                r[empty] = 0
         weights = e if dropout is None else e * dropout[..., rows, :seen]
         target = np.matmul(weights, v[..., :seen, :], out=out[..., rows, :])
         np.multiply(target, r, out=target)
@@ -241,7 +243,9 @@ def _check(q, k, v, mask, is_causal) -> tuple[int, ...]:
     try:
         if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
             raise ValueError
-        lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+        lead = q.shape[:-2]
+        if lead != k.shape[:-2] or lead != v.shape[:-2]:
+            lead = np.broadcast_shapes(lead, k.shape[:-2], v.shape[:-2])
         full = (*lead, q.shape[-2], k.shape[-2])
         if mask is not None:
             lead = np.broadcast_shapes(full, mask.shape)[:-2]
@@ -359,7 +363,9 @@ def _hide(a, rule: _Rule, rows: slice, seen: int, value: float | None) -> None:
         start = rows.start
         if start >= seen:
             return
-        shown = np.tri(a.shape[-2], seen - start, dtype=bool)
+        if a.shape[-2] == seen - start == 1:
+            return
+        shown = _lower(a.shape[-2], seen - start)
     elif rule.mask is not None and rule.mask.dtype.kind == "b":
         shown = rule.mask[..., rows, :seen]
     else:
@@ -368,6 +374,14 @@ def _hide(a, rule: _Rule, rows: slice, seen: int, value: float | None) -> None:
         a[..., start:] *= shown
     else:
         np.copyto(a[..., start:], value, where=~shown)
+
+
+@lru_cache(maxsize=32)
+def _lower(rows: int, columns: int) -> np.ndarray:
+    """The small triangle of a causal block: query i sees key j where j <= i. Not to be written to."""
+    shown = np.tri(rows, columns, dtype=bool)
+    shown.flags.writeable = False
+    return shown
 
 
 def _sums(e: np.ndarray) -> np.ndarray:

@@ -31,10 +31,12 @@ def torch_call(function: Callable) -> Callable:
     first = next(iter(signature.parameters))
     renamed = first == "A"  # torch.det(input=...) and torch.linalg.det(A=...) are one function here
 
+    others = {*_ALIASES, "out", "input"} - ({*signature.parameters} - {"out"})
+
     @functools.wraps(function)
     def call(*args, **options):
         out = None
-        if options:
+        if options and not others.isdisjoint(options):
             for theirs, ours in _ALIASES.items():
                 if theirs in options:
                     if ours in options:

@@ -220,6 +220,10 @@ randn_like = _drawn_like("randn_like", sampling.normal_, "Standard normal number
 def _bounds(name: str, args: tuple, named: dict, last: tuple[str, ...]) -> list:
     """``(low, high, *last)`` from PyTorch's two forms, ``(high, ...)`` and ``(low, high, ...)``."""
     names: tuple[str, ...] = ("low", "high", *last)
+    if not named and len(names) - 1 <= len(args) <= len(names):  # the common forms
+        low, high, *rest = args if len(args) == len(names) else (0, *args)
+        if low.__class__ is int and high.__class__ is int:
+            return [low, high, *rest]
     if len(args) + len(named) < len(names) and "low" not in named:
         names = names[1:]
     given = dict(zip(names, args, strict=False))
