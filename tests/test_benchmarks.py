@@ -59,3 +59,18 @@ def test_an_unknown_row_lists_the_known_ones(capsys):
 def test_a_contestant_that_cannot_start_says_why():
     with pytest.raises(Missing, match="KeyError"):
         Contestant("nobody", "mlp_bn")
+
+
+def test_the_cost_of_an_operation_is_measured_above_numpys(monkeypatch, capsys):
+    from benchmarks import overhead
+
+    real = overhead.lowest
+    monkeypatch.setattr(overhead, "lowest", lambda f, calls=1, repetitions=1: real(f, 1, 2))
+    assert overhead.main(["--only", "mul,matmul,sum over rows"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:20].strip() for line in lines[1:]] == ["mul", "matmul", "sum over rows", "median", "bar"]
+    for name, case in overhead._cases().items():
+        figures = overhead.measure(case)
+        assert set(figures) == set(overhead.BARS), name
+    with pytest.raises(SystemExit):
+        overhead.main(["--only", "nothing"])
