@@ -111,23 +111,26 @@ spread = op(
     _spread, name="spread", grad_name="ExpandBackward0", kernels={"cupy": _spread_any},
     x=lambda g, dim, keepdim: sum_of(g, dim, keepdim),
 )  # fmt: skip
-sum_of = op(
-    _sum, name="sum", kernels={"cupy": _sum_any},
-    x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
-)  # fmt: skip
-mean_of = op(
-    _mean, name="mean", kernels={"cupy": _mean_any},
-    x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
-)  # fmt: skip
-# The same along some dimensions, to which PyTorch gives another name in the graph.
-sum_along = op(
-    _sum, name="sum_along", grad_name="SumBackward1", kernels={"cupy": _sum_any},
-    x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
-)  # fmt: skip
-mean_along = op(
-    _mean, name="mean_along", grad_name="MeanBackward1", kernels={"cupy": _mean_any},
-    x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
-)  # fmt: skip
+
+
+def _sum_entry(name: str, grad_name: str):
+    """One entry per name that PyTorch prints for it; so for the mean."""
+    return op(
+        _sum, name=name, grad_name=grad_name, kernels={"cupy": _sum_any},
+        x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
+    )  # fmt: skip
+
+
+def _mean_entry(name: str, grad_name: str):
+    return op(
+        _mean, name=name, grad_name=grad_name, kernels={"cupy": _mean_any},
+        x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
+    )  # fmt: skip
+
+
+# Of everything, and along some dimensions.
+sum_of, sum_along = _sum_entry("sum", "SumBackward0"), _sum_entry("sum_along", "SumBackward1")
+mean_of, mean_along = _mean_entry("mean", "MeanBackward0"), _mean_entry("mean_along", "MeanBackward1")
 
 
 def accumulable(input: Tensor, dtype) -> Tensor:
@@ -183,22 +186,22 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
 # ---------------------------------------------------------------------------- variance
 
 
-def _variance(x, dim, correction, keepdim):
-    """Two passes: the squares are taken of what is left when the mean is gone. Also returns that mean."""
-    wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-    mean = _mean(wide, dim, True)
-    d = wide - mean
-    d *= d
-    r = total(d, dim, keepdim) / _freedom(x.shape, dim, correction)
-    return (r, mean) if wide is x else (r.astype(x.dtype), mean)
+def _variance_by(add):
+    """The variance, by this way to sum (``(x, dim, keepdim)``), and the mean. Two passes: the squares are
+    taken of what is left when the mean is gone."""
+
+    def variance(x, dim, correction, keepdim):
+        wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
+        mean = add(wide, dim, True) / count_of(x.shape, dim)
+        d = wide - mean
+        d *= d
+        r = add(d, dim, keepdim) / _freedom(x.shape, dim, correction)
+        return (r, mean) if wide is x else (r.astype(x.dtype), mean)
+
+    return variance
 
 
-def _variance_any(x, dim, correction, keepdim):
-    wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-    mean = _mean_any(wide, dim, True)
-    d = wide - mean
-    d *= d
-    return (d.sum(dim, keepdims=keepdim) / _freedom(x.shape, dim, correction)).astype(x.dtype), mean
+_variance, _variance_any = _variance_by(total), _variance_by(_sum_any)
 
 
 def _freedom(shape, dim, correction):
