@@ -7,28 +7,10 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
-from .optimizer_steps import Update, gradient_rule
+from .optimizer_steps import Update, average, average_of_square, gradient_rule
 
 __all__ = ["adadelta", "adagrad", "adamax", "nadam", "radam", "rmsprop"]
-
-
-def _averages(xp: ModuleType, beta1: float, beta2: float):
-    """m and v moved towards g and g^2: ``(g, m, v, t)``."""
-    new1, new2 = 1 - beta1, 1 - beta2
-    add, multiply, subtract = xp.add, xp.multiply, xp.subtract
-
-    def move(g: Any, m: Any, v: Any, t: Any) -> None:
-        subtract(g, m, out=t)
-        multiply(t, new1, out=t)
-        add(m, t, out=m)
-        multiply(g, g, out=t)
-        multiply(t, new2, out=t)
-        multiply(v, beta2, out=v)
-        add(v, t, out=v)
-
-    return move
 
 
 def rmsprop(
@@ -39,22 +21,17 @@ def rmsprop(
     with recurrent neural networks" (2013), equations 38 to 45. ``states``: the average of g^2, then
     the momentum's buffer and the average of g, where they are asked for."""
     effective = gradient_rule(xp, weight_decay, maximize)
-    new = 1 - alpha
+    move_square, move_mean = average_of_square(xp, alpha), average(xp, alpha)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
     def update(p, g, states, t, u):
         if effective is not None:
             g = effective(p, g, t, u)
         v = states[0]
-        multiply(g, g, out=t)
-        multiply(t, new, out=t)
-        multiply(v, alpha, out=v)
-        add(v, t, out=v)
+        move_square(v, g, t)
         if centered:
             mean = states[-1]
-            subtract(g, mean, out=t)
-            multiply(t, new, out=t)
-            add(mean, t, out=mean)
+            move_mean(mean, g, t)
             multiply(mean, mean, out=t)
             subtract(v, t, out=t)
             sqrt(t, out=t)
@@ -97,25 +74,19 @@ def adagrad(xp: ModuleType, *, rate: float, eps: float, weight_decay: float, max
 def adadelta(xp: ModuleType, *, lr: float, rho: float, eps: float, weight_decay: float, maximize: bool) -> Update:
     """Adadelta (Zeiler 2012, algorithm 1). ``states``: the averages of g^2 and of the squared changes."""
     effective = gradient_rule(xp, weight_decay, maximize)
-    new = 1 - rho
+    move_square = average_of_square(xp, rho)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
     def update(p, g, states, t, u):
         if effective is not None:
             g = effective(p, g, t, u)
         v, changes = states
-        multiply(g, g, out=t)
-        multiply(t, new, out=t)
-        multiply(v, rho, out=v)
-        add(v, t, out=v)
+        move_square(v, g, t)
         sqrt(add(v, eps, out=t), out=t)
         divide(g, t, out=u)
         sqrt(add(changes, eps, out=t), out=t)
         multiply(u, t, out=u)  # the change
-        multiply(u, u, out=t)
-        multiply(t, new, out=t)
-        multiply(changes, rho, out=changes)
-        add(changes, t, out=changes)
+        move_square(changes, u, t)
         multiply(u, lr, out=u)
         subtract(p, u, out=p)
 
@@ -129,16 +100,14 @@ def adamax(
     """Adamax (Kingma & Ba, ICLR 2015, algorithm 2). ``states``: the average of g, and its largest
     absolute value, decaying."""
     effective = gradient_rule(xp, weight_decay, maximize)
-    rate, new1 = lr / (1 - beta1**step), 1 - beta1
+    rate, move_mean = lr / (1 - beta1**step), average(xp, beta1)
     add, multiply, subtract, divide = xp.add, xp.multiply, xp.subtract, xp.divide
 
     def update(p, g, states, t, u):
         if effective is not None:
             g = effective(p, g, t, u)
         m, largest = states
-        subtract(g, m, out=t)
-        multiply(t, new1, out=t)
-        add(m, t, out=m)
+        move_mean(m, g, t)
         xp.absolute(g, out=t)
         add(t, eps, out=t)
         multiply(largest, beta2, out=largest)
@@ -162,7 +131,7 @@ def nadam(
     of_g = lr * (1 - mu) / (1 - mu_product)
     of_m = lr * mu_next / (1 - mu_product * mu_next)
     correction = 1 - beta2**step
-    move = _averages(xp, beta1, beta2)
+    move_mean, move_square = average(xp, beta1), average_of_square(xp, beta2)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
     def update(p, g, states, t, u):
@@ -171,7 +140,8 @@ def nadam(
             multiply(p, shrink, out=p)
         if effective is not None:
             g = effective(p, g, t, u)
-        move(g, m, v, t)
+        move_mean(m, g, t)
+        move_square(v, g, t)
         multiply(g, of_g, out=u)
         multiply(m, of_m, out=t)
         add(u, t, out=u)
@@ -199,7 +169,7 @@ def radam(
     rate, rectified = lr / (1 - beta1**step), length > 5.0
     if rectified:
         rate *= (correction2 * (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)) ** 0.5
-    move = _averages(xp, beta1, beta2)
+    move_mean, move_square = average(xp, beta1), average_of_square(xp, beta2)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
     def update(p, g, states, t, u):
@@ -208,7 +178,8 @@ def radam(
             multiply(p, shrink, out=p)
         if effective is not None:
             g = effective(p, g, t, u)
-        move(g, m, v, t)
+        move_mean(m, g, t)
+        move_square(v, g, t)
         if rectified:
             sqrt(v, out=t)
             add(t, eps, out=t)

@@ -22,7 +22,7 @@ import numpy as np
 
 from . import many_tensors_cuda
 
-__all__ = ["adam", "asgd", "descend", "gradient_rule", "rprop", "sgd"]
+__all__ = ["adam", "asgd", "average", "average_of_square", "descend", "gradient_rule", "rprop", "sgd"]
 
 Update = Callable[[Any, Any, Any, Any, Any], None]
 
@@ -42,6 +42,33 @@ def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callab
         return g
 
     return effective
+
+
+def average(xp: ModuleType, beta: float) -> Callable:
+    """``(m, g, t)``: the running average m moved towards g, by 1 - beta of the way."""
+    new = 1 - beta
+    add, multiply, subtract = xp.add, xp.multiply, xp.subtract
+
+    def move(m, g, t):
+        subtract(g, m, out=t)
+        multiply(t, new, out=t)
+        add(m, t, out=m)
+
+    return move
+
+
+def average_of_square(xp: ModuleType, beta: float) -> Callable:
+    """``(v, g, t)``: the running average v of g^2, moved by 1 - beta of the way."""
+    new = 1 - beta
+    add, multiply = xp.add, xp.multiply
+
+    def move(v, g, t):
+        multiply(g, g, out=t)
+        multiply(t, new, out=t)
+        multiply(v, beta, out=v)
+        add(v, t, out=v)
+
+    return move
 
 
 def all_at_once(update: Update, **kernels: Callable) -> Update:
@@ -115,7 +142,7 @@ def adam(
     root = (1 - beta2**step) ** 0.5
     # lr/c1 * m / (sqrt(v)/root + eps), both sides of the fraction multiplied by root: a pass less.
     rate, floor = step_size * root, eps * root
-    new1, new2 = 1 - beta1, 1 - beta2
+    move_mean, move_square = average(xp, beta1), average_of_square(xp, beta2)
     add, divide, maximum, multiply = xp.add, xp.divide, xp.maximum, xp.multiply
     sqrt, subtract = xp.sqrt, xp.subtract
 
@@ -125,13 +152,8 @@ def adam(
             multiply(p, shrink, out=p)
         if effective is not None:
             g = effective(p, g, t, u)
-        subtract(g, m, out=t)
-        multiply(t, new1, out=t)
-        add(m, t, out=m)
-        multiply(g, g, out=t)
-        multiply(t, new2, out=t)
-        multiply(v, beta2, out=v)
-        add(v, t, out=v)
+        move_mean(m, g, t)
+        move_square(v, g, t)
         if amsgrad:
             v = maximum(states[2], v, out=states[2])
         sqrt(v, out=t)

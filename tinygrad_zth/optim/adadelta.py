@@ -32,6 +32,8 @@ class Adadelta(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+
     def __init__(
         self,
         params: Iterable,
@@ -60,10 +62,6 @@ class Adadelta(BlockOptimizer):
             "differentiable": differentiable,
         }
         super().__init__(params, defaults)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults({"foreach": None, "maximize": False, "differentiable": False, "capturable": False})
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")

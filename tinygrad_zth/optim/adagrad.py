@@ -34,6 +34,8 @@ class Adagrad(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {"foreach": None, "maximize": False, "differentiable": False, "fused": None}
+
     def __init__(
         self,
         params: Iterable,
@@ -73,10 +75,6 @@ class Adagrad(BlockOptimizer):
                     "step": full((), 0.0, device=p.device),
                     "sum": full_like(p.detach(), initial_accumulator_value),
                 }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults({"foreach": None, "maximize": False, "differentiable": False, "fused": None})
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("sum",)

@@ -36,6 +36,16 @@ class Adam(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {
+        "amsgrad": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "fused": None,
+        "decoupled_weight_decay": False,
+    }
+
     def __init__(
         self,
         params: Iterable,
@@ -80,10 +90,6 @@ class Adam(BlockOptimizer):
         super().__init__(params, defaults)
         check_switches(differentiable, foreach, fused)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults(_LATER)
-
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2]
 
@@ -96,10 +102,3 @@ class Adam(BlockOptimizer):
             decoupled=group["decoupled_weight_decay"], amsgrad=group["amsgrad"],
             maximize=group["maximize"], step=counts["step"],
         )  # fmt: skip
-
-
-# Options that checkpoints of early PyTorch releases do not have.
-_LATER = {
-    "amsgrad": False, "maximize": False, "foreach": None, "capturable": False,
-    "differentiable": False, "fused": None, "decoupled_weight_decay": False,
-}  # fmt: skip

@@ -31,6 +31,8 @@ class Adamax(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+
     def __init__(
         self,
         params: Iterable,
@@ -59,10 +61,6 @@ class Adamax(BlockOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults({"foreach": None, "maximize": False, "differentiable": False, "capturable": False})
 
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")

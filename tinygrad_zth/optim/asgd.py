@@ -34,6 +34,8 @@ class ASGD(BlockOptimizer):
 
     counters = {"step": 0.0, "eta": 0.0, "mu": 1.0}
 
+    _later = {"foreach": None, "maximize": False, "differentiable": False, "capturable": False}
+
     def __init__(
         self,
         params: Iterable,
@@ -61,10 +63,6 @@ class ASGD(BlockOptimizer):
             "capturable": capturable,
         }
         super().__init__(params, defaults)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults({"foreach": None, "maximize": False, "differentiable": False, "capturable": False})
 
     def counters_of(self, group: dict[str, Any]) -> dict[str, float]:
         return {**self.counters, "eta": float(counter_dtype()(number(group["lr"])))}

@@ -34,6 +34,14 @@ class NAdam(BlockOptimizer):
 
     counters = {"step": 0.0, "mu_product": 1.0}
 
+    _later = {
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+    }
+
     def __init__(
         self,
         params: Iterable,
@@ -68,10 +76,6 @@ class NAdam(BlockOptimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults(_LATER)
-
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
@@ -87,9 +91,3 @@ class NAdam(BlockOptimizer):
             weight_decay=number(group["weight_decay"]), decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"], step=step, mu=mu, mu_next=mu_next, mu_product=product,
         )  # fmt: skip
-
-
-# Options that checkpoints of early PyTorch releases do not have.
-_LATER = {
-    "maximize": False, "foreach": None, "capturable": False, "differentiable": False, "decoupled_weight_decay": False,
-}  # fmt: skip

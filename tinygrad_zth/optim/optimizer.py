@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backends import backend_of
 from ..graph import RemovableHandle
@@ -46,6 +46,8 @@ class Optimizer:
         ValueError: no parameters; a parameter twice; one that is not a leaf.
     """
 
+    _later: ClassVar[dict[str, Any]] = {}  # options that groups of an old checkpoint may lack
+
     def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self._make_hooks()
@@ -76,11 +78,8 @@ class Optimizer:
         self.__dict__.update(state)
         if "_hooks" not in self.__dict__:
             self._make_hooks()
-
-    def _set_defaults(self, options: dict[str, Any]) -> None:
-        """Options that groups of an old checkpoint may lack."""
         for group in self.param_groups:
-            for name, value in options.items():
+            for name, value in self._later.items():
                 group.setdefault(name, value)
 
     def __repr__(self) -> str:

@@ -32,6 +32,14 @@ class RAdam(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+        "capturable": False,
+    }
+
     def __init__(
         self,
         params: Iterable,
@@ -63,10 +71,6 @@ class RAdam(BlockOptimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults(_LATER)
-
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
@@ -78,9 +82,3 @@ class RAdam(BlockOptimizer):
             weight_decay=number(group["weight_decay"]), decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"], step=counts["step"],
         )  # fmt: skip
-
-
-# Options that checkpoints of early PyTorch releases do not have.
-_LATER = {
-    "foreach": None, "maximize": False, "differentiable": False, "decoupled_weight_decay": False, "capturable": False,
-}  # fmt: skip

@@ -34,6 +34,15 @@ class RMSprop(BlockOptimizer):
         ValueError: a value out of its range.
     """
 
+    _later = {
+        "momentum": 0,
+        "centered": False,
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+    }
+
     def __init__(
         self,
         params: Iterable,
@@ -67,10 +76,6 @@ class RMSprop(BlockOptimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults(_LATER)
-
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         names = ["square_avg"]
         if group["momentum"] > 0:
@@ -86,9 +91,3 @@ class RMSprop(BlockOptimizer):
             weight_decay=number(group["weight_decay"]), momentum=number(group["momentum"]),
             centered=group["centered"], maximize=group["maximize"],
         )  # fmt: skip
-
-
-# Options that checkpoints of early PyTorch releases do not have.
-_LATER = {
-    "momentum": 0, "centered": False, "foreach": None, "maximize": False, "differentiable": False, "capturable": False,
-}  # fmt: skip

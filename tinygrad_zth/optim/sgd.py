@@ -34,6 +34,8 @@ class SGD(BlockOptimizer):
 
     counters: dict[str, float] = {}
 
+    _later = {"nesterov": False, "maximize": False, "foreach": None, "differentiable": False, "fused": False}
+
     def __init__(
         self,
         params: Iterable,
@@ -67,10 +69,6 @@ class SGD(BlockOptimizer):
         super().__init__(params, defaults)
         check_switches(differentiable, foreach, fused)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._set_defaults(_LATER)
-
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
@@ -80,9 +78,3 @@ class SGD(BlockOptimizer):
             dampening=number(group["dampening"]), weight_decay=number(group["weight_decay"]),
             nesterov=group["nesterov"], maximize=group["maximize"], first=first,
         )  # fmt: skip
-
-
-# Options that checkpoints of early PyTorch releases do not have.
-_LATER = {
-    "nesterov": False, "maximize": False, "foreach": None, "differentiable": False, "fused": False,
-}  # fmt: skip
