@@ -29,7 +29,7 @@ PYTEST_ARGS ?=
 MUTATE_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
-.PHONY: help venv gpt test test-gpu lint format bench docs docs-test coverage clean
+.PHONY: help venv gpt test test-gpu lint format bench docs docs-test coverage mutate clean
 
 help:
 	@sed -n '2,4p' Makefile

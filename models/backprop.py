@@ -25,6 +25,7 @@ import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
 from .shared.command_line import main
+from .shared.names_training import LECTURE_TRAINING, NAMES_TRAINING
 from .shared.observer import Observer
 from .shared.settings import Preset, Settings, setting
 from .shared.spec import ModelSpec
@@ -294,36 +295,12 @@ PRESETS = {
     "large": Preset(
         "10 channels, 200 hidden units",
         {"n_embd": 10, "n_hidden": 200},
-        {
-            "batch_size": 256,
-            "max_iters": 20_000,
-            "lr": 5e-3,
-            "min_lr": 5e-5,
-            "warmup_iters": 100,
-            "eval_iters": 0,
-            "eval_interval": 2500,
-            "log_interval": 100,
-            "weight_decay": 0.0,
-            "grad_clip": 0.0,
-        },
+        NAMES_TRAINING | {"batch_size": 256, "max_iters": 20_000, "lr": 5e-3, "min_lr": 5e-5, "warmup_iters": 100},
     ),
     "lecture": Preset(
         "as large, trained as in the lecture: SGD, a batch of 32, the rate divided by ten halfway",
         {"n_embd": 10, "n_hidden": 200, "bn_momentum": 0.001},
-        {
-            "batch_size": 32,
-            "max_iters": 200_000,
-            "optimizer": "sgd",
-            "schedule": "step",
-            "lr": 0.1,
-            "min_lr": 0.01,
-            "warmup_iters": 0,
-            "eval_iters": 0,
-            "eval_interval": 10_000,
-            "log_interval": 100,
-            "weight_decay": 0.0,
-            "grad_clip": 0.0,
-        },
+        LECTURE_TRAINING,
     ),
 }
 

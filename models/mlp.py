@@ -26,6 +26,7 @@ import tinygrad_zth.nn.functional as F
 from tinygrad_zth import nn
 
 from .shared.command_line import main
+from .shared.names_training import LECTURE_TRAINING, NAMES_TRAINING
 from .shared.observer import Observer
 from .shared.pictures import have_matplotlib, save_figure
 from .shared.settings import Preset, Settings, setting
@@ -122,32 +123,21 @@ def draw_embedding(points: torch.Tensor, characters: list[str], path: Path) -> N
     save_figure(figure, path)
 
 
-TRAINING = {"eval_iters": 0, "eval_interval": 2500, "log_interval": 100, "weight_decay": 0.0, "grad_clip": 0.0}
 PRESETS = {
     "large": Preset(
         "10 channels, 200 hidden units",
         {"n_embd": 10, "n_hidden": 200},
-        TRAINING | {"batch_size": 256, "max_iters": 20000, "lr": 5e-3, "min_lr": 5e-5, "warmup_iters": 100},
+        NAMES_TRAINING | {"batch_size": 256, "max_iters": 20000, "lr": 5e-3, "min_lr": 5e-5, "warmup_iters": 100},
     ),
     "lecture": Preset(
         "the same, trained as in the lecture: SGD, a batch of 32, the rate divided by ten halfway",
         {"n_embd": 10, "n_hidden": 200},
-        TRAINING
-        | {
-            "batch_size": 32,
-            "max_iters": 200_000,
-            "optimizer": "sgd",
-            "schedule": "step",
-            "lr": 0.1,
-            "min_lr": 0.01,
-            "warmup_iters": 0,
-            "eval_interval": 10_000,
-        },
+        LECTURE_TRAINING,
     ),
     "plane": Preset(
         "2 channels, to be looked at; 100 hidden units",
         {"n_embd": 2, "n_hidden": 100},
-        TRAINING | {"batch_size": 256, "max_iters": 5000, "lr": 5e-3, "min_lr": 1e-4, "warmup_iters": 100},
+        NAMES_TRAINING | {"batch_size": 256, "max_iters": 5000, "lr": 5e-3, "min_lr": 1e-4, "warmup_iters": 100},
     ),
 }
 

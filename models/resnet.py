@@ -145,32 +145,18 @@ class ResNet(nn.Module):
         return logits, None if y is None else F.cross_entropy(logits, y)
 
 
+DIGITS_TRAINING = {"max_iters": 500, "batch_size": 64, "lr": 3e-3, "min_lr": 6e-5, "warmup_iters": 50}
+DIGITS_TRAINING |= {"eval_iters": 0, "eval_interval": 100}
 PRESETS = {
     "digits": Preset(
         "three basic blocks of 16, 32 and 64 channels, for 8 x 8 digits",
         {"block": "basic", "n_block": 1, "width": 16, "dropout": 0.2},
-        {
-            "max_iters": 500,
-            "batch_size": 64,
-            "lr": 3e-3,
-            "min_lr": 6e-5,
-            "warmup_iters": 50,
-            "eval_iters": 0,
-            "eval_interval": 100,
-        },
+        DIGITS_TRAINING,
     ),
     "bottleneck": Preset(
         "three bottleneck blocks, 64, 128 and 256 channels wide outside, for 8 x 8 digits",
         {"block": "bottleneck", "n_block": 1, "width": 16, "dropout": 0.2},
-        {
-            "max_iters": 500,
-            "batch_size": 64,
-            "lr": 3e-3,
-            "min_lr": 6e-5,
-            "warmup_iters": 50,
-            "eval_iters": 0,
-            "eval_interval": 100,
-        },
+        DIGITS_TRAINING,
     ),
     "resnet20": Preset(
         "nine basic blocks: the paper's ResNet-20 for CIFAR-10 (--data cifar10), hours on a CPU",
