@@ -33,6 +33,7 @@ FLOORS: list[set[str]] = [
         "sampling",
         "absent",
         "settings",
+        "types",
         "type_info",
     },
     {"tensor", "autograd", "graph", "operation", "template", "refusal", "inplace", "function"},

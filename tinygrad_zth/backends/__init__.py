@@ -113,7 +113,7 @@ HOST = {"cupy": "host"}
 """``kernels=HOST``: a device has no such kernel. The operands are copied to the host, and the results back."""
 
 
-class Kernels(dict):
+class Kernels(dict[type, Callable[..., Any]]):
     """Array type -> the function that computes an operation on arrays of that type.
 
     Args:
@@ -132,13 +132,14 @@ class Kernels(dict):
     def __missing__(self, array_type: type) -> Callable[..., Any]:
         for known, backend in _backends.items():
             if issubclass(array_type, known):
-                self[array_type] = kernel = backend.adapted(self._for(backend))
-                return kernel
+                adapted: Callable[..., Any] = backend.adapted(self._for(backend))
+                self[array_type] = adapted
+                return adapted
         if issubclass(array_type, np.generic):  # what NumPy makes of a 0-d array
             return self[NUMPY.array_type]
         raise TypeError(f"expected an array, not {array_type.__name__}")
 
-    def _for(self, backend: Any) -> Callable[..., Any]:
+    def _for(self, backend: Any) -> Any:
         kernel = self.others.get(backend.name, self.kernel)
         if kernel == "host":
             return backend.through_host(self[NUMPY.array_type])

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..types import Array
+
 __all__ = ["select"]
 
 _WORDS = {2: np.int16, 4: np.int32, 8: np.int64}
@@ -25,14 +27,14 @@ def _is_zero(value: Any) -> bool:
     return value.__class__ in (int, float) and value == 0 and str(value)[0] != "-"
 
 
-def _words(value: Any, like: np.ndarray) -> np.ndarray | None:
+def _words(value: Any, like: np.ndarray) -> Array:
     """The array's elements in a row, as integers of their size; None where that would be a copy."""
     if not isinstance(value, np.ndarray) or value.dtype != like.dtype or value.shape != like.shape:
         return None
     return value.reshape(-1).view(_WORDS[like.itemsize]) if value.flags.c_contiguous else None
 
 
-def select(condition: Any, x: Any, y: Any) -> np.ndarray:
+def select(condition: Any, x: Any, y: Any) -> Array:
     """``np.where(condition, x, y)``; fast where the condition is a large bool array, and x and y are floating
     arrays of its shape and of one dtype, or one of them is the number 0."""
     like = x if isinstance(x, np.ndarray) and x.ndim else y

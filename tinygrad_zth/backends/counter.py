@@ -9,6 +9,7 @@ draws from that one too after ``torch.cuda.set_random_source("cpu")``: the CPU's
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
-def philox(counter: tuple, key: tuple[int, int]) -> list[np.ndarray]:
+def philox(counter: tuple[Any, ...], key: tuple[int, int]) -> list[np.ndarray]:
     """Four words for each counter. ``counter``: four arrays of words (uint64 below 2^32); ``key``: two words."""
     c0, c1, c2, c3 = (np.asarray(c, np.uint64) for c in counter)
     k0, k1 = key

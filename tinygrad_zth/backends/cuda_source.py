@@ -54,7 +54,7 @@ class CudaSource:
         return name + _PRELUDE[dtype] + self.types + _CONVERT[dtype] + _SHARED.read_text(encoding="utf-8") + self.body
 
     def launch(
-        self, xp: Any, name: str, dtype: str, grid: Sequence[int], block: int, arguments: Sequence, shared: int = 0
+        self, xp: Any, name: str, dtype: str, grid: Sequence[int], block: int, arguments: Sequence[Any], shared: int = 0
     ) -> None:
         """Launch a kernel. Nothing is launched on an empty grid. ``arguments``: arrays and NumPy scalars."""
         if not all(grid):

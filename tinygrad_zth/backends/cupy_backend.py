@@ -95,8 +95,8 @@ class CupyBackend:
 
     def __init__(self, cupy: Any) -> None:
         self.xp = cupy
-        self.array_type: type = cupy.ndarray
-        self.function_types: tuple[type, ...] = (cupy.ufunc, cupy.ElementwiseKernel, cupy.ReductionKernel)
+        self.array_type: type[Any] = cupy.ndarray
+        self.function_types: tuple[type[Any], ...] = (cupy.ufunc, cupy.ElementwiseKernel, cupy.ReductionKernel)
         self.devices = device_count()
         self.faults = Faults(cupy)
         self.memory = MemoryWatch(cupy)
@@ -121,7 +121,8 @@ class CupyBackend:
         self.xp.cuda.Device(index).use()
 
     def on(self, where: device) -> AbstractContextManager[Any]:
-        return self.xp.cuda.Device(self.current() if where.index is None else where.index)
+        there: AbstractContextManager[Any] = self.xp.cuda.Device(self.current() if where.index is None else where.index)
+        return there
 
     def synchronize(self, where: device | None = None) -> None:
         with self.on(where or device("cuda")):
@@ -202,7 +203,7 @@ class CupyBackend:
         self.index_add(whole, (rows,), values)
         return whole
 
-    def index_add(self, target: Any, key: tuple, values: Any) -> None:
+    def index_add(self, target: Any, key: tuple[Any, ...], values: Any) -> None:
         """``target[key] += values``, where a place may be named many times. By atomic additions."""
         xp = self.xp
         if len(key) == 1 and key[0].dtype.kind == "b":

@@ -32,7 +32,7 @@ class NumpyBackend:
     name = "numpy"
     xp: Any = np
     array_type: type = np.ndarray
-    function_types: tuple[type, ...] = (np.ufunc, type(np.sum), type(np.empty))
+    function_types: tuple[type[Any], ...] = (np.ufunc, type(np.sum), type(np.empty))
     on_host = True
     draws_by_counter = False
 
@@ -85,7 +85,7 @@ class NumpyBackend:
         """False for a window in which several elements are one place in memory (an expanded array)."""
         flags = array.flags
         if flags.c_contiguous or not flags.writeable or not array.size:
-            return flags.writeable
+            return bool(flags.writeable)
         return all(stride or size < 2 for stride, size in zip(array.strides, array.shape, strict=True))
 
     @staticmethod

@@ -21,7 +21,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from queue import SimpleQueue
 
 from .blas import can_limit, one_blas_thread
@@ -171,7 +171,7 @@ def _share(body: Callable[[int, int], object], starts: deque[int], step: int, ro
         finished.append(done)
         context = copy_context()
 
-        def work(context=context, done=done) -> None:
+        def work(context: Context = context, done: threading.Lock = done) -> None:
             try:
                 context.run(drain)
             finally:

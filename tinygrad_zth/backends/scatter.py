@@ -9,14 +9,18 @@ places together, so that each run is one sum.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from ..types import Array
 
 SMALL = 2048  # elements below which sorting costs more than it saves
 FEW_ROWS = 128  # rows of a table up to which a product is faster than either
 ONE_HOT = 1 << 20  # elements that the one-hot matrix may have
 
 
-def summed_rows(n: int, rows, values) -> np.ndarray:
+def summed_rows(n: int, rows: Array, values: Array) -> Array:
     """What ``add_rows`` makes of zeros: (n, width), row r the sum of the values that go to r.
 
     Args:
@@ -36,7 +40,7 @@ def summed_rows(n: int, rows, values) -> np.ndarray:
     return sums
 
 
-def add_rows(target, rows, values) -> None:
+def add_rows(target: Array, rows: Array, values: Array) -> None:
     """``target[rows[i]] += values[i]`` for every i, in place.
 
     Args:
@@ -59,7 +63,7 @@ def add_rows(target, rows, values) -> None:
     target[ordered[starts]] += np.add.reduceat(values[order], starts, axis=0)
 
 
-def index_add(target, key: tuple, values) -> None:
+def index_add(target: Array, key: tuple[Any, ...], values: Array) -> None:
     """``target[key] += values``, in place, where the same place may be named many times.
 
     Args:

@@ -7,12 +7,16 @@ within `LONGEST` terms BLAS's order is as good as NumPy's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from ..types import Array
 
 __all__ = ["LONGEST", "ones", "total"]
 
 LONGEST = 8192  # terms of a sum that is left to BLAS, which does not add in pairs as NumPy does
-_add = np.add.reduce
+_add: Callable[..., Array] = np.add.reduce
 _ones: dict[tuple[int, int], np.ndarray] = {}
 
 
@@ -31,7 +35,7 @@ def ones(n: int, dtype: np.dtype) -> np.ndarray:
     return found
 
 
-def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> np.ndarray:
+def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them)."""
     ndim = x.ndim
     if ndim > 1 and x.size and x.dtype.char in "fd" and x.flags.c_contiguous:
