@@ -33,7 +33,7 @@ class AsTorch(importlib.abc.MetaPathFinder):
 class _Alias(importlib.abc.Loader):
     """Hands out a module that is there already, and leaves it the spec it was loaded with."""
 
-    def __init__(self, module: ModuleType):
+    def __init__(self, module: ModuleType) -> None:
         self.module, self.spec = module, module.__spec__
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:

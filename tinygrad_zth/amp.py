@@ -75,7 +75,7 @@ class autocast:
         dtype: dtypes.dtype | None = None,
         enabled: bool = True,
         cache_enabled: bool | None = None,
-    ):
+    ) -> None:
         self.device = _known(device_type)
         self.fast_dtype = dtype if dtype is not None else _dtypes[device_type]
         if self.device == "cuda" and enabled and not _cuda_is_available():
@@ -108,7 +108,7 @@ class autocast:
         global _cache_enabled
         _enabled[self.device], _dtypes[self.device], _cache_enabled = self._before.pop()
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def decorated(*args: Any, **kwargs: Any) -> Any:
             with self:
@@ -117,12 +117,14 @@ class autocast:
         return decorated
 
 
-def custom_fwd(fwd: Callable | None = None, *, device_type: str = "cuda", cast_inputs: Any = None) -> Callable:
+def custom_fwd(
+    fwd: Callable[..., Any] | None = None, *, device_type: str = "cuda", cast_inputs: Any = None
+) -> Callable[..., Any]:
     """Decorates the ``forward`` of an ``autograd.Function`` for autocast; nothing is to be done here."""
     return fwd if fwd is not None else functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
 
 
-def custom_bwd(bwd: Callable | None = None, *, device_type: str = "cuda") -> Callable:
+def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str = "cuda") -> Callable[..., Any]:
     """Decorates the ``backward`` of an ``autograd.Function`` for autocast; nothing is to be done here."""
     return bwd if bwd is not None else functools.partial(custom_bwd, device_type=device_type)
 
@@ -148,7 +150,7 @@ class GradScaler:
         backoff_factor: float = 0.5,
         growth_interval: int = 2000,
         enabled: bool = True,
-    ):
+    ) -> None:
         self._device = device
         if enabled and _device(device).type == "cuda" and not _cuda_is_available():
             warnings.warn("torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2)
@@ -173,7 +175,7 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * self._scale  # type: ignore[operator]
+            return outputs * self._scale
         if isinstance(outputs, (list, tuple)):
             return type(outputs)(self.scale(t) for t in outputs)
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")

@@ -14,7 +14,7 @@ Three things are done here, once, for every operation:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -33,8 +33,9 @@ from .graph import (
     set_detect_anomaly,
     set_grad_enabled,
 )
-from .operation import FREED, Output, cast, op, overwritten
+from .operation import FREED, Applied, Operation, Output, cast, op, overwritten
 from .tensor import Tensor, current_node, new_tensor, storage_of
+from .types import Array, Namespace, Value
 
 __all__ = [
     "backward",
@@ -50,25 +51,25 @@ __all__ = [
 # ---------------------------------------------------------------------------- broadcasting, and its undoing
 
 
-def _expand(xp, x, shape):
+def _expand(xp: Namespace, x: Array, shape: Any) -> Any:
     return xp.broadcast_to(x, shape)
 
 
-def _expand_numpy(x, shape):
+def _expand_numpy(x: Array, shape: tuple[int, ...]) -> Array:
     window = np.broadcast_to(x, shape)
     if x.flags.writeable:  # a part of it, in which no element shares its place, can be written to
         window.flags.writeable = True
     return window
 
 
-def _sum_to_size(xp, x, shape):
+def _sum_to_size(xp: Namespace, x: Array, shape: Any) -> Any:
     lead = x.ndim - len(shape)
     axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
     small = xp.add.reduce(x, axes) if axes else x
     return small if small.shape == shape else small.reshape(shape)
 
 
-def _sum_to_size_numpy(x, shape):
+def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
     rest = x.shape
     if len(rest) == 2 and (shape == (1, rest[1]) or shape == rest[1:]) and x.dtype.char in "fd":
         # A bias or a gain, the common case: the rows are summed.
@@ -83,14 +84,14 @@ def _sum_to_size_numpy(x, shape):
 expand_to = op(
     _expand, name="expand", view=True, kernels={"numpy": _expand_numpy}, x=lambda g, x_shape: sum_to(g, x_shape)
 )
-sum_to = op(
+sum_to: Applied = op(
     _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},
     x=lambda g, x_shape: expand_to(g, x_shape),
 )  # fmt: skip
 _reduced = sum_to.op.kernels
 
 
-def _alias(x):
+def _alias(x: Array) -> Array:
     return x[...]
 
 
@@ -105,7 +106,7 @@ def recording_gradients() -> bool:
     return mode.recording
 
 
-def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None = None) -> list:
+def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, int] | None = None) -> list[Any]:
     """Propagate gradients from ``roots``, pairs of (node, gradient Tensor), to the leaves.
 
     Args:
@@ -115,8 +116,8 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
             where nothing did) instead of accumulating into the leaves.
     """
     found: list[Any] = [None] * len(targets or ())
-    useful = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
-    pending: dict[int, list] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
+    useful: Any = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
+    pending: dict[int, list[Any]] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
     queue: list[int] = []  # a heap of -seq
     for node, gradient in roots:
         _deliver(pending, queue, node, gradient if create_graph else gradient._array, False)
@@ -170,7 +171,7 @@ def run(roots, keep: bool, create_graph: bool, targets: dict[Node, int] | None =
     return found
 
 
-def _deliver(pending: dict, queue: list, edge: Node, g, ours: bool) -> None:
+def _deliver(pending: dict[int, list[Any]], queue: list[Any], edge: Node, g: Array, ours: bool) -> None:
     """Add ``g`` to what has arrived at ``edge``, in the edge's shape and dtype."""
     array = g._array if isinstance(g, Tensor) else g
     if array.shape != edge.shape:
@@ -191,7 +192,7 @@ def _deliver(pending: dict, queue: list, edge: Node, g, ours: bool) -> None:
         entry[2] = not isinstance(g, Tensor)
 
 
-def _collect(pending: dict, queue: list, node: Node, g) -> None:
+def _collect(pending: dict[int, list[Any]], queue: list[Any], node: Node, g: Value) -> None:
     """The gradient of one of several outputs waits at the producer for the others."""
     (producer,), (position, count) = node.edges, node.saved
     entry = pending.get(producer.seq)
@@ -202,7 +203,7 @@ def _collect(pending: dict, queue: list, node: Node, g) -> None:
     entry[1][position] = g if before is None else before + g
 
 
-def _gradients(node: Node, g, keep: bool, create_graph: bool, useful: set[Node] | None) -> Iterable:
+def _gradients(node: Node, g: Array, keep: bool, create_graph: bool, useful: set[Node] | None) -> Iterable[Any]:
     """The gradient for each edge of ``node``, in general: what ``operation.gradients`` does for a plain
     pass, also for operations on lists, where the pass is recorded, and for ``useful`` edges only."""
     operation = node.op
@@ -221,7 +222,7 @@ def _gradients(node: Node, g, keep: bool, create_graph: bool, useful: set[Node] 
     return gradients
 
 
-def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
+def _unpack(node: Node, operation: Operation, create_graph: bool) -> tuple[list[Any], bool]:
     """What ``node`` saved, as arrays (as Tensors under ``create_graph``), unless it was written over."""
     saved = node.saved
     if saved is None:
@@ -248,7 +249,7 @@ def _unpack(node: Node, operation, create_graph: bool) -> tuple[list, bool]:
     return values, frees
 
 
-def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
+def _joint(node: Node, g: Value, values: list[Any], create_graph: bool, useful: set[Node] | None) -> Any:
     """The gradients of a fused operation: by its kernel, or through ``plain`` if they are recorded."""
     operation = node.op
     needs = tuple(e is not None and (useful is None or e in useful) for e in node.edges)
@@ -263,7 +264,7 @@ def _joint(node: Node, g, values: list, create_graph: bool, useful) -> Iterable:
     return [next(found) if need else None for need in needs]
 
 
-def _arrive(node: Node, g, ours: bool):
+def _arrive(node: Node, g: Array, ours: bool) -> tuple[Any, ...]:
     """Run the hooks on a complete gradient, and leave it with the tensor that retains it."""
     extra = node.extra
     if extra.hooks:
@@ -286,7 +287,7 @@ def _arrive(node: Node, g, ours: bool):
     return g, ours
 
 
-def _accumulate(node: Node, g, ours: bool) -> None:
+def _accumulate(node: Node, g: Array, ours: bool) -> None:
     """Add a complete gradient to the leaf's ``.grad`` (in place, where one is already there)."""
     leaf = node.extra.home()
     if leaf is None:
@@ -308,7 +309,7 @@ def _accumulate(node: Node, g, ours: bool) -> None:
             hook(leaf)
 
 
-def _check_nan(node: Node, gradients: Iterable) -> None:
+def _check_nan(node: Node, gradients: Iterable[Any]) -> None:
     for gi in gradients:
         array = gi._array if isinstance(gi, Tensor) else gi
         if array is not None and (array != array).any():
@@ -319,7 +320,7 @@ def _check_nan(node: Node, gradients: Iterable) -> None:
             )
 
 
-def _ancestors_of(targets, roots) -> set[Node]:
+def _ancestors_of(targets: dict[Node, int], roots: list[Any]) -> set[Node]:
     """The nodes on some path from ``roots`` to ``targets``: the only ones worth visiting."""
     users: dict[Node, list[Node]] = {}
     stack, seen = list(roots), set(roots)
@@ -344,11 +345,11 @@ def _ancestors_of(targets, roots) -> set[Node]:
 
 
 def backward(
-    tensors,
-    grad_tensors=None,
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    inputs=None,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Accumulate into ``.grad`` of every leaf the gradient of the sum of ``tensors``.
 
@@ -384,15 +385,15 @@ def backward(
 
 
 def grad(
-    outputs,
-    inputs,
-    grad_outputs=None,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple:
+) -> tuple[Any, ...]:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
     Returns a tuple with one Tensor per input (None, if ``allow_unused``, where an input was not
@@ -428,7 +429,7 @@ def grad(
     return tuple(result)
 
 
-def _targets(inputs) -> dict[Node, int]:
+def _targets(inputs: list[Tensor]) -> dict[Node, int]:
     targets: dict[Node, int] = {}
     for t in inputs:
         node = current_node(t)
@@ -438,7 +439,7 @@ def _targets(inputs) -> dict[Node, int]:
     return targets
 
 
-def _roots(tensors, gradients) -> list:
+def _roots(tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tensor | None] | None) -> list[Any]:
     """Pairs of (node, gradient), checked."""
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if gradients is None or isinstance(gradients, Tensor):
@@ -467,10 +468,16 @@ def _roots(tensors, gradients) -> list:
     return roots
 
 
-def _backward_method(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+def _backward_method(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
     """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
     backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 _backward_method.__name__ = "backward"
-Tensor.backward = _backward_method
+Tensor.backward = _backward_method  # type: ignore[method-assign]  # the table of methods, as the stub has it

@@ -9,11 +9,11 @@ __all__ = ["compile", "disable", "is_compiling"]
 
 
 def compile(
-    model: Callable | None = None,
+    model: Callable[..., Any] | None = None,
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: str | Callable = "inductor",
+    backend: str | Callable[..., Any] = "inductor",
     mode: str | None = None,
     options: dict[str, Any] | None = None,
     disable: bool = False,
@@ -22,7 +22,7 @@ def compile(
     return model if model is not None else lambda function: function
 
 
-def disable(fn: Callable | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+def disable(fn: Callable[..., Any] | None = None, recursive: bool = True, *, reason: str | None = None) -> Any:
     """``fn`` itself, or a decorator."""
     return fn if fn is not None else lambda function: function
 

@@ -12,9 +12,11 @@ only if nothing of a higher standing is of an equal or higher category, where st
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+
+from .types import Array
 
 __all__ = [
     "bfloat16",
@@ -58,7 +60,7 @@ class dtype:
     __slots__ = ("category", "is_floating_point", "is_signed", "itemsize", "legacy", "name", "numpy")
     is_complex = False
 
-    def __init__(self, name: str, legacy: str, numpy: str | None, category: _Int, itemsize: _Int):
+    def __init__(self, name: str, legacy: str, numpy: str | None, category: _Int, itemsize: _Int) -> None:
         self.name = name
         self.legacy = legacy  # the name in PyTorch's error messages: "Float", "Long"
         self.numpy = None if numpy is None else np.dtype(numpy)
@@ -70,10 +72,10 @@ class dtype:
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return (_by_name, (self.name,))
 
-    def to_complex(self):
+    def to_complex(self) -> None:
         raise NotImplementedError("complex types are not supported by tinygrad_zth")
 
 
@@ -127,7 +129,7 @@ def to_numpy(wanted: dtype | type) -> np.dtype:
     raise TypeError(f"dtype must be a torch.dtype, not {type(wanted).__name__}: {wanted!r}")
 
 
-def canonical(array):
+def canonical(array: Array) -> Array:
     """``array`` itself, or a copy in the machine's own byte order and canonical dtype object."""
     mine = of(array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")).numpy
     return array if array.dtype is mine else array.astype(mine)
@@ -164,7 +166,7 @@ def can_cast(from_: dtype, to: dtype) -> _Bool:
     return from_.category <= to.category
 
 
-def of_number(number) -> dtype:
+def of_number(number: Any) -> dtype:
     """The type a Python number brings to a promotion. Raises TypeError for what is no number."""
     if isinstance(number, (_builtin_bool, np.bool_)):
         return bool
@@ -177,7 +179,7 @@ def of_number(number) -> dtype:
     raise TypeError(f"expected a Tensor or a number, not {type(number).__name__}")
 
 
-def result_of(dimensioned, zero_dim, numbers) -> dtype:
+def result_of(dimensioned: list[Any], zero_dim: list[Any], numbers: list[Any]) -> dtype:
     """Promotion among the three standings; each argument is an iterable of ``dtype``."""
     best: dtype | None = None
     for standing in (dimensioned, zero_dim, numbers):

@@ -19,7 +19,7 @@ __all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "ja
            "vjp", "vmap"]  # fmt: skip
 
 
-def _mapped(function: Callable, tree: Any) -> Any:
+def _mapped(function: Callable[..., Any], tree: Any) -> Any:
     """``tree`` (tensors in tuples, lists and dicts) with ``function`` applied to each tensor."""
     if isinstance(tree, dict):
         return {key: _mapped(function, value) for key, value in tree.items()}
@@ -29,16 +29,18 @@ def _mapped(function: Callable, tree: Any) -> Any:
     return function(tree)
 
 
-def _leaves(tree: Any) -> list:
-    found: list = []
+def _leaves(tree: Any) -> list[Any]:
+    found: list[Any] = []
     _mapped(found.append, tree)
     return found
 
 
-def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def grad_and_value(
+    func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """``f(*args) -> (gradient, value)`` for a function with a 0-d result."""
 
-    def wrapped(*given, **kwargs):
+    def wrapped(*given: Any, **kwargs: Any) -> tuple[Any, Any]:
         chosen = (argnums,) if isinstance(argnums, int) else argnums
         with enable_grad():
             args = list(given)
@@ -66,28 +68,28 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
     return wrapped
 
 
-def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+def grad(func: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The function that computes the gradient of ``func``, which has a 0-d result. It can be nested.
 
     Raises RuntimeError, when called, for a result that is not 0-dimensional.
     """
     both = grad_and_value(func, argnums, has_aux)
 
-    def wrapped(*args, **kwargs):
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         result, value = both(*args, **kwargs)
         return (result, value[1]) if has_aux else result
 
     return wrapped
 
 
-def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """``(func(*primals), pullback)``: ``pullback(v)`` is the tuple of v^T J for each primal."""
     with enable_grad():
         inputs = _mapped(lambda t: t.view_as(t) if t.requires_grad else t.detach().requires_grad_(), list(primals))
         out = func(*inputs)
         out, aux = out if has_aux else (out, None)
 
-    def pullback(*cotangents):
+    def pullback(*cotangents: Tensor) -> tuple[Tensor, ...]:
         vectors = _leaves(cotangents)
         found = iter(
             _gradients_of(
@@ -100,20 +102,29 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     return (value, pullback, aux) if has_aux else (value, pullback)
 
 
-def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False, has_aux: bool = False) -> tuple:
+def jvp(
+    func: Callable[..., Any],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
     """``(func(*primals), J tangents)``."""
     if has_aux:
         raise NotImplementedError("jvp(): has_aux is not supported")
     return jacobians.jvp(func, primals, tangents, strict=strict)
 
 
-def jacrev(func: Callable, argnums: int = 0, *, has_aux: bool = False, chunk_size: int | None = None) -> Callable:
+def jacrev(
+    func: Callable[..., Any], argnums: int = 0, *, has_aux: bool = False, chunk_size: int | None = None
+) -> Callable[..., Any]:
     """The function that computes the Jacobian of ``func`` with respect to argument ``argnums``."""
     if has_aux:
         raise NotImplementedError("jacrev(): has_aux is not supported")
 
-    def wrapped(*args, **kwargs):
-        def of_one(x):
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def of_one(x: Tensor) -> Any:
             return func(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
 
         return jacobians.jacobian(of_one, args[argnums], create_graph=args[argnums].requires_grad)
@@ -121,24 +132,26 @@ def jacrev(func: Callable, argnums: int = 0, *, has_aux: bool = False, chunk_siz
     return wrapped
 
 
-def jacfwd(func: Callable, argnums: int = 0, has_aux: bool = False, *, randomness: str = "error") -> Callable:
+def jacfwd(
+    func: Callable[..., Any], argnums: int = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[..., Any]:
     """As :func:`jacrev`: there is one way of differentiating here, backwards."""
     return jacrev(func, argnums, has_aux=has_aux)
 
 
-def hessian(func: Callable, argnums: int = 0) -> Callable:
+def hessian(func: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """The function that computes the second derivatives of ``func`` with respect to argument ``argnums``."""
     return jacrev(jacrev(func, argnums), argnums)
 
 
 def vmap(
-    func: Callable,
+    func: Callable[..., Any],
     in_dims: Any = 0,
     out_dims: Any = 0,
     randomness: str = "error",
     *,
     chunk_size: int | None = None,
-) -> Callable:
+) -> Callable[..., Any]:
     """``func``, written for one element, as a function of a batch of them.
 
     Args:
@@ -148,7 +161,7 @@ def vmap(
     Raises ValueError, when called, for arguments that do not fit ``in_dims`` or each other.
     """
 
-    def wrapped(*args, **kwargs):
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         dims = in_dims if isinstance(in_dims, (tuple, list)) else (in_dims,) * len(args)
         if len(dims) != len(args):
             raise ValueError(
@@ -180,7 +193,7 @@ def _size(t: Any, dim: int) -> int:
     return t.size(dim)
 
 
-def _stacked(results: list, out_dims: Any) -> Any:
+def _stacked(results: list[Any], out_dims: Any) -> Any:
     if not results:
         raise ValueError("vmap: a batch of no elements is not supported")
     if isinstance(results[0], tuple):
@@ -199,7 +212,7 @@ def functional_call(
     module: Any,
     parameter_and_buffer_dicts: Any,
     args: Any = None,
-    kwargs: dict | None = None,
+    kwargs: dict[str, Any] | None = None,
     *,
     tie_weights: bool = True,
     strict: bool = False,
@@ -236,7 +249,7 @@ def functional_call(
             table[name] = value
 
 
-def stack_module_state(models: list) -> tuple[dict, dict]:
+def stack_module_state(models: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters and buffers of several modules of one shape, stacked: two dicts of tensors."""
     if not models:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")

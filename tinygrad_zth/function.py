@@ -32,16 +32,17 @@ class FunctionCtx:
     """What ``forward`` leaves for ``backward``: ``save_for_backward`` for tensors, attributes for the rest."""
 
     def __init__(self) -> None:
-        self._saved: tuple = ()
-        self._stamps: tuple = ()
+        self._saved: tuple[Any, ...] = ()
+        self._stamps: tuple[Any, ...] = ()
         self._producer: Any = None  # weakref to the node, for saved outputs
-        self._outputs: tuple = ()
-        self._dirty: tuple = ()
-        self._not_differentiable: tuple = ()
+        self._outputs: tuple[Any, ...] = ()
+        self._dirty: tuple[Any, ...] = ()
+        self._not_differentiable: tuple[Any, ...] = ()
         self._materialize = True
         self.needs_input_grad: tuple[bool, ...] = ()
+        self._inputs: tuple[Any, ...] = ()  # their shapes
 
-    def save_for_backward(self, *tensors) -> None:
+    def save_for_backward(self, *tensors: Tensor) -> None:
         """Keep inputs, outputs or intermediate tensors (or None) for ``backward``."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
@@ -54,7 +55,7 @@ class FunctionCtx:
     save_for_forward = save_for_backward
 
     @property
-    def saved_tensors(self) -> tuple:
+    def saved_tensors(self) -> tuple[Any, ...]:
         """What was saved. Raises RuntimeError if one was written over since."""
         for t, stamp in zip(self._saved, self._stamps, strict=True):
             if t is not None and t._storage.version != stamp:
@@ -65,7 +66,7 @@ class FunctionCtx:
                 )
         return tuple(self._connected(t) for t in self._saved) if mode.recording else self._saved
 
-    def _connected(self, t):
+    def _connected(self, t: Tensor | None) -> Tensor | None:
         """A saved output with its place in the graph, which it must not hold while it is saved (a cycle)."""
         producer = None if self._producer is None else self._producer()
         for i, output in enumerate(self._outputs):
@@ -76,11 +77,11 @@ class FunctionCtx:
                 return again
         return t
 
-    def mark_dirty(self, *tensors) -> None:
+    def mark_dirty(self, *tensors: Any) -> None:
         """Declare inputs that ``forward`` changed in place."""
         self._dirty = tensors
 
-    def mark_non_differentiable(self, *tensors) -> None:
+    def mark_non_differentiable(self, *tensors: Any) -> None:
         """Declare outputs that have no gradient."""
         self._not_differentiable = tensors
 
@@ -92,18 +93,18 @@ class FunctionCtx:
 class Function:
     """Base class of custom operations; call them through ``apply``, never construct them."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
             f"{type(self).__name__} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on the class itself: {type(self).__name__}.apply"
         )
 
     @staticmethod
-    def forward(*args, **kwargs) -> Any:
+    def forward(*args: Any, **kwargs: Any) -> Any:
         """The result, computed on tensors that are not recorded: ``forward(ctx, *inputs)``."""
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
-    def backward(ctx, *grad_outputs) -> Any:
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """One gradient (or None) per input of ``forward``, from one per output."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
@@ -112,7 +113,7 @@ class Function:
     setup_context: Any = None
 
     @classmethod
-    def apply(cls, *args):
+    def apply(cls, *args: Any) -> Any:
         """Run ``forward`` and record ``backward``. Returns what ``forward`` returns."""
         ctx = FunctionCtx()
         nodes = tuple(current_node(a) if isinstance(a, Tensor) else None for a in args)
@@ -146,7 +147,7 @@ class Function:
         return tuple(produced) if isinstance(results, tuple) else produced[0]
 
 
-def _own(t: Tensor, ctx) -> Tensor:
+def _own(t: Tensor, ctx: Any) -> Tensor:
     """The tensor to return for an output: inputs passed through become tensors of their own."""
     if any(t is d for d in ctx._dirty):
         storage_of(t).version += 1
@@ -158,8 +159,8 @@ def _own(t: Tensor, ctx) -> Tensor:
 
 
 @functools.cache
-def _operation(cls) -> Operation:
-    def backward(gs, needs, ctx, shapes):
+def _operation(cls: Any) -> Operation:
+    def backward(gs: list[Any], needs: tuple[bool, ...], ctx: Any, shapes: tuple[Any, ...]) -> list[Any]:
         from .autograd import recording_gradients
 
         recorded = recording_gradients()
@@ -177,7 +178,7 @@ def _operation(cls) -> Operation:
             raise RuntimeError(
                 f"function {cls.__name__}Backward returned an incorrect number of gradients (expected {len(needs)}, got {len(results)})"
             )
-        gradients = []
+        gradients: list[Any] = []
         for i, (r, need) in enumerate(zip(results, needs, strict=False)):
             if r is not None and not isinstance(r, Tensor):
                 raise TypeError(
@@ -197,23 +198,23 @@ def _operation(cls) -> Operation:
     return joint(cls.__name__, ("ctx", "shapes"), backward, f"{cls.__name__}Backward")
 
 
-def _reaches(shape, larger) -> bool:
+def _reaches(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
     """Whether ``shape`` broadcasts to ``larger``, so that a gradient of that shape can be summed to it."""
     lead = len(larger) - len(shape)
     return lead >= 0 and all(n in (1, m) for n, m in zip(shape, larger[lead:], strict=True))
 
 
-def once_differentiable(function):
+def once_differentiable(function: Any) -> Any:
     """Decorates a ``backward`` that must not itself be differentiated."""
 
     @functools.wraps(function)
-    def wrapped(ctx, *grads):
+    def wrapped(ctx: Any, *grads: Any) -> Any:
         with no_grad():
             results = function(ctx, *grads)
         if not mode.recording:
             return results
 
-        def refuse(g):
+        def refuse(g: Any) -> None:
             raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
 
         listed = results if isinstance(results, tuple) else (results,)

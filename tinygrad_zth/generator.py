@@ -27,6 +27,7 @@ import numpy as np
 
 from .backends.counter import stream as _devices
 from .device import device as _device
+from .types import Array
 
 __all__ = ["Generator", "default_generator", "fork_rng", "initial_seed", "manual_seed", "seed"]
 
@@ -73,7 +74,7 @@ class Generator:
         get_state: Any
         set_state: Any
 
-    def __init__(self, device: _device | str = "cpu"):
+    def __init__(self, device: _device | str = "cpu") -> None:
         self.device = _device(device)
         self.lock = threading.RLock()
         self._bits = np.random.MT19937(0)
@@ -83,7 +84,7 @@ class Generator:
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} on {self.device} seed={self._seed}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return (type(self), (str(self.device),), self.state_bytes())
 
     def __setstate__(self, state: np.ndarray) -> None:
@@ -135,7 +136,7 @@ class Generator:
         self._at = BLOCK  # used up: the first draw brings in a block
         self._fresh = True
         self._reals: list[np.ndarray | None] = [None, None]
-        self._made: dict = {}
+        self._made: dict[Callable[..., Any], Any] = {}
         self.cached_normal: float | None = None
 
     def state_bytes(self) -> np.ndarray:
@@ -212,18 +213,18 @@ class Generator:
             return drawn[:n]
         return np.concatenate((last[at:], drawn[: n - (BLOCK - at)]))
 
-    def words64(self, n: int) -> np.ndarray:
+    def words64(self, n: int) -> Array:
         """The next ``n`` 64-bit integers, uint64, two words each, the first one the high half."""
         words = self.words(2 * n)
         return (words[0::2].astype(np.uint64) << np.uint64(32)) | words[1::2]
 
-    def uniform24(self, n: int) -> np.ndarray:
+    def uniform24(self, n: int) -> Array:
         """``n`` float32 in [0, 1): the LOW 24 bits of one word each. Not to be written to."""
         if n <= BLOCK:
             return self.made_of_words(_reals24, n)[0]
         return _reals24(self.words(n))[0]
 
-    def made_of_words(self, function: Callable[[np.ndarray], tuple[np.ndarray, ...]], n: int) -> tuple:
+    def made_of_words(self, function: Callable[[np.ndarray], tuple[np.ndarray, ...]], n: int) -> tuple[Any, ...]:
         """What ``function``, elementwise, makes of the next ``n`` <= 624 words, one array per result. Not to be written to.
 
         It is applied to whole blocks, and what it made of this one is kept: a draw of a few words is a slice.
@@ -279,7 +280,7 @@ default_generator = Generator()
 default_generator.seed()
 
 
-def manual_seed(seed) -> Generator:
+def manual_seed(seed: int) -> Generator:
     """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
 
     The devices' stream (``backends.counter``) restarts there as well.

@@ -17,7 +17,10 @@ import traceback
 import weakref
 from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 __all__ = [
     "Node",
@@ -54,28 +57,29 @@ class Node:
     __slots__ = ("__weakref__", "dtype", "edges", "extra", "op", "saved", "seq", "shape", "stamps")
 
     op: Any
-    edges: tuple
+    edges: tuple[Any, ...]
     saved: Any
+    stamps: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: Any
     seq: int
-    extra: Any
+    extra: Any  # Extra or None
 
     def name(self) -> str:
         """The name PyTorch prints for this function, e.g. ``MulBackward0``."""
         return "torch::autograd::AccumulateGrad" if self.op is None else self.op.grad_name
 
     @property
-    def next_functions(self) -> tuple:
+    def next_functions(self) -> tuple[Any, ...]:
         """``((node, 0), ...)`` for the inputs, as in PyTorch; ``(None, 0)`` where none is needed."""
         return tuple((edge, 0) for edge in self.edges)
 
     @property
-    def variable(self):
+    def variable(self) -> Any:
         """The leaf tensor whose gradient accumulates here (None for an inner node)."""
         return None if self.op is not None else self.extra.home()
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad)`` with the gradient of this node's value before it is used."""
         return extra_of(self).add_hook(hook)
 
@@ -90,13 +94,13 @@ class Extra:
     __slots__ = ("after", "home", "hooks", "out_storage", "trace")
 
     def __init__(self) -> None:
-        self.home = None  # weakref to the tensor whose .grad receives what arrives
-        self.hooks = None  # {key: hook}, in order of registration
-        self.after = None  # hooks that run when a leaf's .grad has been accumulated
-        self.out_storage = None  # Storage of the output, once it has one (the output may be saved)
-        self.trace = None  # where in the forward the node was made (anomaly mode)
+        self.home: Any = None  # weakref to the tensor whose .grad receives what arrives
+        self.hooks: dict[int, Any] | None = None  # {key: hook}, in order of registration
+        self.after: dict[int, Any] | None = None  # hooks that run when a leaf's .grad has been accumulated
+        self.out_storage: Any = None  # Storage of the output, once it has one (the output may be saved)
+        self.trace: str | None = None  # where in the forward the node was made (anomaly mode)
 
-    def add_hook(self, hook, kind: str = "hooks"):
+    def add_hook(self, hook: Callable[..., Any], kind: str = "hooks") -> RemovableHandle:
         if not callable(hook):
             raise TypeError(f"register_hook: the hook must be callable, not {type(hook).__name__}")
         hooks = getattr(self, kind)
@@ -111,7 +115,7 @@ class RemovableHandle:
 
     __slots__ = ("_hooks", "id")
 
-    def __init__(self, hooks: dict, hook):
+    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
         self.id = tick()
         self._hooks = hooks
         hooks[self.id] = hook
@@ -120,20 +124,21 @@ class RemovableHandle:
         """Take the hook off. Doing so twice is allowed."""
         self._hooks.pop(self.id, None)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.remove()
 
 
 def extra_of(node: Node) -> Extra:
     if node.extra is None:
         node.extra = Extra()
-    return node.extra
+    extra: Extra = node.extra
+    return extra
 
 
-def leaf_node(tensor) -> Node:
+def leaf_node(tensor: Tensor) -> Node:
     """The node where ``tensor``'s gradient will accumulate. It refers to the tensor weakly."""
     node = Node()
     node.op = None
@@ -176,10 +181,10 @@ class _ModeSwitch:
     def __init__(self) -> None:
         self._before: list[tuple[bool, bool]] = []
 
-    def __new__(cls, *args, **kwargs):
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
         if cls in (no_grad, enable_grad) and len(args) == 1 and callable(args[0]):  # @no_grad
-            self.__init__()
+            _ModeSwitch.__init__(self)
             return self(args[0])
         return self
 
@@ -190,20 +195,20 @@ class _ModeSwitch:
         self._before.append((mode.recording, mode.inference))
         self._enter()
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         mode.recording, mode.inference = self._before.pop()
 
     def __call__(self, function: Decorated) -> Decorated:
         @functools.wraps(function)
-        def wrapped(*args, **kwargs):
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self.clone():
                 return function(*args, **kwargs)
 
         if isinstance(function, type):
             raise TypeError(f"{type(self).__name__} decorates functions and methods, not the class {function.__name__}")
-        return wrapped
+        return cast(Decorated, wrapped)
 
-    def clone(self):
+    def clone(self) -> Self:
         return type(self)()
 
 
@@ -222,7 +227,7 @@ class enable_grad(_ModeSwitch):
 class set_grad_enabled(_ModeSwitch):
     """Switch recording on or off: as a function at once, as a context manager until its end."""
 
-    def __init__(self, mode_: bool):
+    def __init__(self, mode_: bool) -> None:
         super().__init__()
         self._setting = bool(mode_)
         self._before_call = (mode.recording, mode.inference)
@@ -236,7 +241,7 @@ class set_grad_enabled(_ModeSwitch):
         mode.recording = self._before_call[0]  # a decorator changes nothing where it is written
         return super().__call__(function)
 
-    def clone(self):
+    def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self._setting)
 
 
@@ -246,14 +251,14 @@ class inference_mode(_ModeSwitch):
     Here it does what ``no_grad`` does, and ``is_inference_mode_enabled()`` says so.
     """
 
-    def __new__(cls, mode_=True):
+    def __new__(cls, mode_: bool = True) -> Any:
         self = object.__new__(cls)
         if callable(mode_):
-            self.__init__()
+            inference_mode.__init__(self)
             return self(mode_)
         return self
 
-    def __init__(self, mode_: bool = True):
+    def __init__(self, mode_: bool = True) -> None:
         super().__init__()
         self._setting = bool(mode_)
 
@@ -261,7 +266,7 @@ class inference_mode(_ModeSwitch):
         mode.inference = self._setting
         mode.recording = not self._setting
 
-    def clone(self):
+    def clone(self) -> inference_mode:
         return inference_mode(self._setting)
 
 
@@ -282,15 +287,15 @@ class set_detect_anomaly:
     produces NaN raises a RuntimeError that names the function and shows that place.
     """
 
-    def __init__(self, mode: bool, check_nan: bool = True):
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
         global anomaly
         self._before = anomaly
         anomaly = bool(mode) and check_nan
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         global anomaly
         anomaly = self._before
 
@@ -298,7 +303,7 @@ class set_detect_anomaly:
 class detect_anomaly(set_detect_anomaly):
     """``with detect_anomaly():`` find the operation whose gradient is NaN."""
 
-    def __init__(self, check_nan: bool = True):
+    def __init__(self, check_nan: bool = True) -> None:
         super().__init__(True, check_nan)
 
 

@@ -14,6 +14,8 @@ A write goes to memory that other tensors may look at, so three things happen, h
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 from weakref import ref
 
 import numpy as np
@@ -21,8 +23,9 @@ import numpy as np
 from .backends import backend_of
 from .dtypes import can_cast, of
 from .graph import mode
-from .operation import cast, op, record
+from .operation import Applied, cast, op, record
 from .tensor import Tensor, current_node, new_tensor, replay, storage_of
+from .types import Array, Namespace, Number
 
 __all__ = ["overwrite", "twin", "write", "write_back", "write_out", "write_result"]
 
@@ -30,7 +33,7 @@ __all__ = ["overwrite", "twin", "write", "write_back", "write_out", "write_resul
 FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
 
 
-def _set_window(array, path, value) -> None:
+def _set_window(array: Array, path: tuple[Any, ...], value: Array) -> None:
     """Write ``value`` into the window of ``array`` that ``path`` leads to."""
     if not path:
         array[...] = value
@@ -43,19 +46,19 @@ def _set_window(array, path, value) -> None:
         last(array, *arguments)[...] = value
 
 
-def _zero_window(xp, x, path):
+def _zero_window(xp: Namespace, x: Array, path: tuple[Any, ...]) -> Array:
     whole = xp.array(x)  # a gradient may be a NumPy scalar
     _set_window(whole, path, 0)
     return whole
 
 
-def _overwrite(xp, x, value, path):
+def _overwrite(xp: Namespace, x: Array, value: Array, path: tuple[Any, ...]) -> Array:
     whole = xp.array(x)
     _set_window(whole, path, value)
     return whole
 
 
-zero_window = op(_zero_window, x=lambda g, path: zero_window(g, path))
+zero_window: Applied = op(_zero_window, x=lambda g, path: zero_window(g, path))
 overwrite = op(
     _overwrite,
     grad_name="CopySlices",
@@ -64,7 +67,7 @@ overwrite = op(
 )
 
 
-def check_writeable(t: Tensor, name: str, path: tuple = (), fills: bool = False) -> None:
+def check_writeable(t: Tensor, name: str, path: tuple[Any, ...] = (), fills: bool = False) -> None:
     """Raise RuntimeError where PyTorch refuses to write into the window ``path`` of ``t``.
 
     With ``fills``, one number goes everywhere: then elements may share their place.
@@ -91,7 +94,7 @@ def check_writeable(t: Tensor, name: str, path: tuple = (), fills: bool = False)
         )
 
 
-def write(t: Tensor, value, path: tuple = (), name: str = "copy_") -> Tensor:
+def write(t: Tensor, value: Tensor | Number, path: tuple[Any, ...] = (), name: str = "copy_") -> Tensor:
     """Write ``value`` (a Tensor or a number, broadcast and cast) into the window ``path`` of ``t``.
 
     Returns ``t``. Raises RuntimeError for a leaf that requires grad, or overlapping memory.
@@ -136,12 +139,12 @@ def write_result(t: Tensor, result: Tensor, name: str) -> Tensor:
     return t
 
 
-def twin(apply, name: str | None = None):
+def twin(apply: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """The in-place method of an operation or a composition of them: ``add`` -> ``add_``."""
     operation = getattr(apply, "op", None)
     name = name or (operation.name if operation else apply.__name__) + "_"
 
-    def method(self, *operands, **options):
+    def method(self: Tensor, *operands: Any, **options: Any) -> Tensor:
         check_writeable(self, name)
         return write_result(self, _of_the_old(apply, self, operands, options), name)
 
@@ -152,10 +155,10 @@ def twin(apply, name: str | None = None):
     return method
 
 
-def write_back(name: str, function):
+def write_back(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The in-place method of a function that returns a changed copy: ``scatter`` -> ``scatter_``."""
 
-    def method(self: Tensor, *args, **kwargs) -> Tensor:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writeable(self, name)
         return write_result(self, _of_the_old(function, self, args, kwargs), name)
 
@@ -164,10 +167,10 @@ def write_back(name: str, function):
     return method
 
 
-def _straight(kernels, general):
+def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:
     """``general``, and for what need not be recorded the ufunc with ``out=`` the tensor itself."""
 
-    def method(self, other, **options):
+    def method(self: Tensor, other: Tensor | Number, **options: Any) -> Tensor:
         here = self._array
         d = here.dtype
         if isinstance(other, Tensor):
@@ -192,10 +195,11 @@ def _straight(kernels, general):
     return method
 
 
-def _of_the_old(apply, t: Tensor, operands, options) -> Tensor:
+def _of_the_old(apply: Callable[..., Any], t: Tensor, operands: Any, options: Any) -> Tensor:
     """The operation of ``t`` as it is now. If the graph needs this value later, it gets a copy."""
     if not mode.recording:
-        return apply(t, *operands, **options)
+        result: Tensor = apply(t, *operands, **options)
+        return result
     old = new_tensor(t._array, node=current_node(t))
     result = apply(old, *operands, **options)
     kept = ref(old)

@@ -21,7 +21,7 @@ __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 _stack, _zeros_like, _ones_like = (FUNCTIONS[name] for name in ("stack", "zeros_like", "ones_like"))
 
 
-def _tuple_of(name: str, what: str, values: Any) -> tuple[bool, tuple]:
+def _tuple_of(name: str, what: str, values: Any) -> tuple[bool, tuple[Any, ...]]:
     """Whether a tuple was given, and the tuple. TypeError if something in it is no Tensor."""
     is_tuple = isinstance(values, tuple)
     listed = values if is_tuple else (values,)
@@ -39,14 +39,21 @@ def _tuple_of(name: str, what: str, values: Any) -> tuple[bool, tuple]:
     return is_tuple, listed
 
 
-def _leaves(inputs: tuple, create_graph: bool) -> tuple:
+def _leaves(inputs: tuple[Any, ...], create_graph: bool) -> tuple[Any, ...]:
     """Each input as a tensor whose gradient can be asked for: with ``create_graph``, still tied to the user's."""
     if create_graph:
-        return tuple(t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in inputs)  # type: ignore
+        return tuple(t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in inputs)
     return tuple(t.detach().requires_grad_() for t in inputs)
 
 
-def _gradients(outputs, inputs, vectors, create_graph: bool, strict: bool, name: str) -> tuple:
+def _gradients(
+    outputs: tuple[Tensor, ...],
+    inputs: tuple[Tensor, ...],
+    vectors: tuple[Tensor, ...],
+    create_graph: bool,
+    strict: bool,
+    name: str,
+) -> tuple[Any, ...]:
     with enable_grad():
         live = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o.requires_grad]
         if strict and len(live) < len(outputs):
@@ -68,13 +75,13 @@ def _gradients(outputs, inputs, vectors, create_graph: bool, strict: bool, name:
     return tuple(_zeros_like(t) if g is None else g for g, t in zip(found, inputs, strict=True))
 
 
-def _finished(values: Any, create_graph: bool):
+def _finished(values: Any, create_graph: bool) -> Any:
     if create_graph:
         return values
     return tuple(_finished(v, False) for v in values) if isinstance(values, tuple) else values.detach()
 
 
-def _vector(name: str, v: Any, like: tuple, of: str) -> tuple:
+def _vector(name: str, v: Any, like: tuple[Any, ...], of: str) -> tuple[Any, ...]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(
@@ -93,7 +100,9 @@ def _vector(name: str, v: Any, like: tuple, of: str) -> tuple:
     return listed
 
 
-def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple:
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, ...]:
     """``(outputs, v^T J)``: the backward pass from ``v``, of the outputs' shape. One pass.
 
     Raises RuntimeError if ``v`` does not fit, or is left out for outputs of several elements.
@@ -108,7 +117,9 @@ def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     return _finished(outputs, create_graph), _finished(result, create_graph)
 
 
-def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple:
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, ...]:
     """``(outputs, J v)``: the directional derivative along ``v``, of the inputs' shape. Two passes."""
     _, listed = _tuple_of("jvp", "inputs", inputs)
     direction = _vector("jvp", v, listed, "input to the user-provided function")
@@ -124,7 +135,7 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def jacobian(
-    func: Callable,
+    func: Callable[..., Any],
     inputs: Any,
     create_graph: bool = False,
     strict: bool = False,
@@ -160,8 +171,8 @@ def jacobian(
     return _finished(tuple(blocks) if out_tuple else blocks[0], create_graph)
 
 
-def _scalar(func: Callable, name: str) -> Callable:
-    def checked(*inputs):
+def _scalar(func: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def checked(*inputs: Tensor) -> Tensor:
         out = func(*inputs)
         if not isinstance(out, Tensor):
             raise RuntimeError(f"The function given to {name} should return a single Tensor")
@@ -173,7 +184,7 @@ def _scalar(func: Callable, name: str) -> Callable:
 
 
 def hessian(
-    func: Callable,
+    func: Callable[..., Any],
     inputs: Any,
     create_graph: bool = False,
     strict: bool = False,
@@ -184,7 +195,7 @@ def hessian(
     in_tuple, listed = _tuple_of("hessian", "inputs", inputs)
     checked = _scalar(func, "hessian")
 
-    def first(*xs):
+    def first(*xs: Tensor) -> Any:
         found = jacobian(checked, xs, create_graph=True, strict=strict)
         return found if in_tuple else found[0]
 
@@ -192,12 +203,16 @@ def hessian(
     return found
 
 
-def hvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple:
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, ...]:
     """``(output, H v)`` for a function with one result."""
     return vhp(func, inputs, v, create_graph, strict)  # the Hessian is symmetric
 
 
-def vhp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple:
+def vhp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, ...]:
     """``(output, v^T H)`` for a function with one result: two backward passes."""
     is_tuple, listed = _tuple_of("vhp", "inputs", inputs)
     direction = _vector("vhp", v, listed, "input to the user-provided function")

@@ -33,7 +33,8 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -44,6 +45,7 @@ from .graph import Node, mode, remember_place, tick
 from .refusal import beside, refused
 from .template import backward_text, forward_text, on_first_call
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
+from .types import Array, Value
 
 __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
 
@@ -61,7 +63,7 @@ class Output:
     __slots__ = ("grad_name", "name")
     saves_out = False
 
-    def __init__(self, name: str, grad_name: str):
+    def __init__(self, name: str, grad_name: str) -> None:
         self.name, self.grad_name = name, grad_name
 
 
@@ -70,8 +72,21 @@ class Rule:
 
     __slots__ = ("formula", "input", "needs")
 
-    def __init__(self, input: str, formula: Callable, needs: tuple[int, ...]):
+    def __init__(self, input: str, formula: Callable[..., Any], needs: tuple[int, ...]) -> None:
         self.input, self.formula, self.needs = input, formula, needs
+
+
+class Applied(Protocol):
+    """The function that ``op`` returns. What it makes of raw arrays is an array, which has no type of its own."""
+
+    op: Operation
+    __name__: str
+    __qualname__: str
+
+    @overload
+    def __call__(self, input: Tensor, /, *operands: Any, **options: Any) -> Tensor: ...
+    @overload
+    def __call__(self, *operands: Any, **options: Any) -> Any: ...
 
 
 class Operation:
@@ -93,6 +108,26 @@ class Operation:
             let go. None for an operation that works on lists.
     """
 
+    name: str
+    grad_name: str
+    forward: Any
+    backward: Callable[..., Any] | None
+    plain: Callable[..., Any] | None
+    kernels: Any
+    parameters: tuple[str, ...]
+    inputs: tuple[str, ...]
+    rules: tuple[Any, ...]
+    wanted: dict[str, tuple[str, ...]]
+    saves: tuple[str, ...]
+    saves_out: bool
+    checked: tuple[int, ...]
+    view: bool
+    fresh: bool
+    infix: bool
+    refuses_bool: str | None
+    apply: Any
+    gradients: Callable[..., Any] | None
+
     __slots__ = (
         "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
         "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted", "__weakref__",
@@ -103,7 +138,7 @@ class Operation:
 
 
 def op(
-    forward: Callable,
+    forward: Callable[..., Any],
     *,
     name: str | None = None,
     grad_name: str | None = None,
@@ -114,11 +149,11 @@ def op(
     extras: tuple[str, ...] = (),
     tensors: tuple[str, ...] = (),
     inputs: tuple[str, ...] = (),
-    backward: Callable | None = None,
-    plain: Callable | None = None,
-    kernels: dict[str, Callable] | None = None,
-    **formulas: Callable,
-) -> Callable:
+    backward: Callable[..., Any] | None = None,
+    plain: Callable[..., Any] | None = None,
+    kernels: Mapping[str, Callable[..., Any] | str] | None = None,
+    **formulas: Callable[..., Any],
+) -> Applied:
     """Define an operation and return the function that applies it to Tensors (or to raw arrays).
 
     Args:
@@ -167,13 +202,13 @@ def op(
         self.rules = tuple(asked.index(n) for n in next(iter(self.wanted.values())))
     else:
         self.rules = tuple(Rule(p, formulas[p], tuple(asked.index(n) for n in self.wanted[p])) for p in self.inputs)
-    self.apply = _write_out(self, promote, extras, tensor_like)
-    self.apply.op = self
+    apply = self.apply = _write_out(self, promote, extras, tensor_like)
+    apply.op = self
     OPERATIONS[self.name] = self
-    return self.apply
+    return apply
 
 
-def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str | None = None) -> Operation:
+def joint(name: str, saves: tuple[str, ...], backward: Callable[..., Any], grad_name: str | None = None) -> Operation:
     """An operation whose function is written by hand (it takes or gives a list of tensors).
 
     ``backward(g, needs, *saved)`` returns one gradient per edge; ``g`` is a list, one per output, for
@@ -190,7 +225,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable, grad_name: str 
     return self
 
 
-def _parameters(forward) -> tuple[str, ...]:
+def _parameters(forward: Callable[..., Any]) -> tuple[str, ...]:
     if isinstance(forward, np.ufunc):
         return ("x", "y", "z")[: forward.nin]
     names = parameters_of(forward)
@@ -200,7 +235,7 @@ def _parameters(forward) -> tuple[str, ...]:
 # ---------------------------------------------------------------------------- the written-out functions
 
 
-def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Callable:
+def _write_out(self: Operation, promote: str | None, extras: tuple[str, ...], tensor_like: tuple[str, ...]) -> Applied:
     """The function that applies ``self`` to Tensors, and ``self.gradients``; see template.py."""
     namespace = {
         "__name__": __name__, "Composed": Composed, "beside": beside, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
@@ -220,7 +255,7 @@ def _write_out(self: Operation, promote: str | None, extras, tensor_like) -> Cal
             f"gradients_of_{self.name}",
             f"gradients of {self.name}",
         )
-    apply = on_first_call(
+    apply: Applied = on_first_call(
         lambda: forward_text(self, promote, extras, tensor_like), namespace, self.name, f"operation {self.name}"
     )
     namespace["apply"] = apply
@@ -236,7 +271,7 @@ FREED = (
 )
 
 
-def overwritten(operation: Operation, what, version: int, stamp: int) -> RuntimeError:
+def overwritten(operation: Operation, what: Array, version: int, stamp: int) -> RuntimeError:
     """The error for a saved value that was written over: now at ``version``, saved at ``stamp``."""
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
@@ -250,7 +285,7 @@ def overwritten(operation: Operation, what, version: int, stamp: int) -> Runtime
 # ---------------------------------------------------------------------------- dtypes
 
 
-def promoted(operation: Operation, promote: str, input, other, out):
+def promoted(operation: Operation, promote: str, input: Value, other: Value, out: Tensor | None) -> Any:
     """Apply ``operation`` to operands brought to one dtype by PyTorch's rules (a cast is recorded)."""
     operands = (input,) if len(operation.parameters) == 1 else (input, other)
     if operation.refuses_bool and any(_is_bool(t) for t in operands):
@@ -268,13 +303,15 @@ class NotANumber(TypeError):
     """An operand is neither a Tensor nor a number."""
 
 
-def together(name: str, operands, floating: bool = False, names=("input", "other")) -> list[Tensor]:
+def together(
+    name: str, operands: Any, floating: bool = False, names: tuple[str, ...] = ("input", "other")
+) -> list[Tensor]:
     """The operands (Tensors, arrays and numbers) as Tensors of one dtype, PyTorch's choice.
 
     With ``floating``, integers become the default floating type. Raises TypeError, for the
     operation ``name``, for an operand that is no number.
     """
-    kinds: tuple[list, list, list] = ([], [], [])
+    kinds: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     tensors = []
     for position, t in enumerate(operands):
         if not isinstance(t, Tensor) and t.__class__ in array_types:
@@ -302,11 +339,11 @@ def together(name: str, operands, floating: bool = False, names=("input", "other
     ]
 
 
-def _is_bool(t) -> bool:
+def _is_bool(t: Value) -> bool:
     return (t._array.dtype.kind == "b") if isinstance(t, Tensor) else isinstance(t, bool | np.bool_)
 
 
-def _raw_call(operation: Operation, *operands):
+def _raw_call(operation: Operation, *operands: Any) -> Array:
     """An operation on raw arrays gives a raw array: how gradient formulas compute."""
     for x in operands:
         if x.__class__ in array_types or isinstance(x, np.generic):
@@ -316,32 +353,35 @@ def _raw_call(operation: Operation, *operands):
     )
 
 
-def _cast_to(t: Tensor, numpy_dtype) -> Tensor:
+def _cast_to(t: Tensor, numpy_dtype: np.dtype[Any] | None) -> Tensor:
     return t if t._array.dtype is numpy_dtype else cast(t, numpy_dtype)
 
 
-def as_function(function: Callable, operation: Operation, doc: str | None = None) -> Callable:
+def as_function(function: Any, operation: Operation, doc: str | None = None) -> Applied:
     """``function``, written around ``operation``, as its public face: its name, and its ``op``."""
-    function.__name__ = function.__qualname__ = operation.name
-    function.op = operation
+    applied: Applied = function
+    applied.__name__ = applied.__qualname__ = operation.name
+    applied.op = operation
     if doc is not None:
-        function.__doc__ = doc
-    return function
+        applied.__doc__ = doc
+    return applied
 
 
-def as_tensor(x) -> Tensor:
+def as_tensor(x: Any) -> Tensor:
     """``x`` if it is a Tensor, else a new one over the array or number ``x``."""
     return x if isinstance(x, Tensor) else from_array(np.asarray(x))
 
 
-def _write_to(apply, out: Tensor, *operands):
+def _write_to(apply: Applied, out: Tensor, *operands: Any) -> Any:
     """``out=``: the result is written into ``out``."""
     from .inplace import write_out
 
     return write_out(out, apply(*operands), apply.op.name)
 
 
-def record(t: Tensor, operation: Operation, edges, saved, stamps=()) -> Node:
+def record(
+    t: Tensor, operation: Operation, edges: tuple[Any, ...], saved: tuple[Any, ...], stamps: tuple[Any, ...] = ()
+) -> Node:
     """Give ``t`` a node by hand, for what the template does not cover (lists of inputs, writes)."""
     n = t._node = object.__new__(Node)
     n.op, n.edges, n.saved, n.stamps = operation, edges, saved, stamps
@@ -353,7 +393,7 @@ def record(t: Tensor, operation: Operation, edges, saved, stamps=()) -> Node:
 
 
 # The one operation that the engine itself is in need of: dtypes are undone by casts.
-def _cast(x, dtype):
+def _cast(x: Array, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype)
 
 

@@ -13,7 +13,7 @@ from .tensor import Tensor
 __all__ = ["beside", "mismatch", "on_host", "on_several_devices", "refused"]
 
 
-def beside(*operands: Any) -> list | None:
+def beside(*operands: Any) -> list[Any] | None:
     """The operands with those that are numbers on the host (0-d tensors) brought to the device of the others.
 
     None if there is nothing to bring.

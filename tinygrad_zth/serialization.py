@@ -15,11 +15,18 @@ from .checkpoint import TensorLeaf
 from .device import device as device_type
 from .nn.parameter import Parameter
 from .tensor import Tensor, new_tensor
+from .types import Device, FileLike
 
 __all__ = ["load", "save"]
 
 
-def save(obj: Any, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile_serialization: bool = True) -> None:
+def save(
+    obj: Any,
+    f: FileLike,
+    pickle_module: Any = None,
+    pickle_protocol: Any = None,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
     """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
 
     ``f`` is a path or a binary stream. A path is written under a temporary name and renamed: at any
@@ -33,7 +40,12 @@ def save(obj: Any, f, pickle_module=None, pickle_protocol=None, _use_new_zipfile
 
 
 def load(
-    f, map_location=None, pickle_module=None, *, weights_only: bool | None = None, mmap: bool | None = None
+    f: FileLike,
+    map_location: Device | dict[Any, Any] = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
 ) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
 

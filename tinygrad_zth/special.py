@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from .nn.functional import log_softmax as _log_softmax
 from .nn.functional import softmax as _softmax
@@ -24,17 +25,17 @@ xlogy, _where = FUNCTIONS["xlogy"], FUNCTIONS["where"]
 expit, psi = FUNCTIONS["sigmoid"], digamma
 
 
-def softmax(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """``torch.softmax``."""
     return _softmax(input, dim, dtype=dtype)
 
 
-def log_softmax(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """``torch.log_softmax``."""
     return _log_softmax(input, dim, dtype=dtype)
 
 
-def xlog1py(input, other) -> Tensor:
+def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
     other = other if isinstance(other, Tensor) else input.new_tensor(other)
     return xlogy(input, other + 1) if not other.is_floating_point() else _where(input == 0, xlogy(input, other + 1), input * log1p(other))  # fmt: skip

@@ -8,6 +8,8 @@ common operation does not pay for it.
 
 from __future__ import annotations
 
+from .types import Array
+
 __all__ = ["Storage", "UntypedStorage"]
 
 
@@ -21,7 +23,7 @@ class Storage:
         self.version = 0
 
 
-def buffer_of(array):
+def buffer_of(array: Array) -> Array:
     """The array that owns ``array``'s memory: the end of its chain of bases."""
     while True:
         base = array.base
@@ -37,7 +39,7 @@ class UntypedStorage:
 
     __slots__ = ("_array", "_buffer")
 
-    def __init__(self, array):
+    def __init__(self, array: Array) -> None:
         self._array = array
         self._buffer = buffer_of(array)
 
@@ -47,7 +49,7 @@ class UntypedStorage:
 
     def nbytes(self) -> int:
         """Bytes held, which may be more than any one view shows."""
-        return self._buffer.nbytes
+        return int(self._buffer.nbytes)
 
     size = __len__ = nbytes
 
@@ -61,18 +63,18 @@ class UntypedStorage:
         return f"torch.UntypedStorage of size {self.nbytes()}"
 
 
-def data_ptr(array) -> int:
+def data_ptr(array: Array) -> int:
     """Address of ``array``'s first element (NumPy's or CuPy's)."""
     interface = getattr(array, "__array_interface__", None) or array.__cuda_array_interface__
-    return interface["data"][0]
+    return int(interface["data"][0])
 
 
-def offset_of(array) -> int:
+def offset_of(array: Array) -> int:
     """``array``'s offset into its buffer, in elements."""
-    return (data_ptr(array) - data_ptr(buffer_of(array))) // array.itemsize
+    return (data_ptr(array) - data_ptr(buffer_of(array))) // int(array.itemsize)
 
 
-def strides_of(array) -> tuple[int, ...]:
+def strides_of(array: Array) -> tuple[int, ...]:
     """``array``'s strides in elements; where a size is 0 or 1, what PyTorch would have put."""
     item = array.itemsize
     return tuple(s // item for s in array.strides)

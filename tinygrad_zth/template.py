@@ -18,20 +18,24 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable
 from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .operation import Operation
 
 __all__ = ["backward_text", "forward_text", "on_first_call", "written"]
 
 
-def on_first_call(text: Callable[[], str], namespace: dict, name: str, title: str) -> Callable:
+def on_first_call(text: Callable[[], str], namespace: dict[str, Any], name: str, title: str) -> Any:
     """A function that becomes, when it is first called, the one that ``text()`` defines.
 
     ``namespace`` are its globals; tracebacks show its text under ``<title>``. It stays the same object,
     so whoever holds it holds what it became.
     """
 
-    def become() -> Callable:
+    def become() -> Callable[..., Any]:
         source, filename = text(), f"<{title}>"
-        local: dict = {}
+        local: dict[str, Any] = {}
         exec(compile(source, filename, "exec"), namespace, local)
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         (real,) = local.values()
@@ -45,11 +49,11 @@ def on_first_call(text: Callable[[], str], namespace: dict, name: str, title: st
     return function
 
 
-def _stand_in(*args, _become, **options):
+def _stand_in(*args: Any, _become: Callable[..., Any], **options: Any) -> Any:
     return _become()(*args, **options)
 
 
-def written(function: Callable) -> Callable:
+def written(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` itself, written out by now if it is one of :func:`on_first_call`."""
     if isinstance(function, FunctionType) and function.__code__ is _stand_in.__code__:
         (function.__kwdefaults__ or {})["_become"]()
@@ -178,7 +182,7 @@ _BINARY_FLOAT = """\
 """
 
 
-def forward_text(self, promote: str | None, extras, tensor_like) -> str:
+def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], tensor_like: tuple[str, ...]) -> str:
     """The function that applies the operation ``self``."""
     taken = {"r", "t", "n"} | ({"s", "v", "last"} if self.view else set()) | ({"c", "d"} if promote else set())
     if taken & set(self.parameters):
@@ -285,7 +289,7 @@ _UNCHECKED = """\
 """
 
 
-def backward_text(self, extras, tensor_like) -> str:
+def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[str, ...]) -> str:
     """The function ``gradients(node, g, keep)`` of the operation ``self``."""
     names = [f"s{i}" for i in range(len(self.saves))]
     used = set(self.rules) if self.backward else {i for rule in self.rules for i in rule.needs}
@@ -334,6 +338,6 @@ def backward_text(self, extras, tensor_like) -> str:
     )
 
 
-def _may_hold(name: str, self, extras) -> bool:
+def _may_hold(name: str, self: Operation, extras: tuple[str, ...]) -> bool:
     """Whether what is saved under ``name`` may be an array or a Tensor."""
     return name in self.parameters or name in extras or name == "out"

@@ -14,11 +14,15 @@ Five fields carry everything:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from . import absent, backends, dtypes
-from .graph import extra_of, leaf_node, mode
+from .graph import Node, extra_of, leaf_node, mode
 from .storage import Storage, UntypedStorage, data_ptr, offset_of, strides_of
+from .types import Array, Device, Number, Value
 
 __all__ = ["Size", "Tensor", "new_tensor"]
 
@@ -40,22 +44,22 @@ class Size(tuple):
     def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
-    def __add__(self, other):
+    def __add__(self, other: Any) -> Any:
         return Size(tuple.__add__(self, tuple(other)))
 
-    def __radd__(self, other):
+    def __radd__(self, other: Any) -> Any:
         return Size(tuple(other) + tuple(self))
 
-    def __mul__(self, times):
+    def __mul__(self, times: Any) -> Any:
         return Size(tuple.__mul__(self, times))
 
     __rmul__ = __mul__
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
         picked = tuple.__getitem__(self, index)
         return Size(picked) if isinstance(index, slice) else picked
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return (Size, (tuple(self),))
 
 
@@ -70,7 +74,7 @@ class Tensor:
     __slots__ = ("__dict__", "__weakref__", "_array", "_grad", "_node", "_storage", "_view")
     __array_priority__ = 1000  # so that ndarray * tensor asks the tensor
 
-    def __new__(cls, *data, device=None):
+    def __new__(cls, *data: Any, device: Device = None) -> Any:
         xp = backends.backend_for(_device(device))
         kind = dtypes.to_numpy(dtypes.get_default_dtype())
         if len(data) == 1 and not isinstance(data[0], int):
@@ -89,7 +93,7 @@ class Tensor:
         """The size of each dimension."""
         return Size(self._array.shape)
 
-    def size(self, dim: int | None = None):
+    def size(self, dim: int | None = None) -> int | tuple[int, ...]:
         """The shape, or the size of one dimension. Raises IndexError if there is no such dimension."""
         if dim is None:
             return Size(self._array.shape)
@@ -124,7 +128,7 @@ class Tensor:
         return dtypes.of(self._array.dtype)
 
     @property
-    def device(self):
+    def device(self) -> device:
         """The device that holds the memory."""
         return backends.backend_of(self._array).device_of(self._array)
 
@@ -161,7 +165,7 @@ class Tensor:
 
     # ------------------------------------------------------------------ the window
 
-    def stride(self, dim: int | None = None):
+    def stride(self, dim: int | None = None) -> int | tuple[int, ...]:
         """The step, in elements, to the next element along each dimension (or along one)."""
         strides = strides_of(self._array)
         return strides if dim is None else strides[dim]
@@ -236,7 +240,7 @@ class Tensor:
         return node is None or node.op is None
 
     @property
-    def grad_fn(self):
+    def grad_fn(self) -> Node | None:
         """The graph node that produced the tensor; None for a leaf."""
         node = current_node(self)
         return None if node is None or node.op is None else node
@@ -288,7 +292,7 @@ class Tensor:
         node = self.grad_fn
         return node is not None and node.extra is not None and node.extra.home is not None
 
-    def register_hook(self, hook):
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
         """Call ``hook(grad)`` when this tensor's gradient is complete; a result replaces it.
 
         Returns a handle with ``remove()``. Raises RuntimeError if the tensor does not require grad.
@@ -298,7 +302,7 @@ class Tensor:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return extra_of(node).add_hook(hook)
 
-    def register_post_accumulate_grad_hook(self, hook):
+    def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Any:
         """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
         node = current_node(self)
         if node is None or node.op is not None:
@@ -327,7 +331,7 @@ class Tensor:
 
     # ------------------------------------------------------------------ leaving
 
-    def numpy(self, *, force: bool = False):
+    def numpy(self, *, force: bool = False) -> Array:
         """The NumPy array that shares this tensor's memory.
 
         Raises:
@@ -347,20 +351,20 @@ class Tensor:
                 )
         return backend.to_numpy(self._array)
 
-    def item(self):
+    def item(self) -> Number:
         """The value of a one-element tensor as a Python number. Raises RuntimeError for any other."""
         if self._array.size != 1:
             raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
         return backends.backend_of(self._array).item(self._array)
 
-    def tolist(self):
+    def tolist(self) -> float | list[Any]:
         """The values as nested Python lists (a number for a 0-d tensor)."""
         return backends.backend_of(self._array).to_numpy(self._array).tolist()
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
-    def __array_wrap__(self, array, context=None, return_scalar=False):
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return from_array(array)
 
     def __len__(self) -> int:
@@ -378,7 +382,7 @@ class Tensor:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
-    def _scalar(self):
+    def _scalar(self) -> Number:
         if self._array.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self._array.item()
@@ -397,7 +401,7 @@ class Tensor:
     def __complex__(self) -> complex:
         return complex(self._scalar())
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> None:
         why = absent.explanation(name)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'" + (f": {why}" if why else ""))
 
@@ -405,19 +409,19 @@ class Tensor:
         return format(self.item(), spec) if self._array.ndim == 0 else object.__format__(self, spec)
 
 
-def _weakref(tensor):
+def _weakref(tensor: Tensor) -> Any:
     import weakref
 
     return weakref.ref(tensor)
 
 
-def _device(where):
+def _device(where: Any) -> Any:
     from .device import CPU, device
 
     return CPU if where is None else device(where)
 
 
-def new_tensor(array, cls: type = Tensor, node=None) -> Tensor:
+def new_tensor(array: Array, cls: type = Tensor, node: Any = None) -> Tensor:
     """A tensor over ``array`` itself (no copy, no check), with a place in the graph or none."""
     t = _new(cls)
     t._array = array
@@ -426,19 +430,19 @@ def new_tensor(array, cls: type = Tensor, node=None) -> Tensor:
     return t
 
 
-def from_array(array) -> Tensor:
+def from_array(array: Any) -> Tensor:
     """A tensor over a NumPy array or scalar from outside, sharing memory where the dtype allows it."""
     if array.__class__ not in backends.array_types:
         array = np.asarray(array)
     return new_tensor(dtypes.canonical(array))
 
 
-def current_node(t: Tensor):
+def current_node(t: Tensor) -> Node | None:
     """``t``'s node; for a view whose memory was written to since, made anew from its base."""
     return t._node if t._view is None else renewed_node(t)
 
 
-def renewed_node(t: Tensor):
+def renewed_node(t: Tensor) -> Node | None:
     """The node of a view, replayed from its base if there was a write in between."""
     base, path, version = t._view
     if version != t._storage.version:
@@ -453,7 +457,7 @@ def renewed_node(t: Tensor):
     return t._node
 
 
-def replay(base, path):
+def replay(base: Value, path: Sequence[Any]) -> Value:
     """``base`` (a tensor or an array) seen through a chain of views, each (operation, arguments)."""
     for operation, arguments in path:
         base = operation(base, *arguments)

@@ -21,7 +21,7 @@ class finfo:
 
     __slots__ = ("bits", "dtype", "eps", "max", "min", "resolution", "smallest_normal", "tiny")
 
-    def __init__(self, type: dtype_type | None = None):
+    def __init__(self, type: dtype_type | None = None) -> None:
         kind = dtypes.get_default_dtype() if type is None else type
         if not isinstance(kind, dtype_type):
             raise TypeError(f"finfo(): argument 'type' (position 1) must be torch.dtype, not {kind.__class__.__name__}")
@@ -57,7 +57,7 @@ class iinfo:
 
     __slots__ = ("bits", "dtype", "max", "min")
 
-    def __init__(self, type: dtype_type):
+    def __init__(self, type: dtype_type) -> None:
         if not isinstance(type, dtype_type):
             raise TypeError(f"iinfo(): argument 'type' (position 1) must be torch.dtype, not {type.__class__.__name__}")
         if type.is_floating_point:

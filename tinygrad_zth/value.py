@@ -222,7 +222,7 @@ class Value:
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles are made anew, inputs first, so that they too are numbered in order.
         arguments = (self.data, self._prev, self._local, self._op, self.label)
         return type(self), arguments, (None, {"grad": self.grad})

@@ -26,7 +26,7 @@ def main(spec: ModelSpec, argv: Sequence[str] | None = None) -> int:
     try:
         return args.function(spec, args)
     except BrokenPipeError:  # `... | head`: nobody reads on
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 1
     except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -37,7 +37,7 @@ class Symbol(Internal):
 
     __slots__ = ("build", "name")
 
-    def __init__(self, name: str, build: Callable[[tuple[Any, ...]], Any] | None = None):
+    def __init__(self, name: str, build: Callable[[tuple[Any, ...]], Any] | None = None) -> None:
         self.name = name
         self.build = build
 
@@ -71,7 +71,7 @@ def read_pickle(data: bytes, symbols: Mapping[str, Any], persistent: Callable[[A
 
 
 class _Machine:
-    def __init__(self, symbols: Mapping[str, Any], persistent: Callable[[Any], Any]):
+    def __init__(self, symbols: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:
         self.symbols = symbols
         self.persistent = persistent
         self.stack: list[Any] = []

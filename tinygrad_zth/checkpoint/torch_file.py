@@ -104,7 +104,7 @@ class _Storage(Internal):
 
     __slots__ = ("_elements", "_order", "_raw", "device", "dtype")
 
-    def __init__(self, raw: np.ndarray, dtype: str, order: ByteOrder, where: str):
+    def __init__(self, raw: np.ndarray, dtype: str, order: ByteOrder, where: str) -> None:
         self._raw = raw
         self._order = order
         self._elements: dict[str, np.ndarray] = {}
@@ -118,7 +118,7 @@ class _Storage(Internal):
 
 
 class _Reader:
-    def __init__(self, archive: zipfile.ZipFile, name: str, wrap: Wrap | None):
+    def __init__(self, archive: zipfile.ZipFile, name: str, wrap: Wrap | None) -> None:
         self._archive = archive
         self._name = name
         self._wrap = wrap

@@ -12,7 +12,7 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 class autocast(amp.autocast):
     """``torch.autocast("cuda", ...)``."""
 
-    def __init__(self, enabled: bool = True, dtype: dtype_type | None = None, cache_enabled: bool = True):
+    def __init__(self, enabled: bool = True, dtype: dtype_type | None = None, cache_enabled: bool = True) -> None:
         super().__init__("cuda", dtype=dtype, enabled=enabled, cache_enabled=cache_enabled)
 
 
@@ -26,5 +26,5 @@ class GradScaler(amp.GradScaler):
         backoff_factor: float = 0.5,
         growth_interval: int = 2000,
         enabled: bool = True,
-    ):
+    ) -> None:
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)

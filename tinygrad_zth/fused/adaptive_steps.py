@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from ..types import Array
 from .optimizer_steps import Update, average, average_of_square, gradient_rule
 
 __all__ = ["adadelta", "adagrad", "adamax", "nadam", "radam", "rmsprop"]
@@ -24,7 +25,7 @@ def rmsprop(
     move_square, move_mean = average_of_square(xp, alpha), average(xp, alpha)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         v = states[0]
@@ -56,7 +57,7 @@ def adagrad(xp: ModuleType, *, rate: float, eps: float, weight_decay: float, max
     effective = gradient_rule(xp, weight_decay, maximize)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         (total,) = states
@@ -77,7 +78,7 @@ def adadelta(xp: ModuleType, *, lr: float, rho: float, eps: float, weight_decay:
     move_square = average_of_square(xp, rho)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         v, changes = states
@@ -103,7 +104,7 @@ def adamax(
     rate, move_mean = lr / (1 - beta1**step), average(xp, beta1)
     add, multiply, subtract, divide = xp.add, xp.multiply, xp.subtract, xp.divide
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         m, largest = states
@@ -134,7 +135,7 @@ def nadam(
     move_mean, move_square = average(xp, beta1), average_of_square(xp, beta2)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         m, v = states
         if shrink is not None:
             multiply(p, shrink, out=p)
@@ -172,7 +173,7 @@ def radam(
     move_mean, move_square = average(xp, beta1), average_of_square(xp, beta2)
     add, multiply, subtract, divide, sqrt = xp.add, xp.multiply, xp.subtract, xp.divide, xp.sqrt
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         m, v = states
         if shrink is not None:
             multiply(p, shrink, out=p)

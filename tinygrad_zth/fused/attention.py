@@ -16,6 +16,8 @@ This file has the definition and the kernel for any backend; ``attention_numpy``
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,8 @@ from ..backends.cuda_source import cuda_kernel
 from ..dtypes import of
 from ..graph import mode
 from ..operation import op
-from ..tensor import new_tensor
+from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace
 from . import attention_cuda, attention_numpy
 
 __all__ = ["attention"]
@@ -32,7 +35,7 @@ __all__ = ["attention"]
 BLOCK = 64  # queries at a time
 
 
-def _check(q, k, v, mask) -> None:
+def _check(q: Array, k: Array, v: Array, mask: Array) -> None:
     if not q.dtype == k.dtype == v.dtype:
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
@@ -52,7 +55,7 @@ def _check(q, k, v, mask) -> None:
         )
 
 
-def _scores(xp, q, kt, mask, causal: bool, scale: float, a: int, b: int, end: int):
+def _scores(xp: Namespace, q: Any, kt: Any, mask: Array, causal: bool, scale: float, a: int, b: int, end: int) -> Any:
     """scale * Q K^T + mask for queries a to b and the keys before ``end``, a fresh array."""
     s = (q[..., a:b, :] * scale) @ kt[..., :end]
     if mask is not None:
@@ -64,14 +67,14 @@ def _scores(xp, q, kt, mask, causal: bool, scale: float, a: int, b: int, end: in
     return s
 
 
-def _blocks(length: int, keys: int, causal: bool):
+def _blocks(length: int, keys: int, causal: bool) -> Iterator[Any]:
     step = BLOCK if causal else max(length, 1)
     for a in range(0, length, step):
         b = min(a + step, length)
         yield a, b, min(b, keys) if causal else keys
 
 
-def _written_out(mask, L: int, S: int):
+def _written_out(mask: Any, L: int, S: int) -> Any:
     """The mask with its last two dimensions (L, S), where one of them was 1 or missing."""
     if mask is None or mask.shape[-2:] == (L, S):
         return mask
@@ -84,7 +87,7 @@ def _written_out(mask, L: int, S: int):
         ) from None
 
 
-def attention_forward(xp, q, k, v, mask, noise, causal, scale):
+def attention_forward(xp: Namespace, q: Any, k: Any, v: Any, mask: Array, noise: Any, causal: Any, scale: Any) -> Any:
     """(..., L, E), (..., S, E), (..., S, F) -> (..., L, F), and per row the log of the normaliser.
 
     mask: bool (True = look) or additive, broadcastable to (..., L, S); noise: dropout's scaled
@@ -122,7 +125,19 @@ def attention_forward(xp, q, k, v, mask, noise, causal, scale):
     return out, norm
 
 
-def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm):
+def attention_backward(
+    g: Array,
+    needs: tuple[bool, ...],
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array,
+    noise: Array,
+    causal: bool,
+    scale: float,
+    out: Array,
+    norm: Any,
+) -> tuple[Array | None, ...]:
     """Gradients of q, k, v and an additive mask for g (..., L, F)."""
     if isinstance(norm, attention_numpy.Saved):
         return attention_numpy.attention_backward(g, q, k, v, out, norm, mask, noise, causal, scale, needs)
@@ -161,14 +176,16 @@ def attention_backward(g, needs, q, k, v, mask, noise, causal, scale, out, norm)
     return dq, dk, dv, dmask
 
 
-def _numpy_forward(q, k, v, mask, noise, causal, scale):
+def _numpy_forward(
+    q: Array, k: Array, v: Array, mask: Array, noise: Array, causal: bool, scale: float
+) -> tuple[Any, ...]:
     """``attention_forward`` by NumPy's own kernel, which keeps more if there will be a backward."""
     _check(q, k, v, mask)
     return attention_numpy.attention_forward(q, k, v, mask, noise, causal, scale, keep=mode.recording)
 
 
 @cuda_kernel
-def _cuda_forward(q, k, v, mask, noise, causal, scale):
+def _cuda_forward(q: Any, k: Any, v: Any, mask: Any, noise: Any, causal: Any, scale: Any) -> Any:
     """``attention_forward`` by the CUDA kernel, where it serves."""
     _check(q, k, v, mask)
     if attention_cuda.serves(q, k, v, mask, noise):
@@ -176,7 +193,9 @@ def _cuda_forward(q, k, v, mask, noise, causal, scale):
     return attention_forward(backend_of(q).xp, q, k, v, mask, noise, causal, scale)
 
 
-def plain(q, k, v, mask, noise, causal, scale):
+def plain(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, noise: Tensor | None, causal: bool, scale: float
+) -> Tensor:
     """The definition, a composition of primitives."""
     from ..ops.matmul import matmul
 

@@ -66,7 +66,9 @@ def attention_forward(q: Any, k: Any, v: Any, causal: bool, scale: float) -> tup
     return out, Saved(norms)
 
 
-def attention_backward(g: Any, q: Any, k: Any, v: Any, out: Any, saved: Saved, causal: bool, scale: float) -> tuple:
+def attention_backward(
+    g: Any, q: Any, k: Any, v: Any, out: Any, saved: Saved, causal: bool, scale: float
+) -> tuple[Any, ...]:
     """Gradients of q, k and v."""
     xp = backend_of(g).xp
     g, q, k, v, out = (contiguous(x) for x in (g, q, k, v, out))

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backends.parallel import run_blocks, run_tasks, sharers
+from ..types import Array
 from .rows import at_least, below, row_sums, widened
 
 __all__ = ["Part", "Saved", "attention_backward", "attention_forward"]
@@ -150,7 +151,9 @@ def attention_backward(
     )
 
 
-def _forward(scaled, k, v, rule: _Rule, dropout, keep: bool, out, inverse):
+def _forward(
+    scaled: Array, k: Array, v: Array, rule: _Rule, dropout: Array, keep: bool, out: Array, inverse: Array
+) -> tuple[Any, ...]:
     """One part of the forward, into `out` and `inverse`; `(shift, exponentials)`."""
     length, keys = scaled.shape[-2], k.shape[-2]
     shift = None
@@ -176,7 +179,19 @@ def _forward(scaled, k, v, rule: _Rule, dropout, keep: bool, out, inverse):
     return shift, kept
 
 
-def _backward(g, q, k, v, out, inverse, part: Part, rule: _Rule, dropout, factor, into) -> None:
+def _backward(
+    g: Array,
+    q: Array,
+    k: Array,
+    v: Array,
+    out: Array,
+    inverse: Array,
+    part: Part,
+    rule: _Rule,
+    dropout: Array,
+    factor: Array,
+    into: list[Array | None],
+) -> None:
     """One part of the backward, into the arrays `into` for q, k, v and the mask, or None."""
     gq, gk, gv, g_mask = into
     length, keys, width = q.shape[-2], k.shape[-2], v.shape[-1]
@@ -230,7 +245,7 @@ def _backward(g, q, k, v, out, inverse, part: Part, rule: _Rule, dropout, factor
         written = max(written, seen)
 
 
-def _check(q, k, v, mask, is_causal) -> tuple[int, ...]:
+def _check(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[int, ...]:
     """The broadcast leading dimensions. Raises RuntimeError for what cannot be attended to."""
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise RuntimeError(
@@ -264,7 +279,7 @@ def _broadcast(a: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
     return a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:]))
 
 
-def _prepared(mask, full: tuple[int, ...], dtype: np.dtype):
+def _prepared(mask: Array, full: tuple[int, ...], dtype: np.dtype) -> Array:
     """A mask seen in the shape of the scores; a floating one in their dtype and powers of two."""
     if mask is None:
         return None
@@ -309,7 +324,7 @@ def _factor(q: np.ndarray, scale: float | None) -> np.floating:
     return q.dtype.type(float(scale) * _LOG2E)
 
 
-def _scores(scaled, k, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
+def _scores(scaled: Array, k: Array, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
     """A block of scores, in powers of two, an additive mask added."""
     part = _by_rows(scaled[..., rows, :], k[..., :seen, :])
     if rule.mask is not None and rule.mask.dtype.kind == "f":
@@ -323,7 +338,7 @@ def _by_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.matmul(a, np.swapaxes(b, -1, -2), out=out)
 
 
-def _exponentials(part, rule: _Rule, rows: slice, seen: int):
+def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Array | None, ...]:
     """`(e, row sums, shift or None)` of a block of scores, whose memory is used."""
     kind = part.dtype.char
     if part.size == 0:
@@ -342,7 +357,7 @@ def _exponentials(part, rule: _Rule, rows: slice, seen: int):
     return e, _sums(e), shift
 
 
-def _powers(part, rule: _Rule | None, rows: slice, seen: int, shift) -> np.ndarray:
+def _powers(part: Array, rule: _Rule | None, rows: slice, seen: int, shift: Array) -> np.ndarray:
     """2^(part - shift), 0 where `rule` hides the key; in the memory of `part`."""
     if shift is None:
         _exp2(part, part)
@@ -355,7 +370,7 @@ def _powers(part, rule: _Rule | None, rows: slice, seen: int, shift) -> np.ndarr
     return part
 
 
-def _hide(a, rule: _Rule, rows: slice, seen: int, value: float | None) -> None:
+def _hide(a: Array, rule: _Rule, rows: slice, seen: int, value: float | None) -> None:
     """Write `value` into the block `a` of scores where a bool mask or causality hides the key;
     None: 0, by a product, for exponentials that are finite."""
     start = 0
@@ -408,7 +423,7 @@ def _product(out: np.ndarray, by: np.ndarray) -> None:
     run_blocks(body, flat.size, 1, _PASS_NS)
 
 
-def _accumulate(target, left, right, seen: int, written: int) -> None:
+def _accumulate(target: Array, left: Array, right: Array, seen: int, written: int) -> None:
     """Add `left @ right` to the first `seen` rows of `target`, of which those from `written` on
     hold nothing yet."""
     if written == 0:

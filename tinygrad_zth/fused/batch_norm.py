@@ -13,6 +13,7 @@ The running statistics are the caller's (``nn.functional.batch_norm``): they are
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ import numpy as np
 from ..backends import Kernels
 from ..backends.parallel import run_blocks
 from ..operation import op
-from ..tensor import new_tensor
+from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace, Value
 from . import batch_norm_cuda as cuda
 from .rows import widened
 
@@ -37,16 +39,16 @@ class Own(NamedTuple):
     var: Any
 
 
-def _axes(x):
+def _axes(x: Value) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
-def _column(v, x):
+def _column(v: Value, x: Value) -> Value:
     """(C,) shaped to broadcast against x."""
     return v.reshape(1, -1, *(1,) * (x.ndim - 2))
 
 
-def _slabs(xp, x):
+def _slabs(xp: Namespace, x: Array) -> Any:
     """x as (N, C, L) if it is large enough to be worked on in blocks of samples, else None."""
     if xp is np and x.ndim > 2 and x.size >= _BLOCKED and x.flags.c_contiguous:
         slabs = x.reshape(*x.shape[:2], -1)
@@ -54,11 +56,11 @@ def _slabs(xp, x):
     return None
 
 
-def _run(body, x) -> None:
+def _run(body: Callable[..., Any], x: Array) -> None:
     run_blocks(body, x.shape[0], x.shape[1] * x.shape[2], _NS_PER_ELEMENT)
 
 
-def batch_statistics(xp, x):
+def batch_statistics(xp: Namespace, x: Array) -> tuple[Array, ...]:
     """Mean and biased variance per channel of (N, C, ...), each (C,), in x's dtype (at least float32)."""
     work = widened(x)
     n = math.prod(x.shape) // max(x.shape[1], 1)
@@ -80,7 +82,9 @@ def batch_statistics(xp, x):
     return mean, np.add.reduce(sums, 0) / n
 
 
-def batch_norm_forward(xp, x, weight, bias, mean, var, eps):
+def batch_norm_forward(
+    xp: Namespace, x: Array, weight: Array, bias: Array, mean: Any, var: Array, eps: float
+) -> tuple[Any, ...]:
     """x (N, C, ...), weight and bias (C,) or None; mean and var (C,) to use, or None (or Own) for the batch's own.
 
     Returns the result and, for the backward, (x, mean) and 1 / sqrt(var + eps).
@@ -113,7 +117,9 @@ def batch_norm_forward(xp, x, weight, bias, mean, var, eps):
     return out.reshape(x.shape).astype(x.dtype, copy=False), (x, mean), rstd
 
 
-def batch_norm_backward(g, needs, weight, own, kept, rstd):
+def batch_norm_backward(
+    g: Array, needs: tuple[bool, ...], weight: Array, own: bool, kept: tuple[Array, ...], rstd: Array
+) -> tuple[Array | None, ...]:
     """Gradients of x, weight and bias for g (N, C, ...); ``own``: the statistics were the batch's."""
     x, mean = kept
     x, work = widened(x), widened(g)
@@ -164,11 +170,13 @@ def batch_norm_backward(g, needs, weight, own, kept, rstd):
     return dx.reshape(g.shape).astype(g.dtype, copy=False), *_affine(needs, sum_gx, sum_g)
 
 
-def _affine(needs, sum_gx, sum_g):
+def _affine(needs: tuple[bool, ...], sum_gx: Array, sum_g: Array) -> tuple[Array | None, ...]:
     return sum_gx if needs[1] else None, sum_g if needs[2] else None
 
 
-def plain(x, weight, bias, mean, var, eps):
+def plain(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None, var: Tensor | None, eps: float
+) -> Tensor:
     """The definition, a composition of primitives."""
     dims = _axes(x)
     if mean is None or isinstance(mean, Own):
@@ -184,13 +192,15 @@ def plain(x, weight, bias, mean, var, eps):
 _gradients = Kernels(batch_norm_backward, {"cupy": cuda.batch_norm_backward})
 
 
-def _on_device(x, weight, bias, mean, var, eps):
+def _on_device(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: Any) -> Any:
     """The CUDA kernel computes the batch's own statistics itself."""
     own = mean is None or isinstance(mean, Own)
     return cuda.batch_norm_forward(x, weight, bias, None if own else mean, None if own else var, eps)
 
 
-def _backward(g, needs, weight, mean, kept, rstd):
+def _backward(
+    g: Array, needs: tuple[bool, ...], weight: Array, mean: Any, kept: tuple[Array, ...], rstd: Array
+) -> tuple[Array | None, ...]:
     return _gradients[g.__class__](g, needs, weight, mean is None or isinstance(mean, Own), kept, rstd)
 
 

@@ -22,7 +22,7 @@ def _extents(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 @cuda_kernel
-def batch_norm_forward(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> tuple:
+def batch_norm_forward(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> tuple[Any, ...]:
     """The result, and for the backward (x, means) and the reciprocal standard deviations, one a channel."""
     xp = backend_of(x).xp
     x = contiguous(x)
@@ -41,7 +41,9 @@ def batch_norm_forward(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps:
     return out, (x, means), rstds
 
 
-def batch_norm_backward(g: Any, needs: tuple, weight: Any, own: bool, kept: tuple, rstds: Any) -> tuple:
+def batch_norm_backward(
+    g: Any, needs: tuple[Any, ...], weight: Any, own: bool, kept: tuple[Any, ...], rstds: Any
+) -> tuple[Any, ...]:
     """Gradients of x, weight and bias. ``own``: the statistics were the batch's."""
     x, means = kept
     xp = backend_of(g).xp

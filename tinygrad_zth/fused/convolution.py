@@ -14,11 +14,14 @@ also the transposed convolution.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..backends.parallel import run_tasks, sharers
-from ..operation import op
+from ..operation import Applied, op
+from ..tensor import Tensor
+from ..types import Array, Namespace
 from .rows import widened
 from .runs import Runs, add_runs, kept, laid_out, run_columns, runs_of
 from .windows import Geometry, add_windows, padded, windows_of
@@ -29,7 +32,7 @@ _COLUMNS_AT_ONCE = 1 << 18  # elements of a block's columns (measured: less cost
 _NS_PER_PRODUCT, _NS_PER_COPY = 0.03, 0.7
 
 
-def _blocks(xp, samples: int, per_sample: int, products: int) -> tuple[list[tuple[int, int]], int]:
+def _blocks(xp: Namespace, samples: int, per_sample: int, products: int) -> tuple[list[tuple[int, int]], int]:
     """Ranges of samples to take at a time, and how many threads share them."""
     if xp is not np:
         return [(0, samples)], 1
@@ -40,23 +43,25 @@ def _blocks(xp, samples: int, per_sample: int, products: int) -> tuple[list[tupl
     return [(a, min(a + step, samples)) for a in range(0, samples, step)], threads
 
 
-def _sizes(x_shape, weight_shape, geometry: Geometry, groups: int):
+def _sizes(
+    x_shape: tuple[int, ...] | None, weight_shape: tuple[int, ...], geometry: Geometry, groups: int
+) -> tuple[int, ...]:
     taps, windows = math.prod(geometry.kernel), math.prod(geometry.out)
     outs, ins = weight_shape[0] // groups, weight_shape[1] * taps
     return outs, ins, windows
 
 
-def _is_pointwise(size, geometry: Geometry) -> bool:
+def _is_pointwise(size: tuple[int, ...], geometry: Geometry) -> bool:
     """Whether each window is one element of the input, in order: then x holds the columns already."""
     return math.prod(geometry.kernel) == 1 and tuple(size) == geometry.out and not any(geometry.padding)
 
 
-def _runs(xp, size, geometry: Geometry) -> Runs | None:
+def _runs(xp: Namespace, size: tuple[int, ...], geometry: Geometry) -> Runs | None:
     """How windows are laid out in long runs, where they are."""
     return runs_of(tuple(size), geometry) if xp is np else None
 
 
-def _columns(xp, x, geometry: Geometry, groups: int, runs: Runs | None):
+def _columns(xp: Namespace, x: Array, geometry: Geometry, groups: int, runs: Runs | None) -> Array:
     """The windows of (n, C, *spatial) as (groups, C / groups * taps, n * windows)."""
     n, c = x.shape[:2]
     if runs is not None:
@@ -69,7 +74,7 @@ def _columns(xp, x, geometry: Geometry, groups: int, runs: Runs | None):
     return columns.reshape(groups, c // groups * math.prod(geometry.kernel), -1)
 
 
-def _by_channel(xp, y, groups: int, runs: Runs | None):
+def _by_channel(xp: Namespace, y: Array, groups: int, runs: Runs | None) -> Array:
     """(n, O, *out) as (groups, O / groups, n * windows)."""
     n, o = y.shape[:2]
     if runs is not None:
@@ -78,12 +83,12 @@ def _by_channel(xp, y, groups: int, runs: Runs | None):
     return y[0] if n == 1 else xp.ascontiguousarray(y.transpose(1, 2, 0, 3)).reshape(groups, o // groups, -1)
 
 
-def _matmul(a, b):
+def _matmul(a: Array, b: Array) -> Array:
     """Products of (groups, ., .); one group goes through the two-dimensional product."""
     return (a[0] @ b[0])[None] if len(a) == 1 else a @ b
 
 
-def _convolution(xp, x, weight, bias, geometry, groups):
+def _convolution(xp: Namespace, x: Array, weight: Array, bias: Array, geometry: Any, groups: int) -> Array:
     """x (N, C, *spatial), weight (O, C / groups, *kernel), bias (O,) or None -> (N, O, *out)."""
     dtype, x, weight = x.dtype, widened(x), widened(weight)
     samples = x.shape[0]
@@ -109,7 +114,7 @@ def _convolution(xp, x, weight, bias, geometry, groups):
     return out.reshape(samples, groups * outs, *geometry.out).astype(dtype, copy=False)
 
 
-def _conv_input(xp, y, weight, size, geometry, groups):
+def _conv_input(xp: Namespace, y: Array, weight: Array, size: tuple[int, ...], geometry: Any, groups: int) -> Array:
     """The adjoint in x: y (N, O, *out), weight (O, C / groups, *kernel) -> (N, C, *size)."""
     dtype, y, weight = y.dtype, widened(y), widened(weight)
     samples, channels = y.shape[0], weight.shape[1] * groups
@@ -137,7 +142,7 @@ def _conv_input(xp, y, weight, size, geometry, groups):
     return result.astype(dtype, copy=False)
 
 
-def _conv_weight(xp, y, x, weight_shape, geometry, groups):
+def _conv_weight(xp: Namespace, y: Array, x: Array, weight_shape: tuple[int, ...], geometry: Any, groups: int) -> Array:
     """The adjoint in the weight: y (N, O, *out), x (N, C, *spatial) -> weight_shape."""
     dtype, y, x = y.dtype, widened(y), widened(x)
     samples = x.shape[0]
@@ -166,7 +171,7 @@ def _conv_weight(xp, y, x, weight_shape, geometry, groups):
     return total.reshape(weight_shape).astype(dtype, copy=False)
 
 
-def plain(x, weight, bias, geometry, groups):
+def plain(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Any, groups: int) -> Tensor:
     """The definition: the sum over taps and channels of products of shifted inputs."""
     from ..ops.contract import einsum
     from .windows import unfold_windows
@@ -186,13 +191,13 @@ convolution = op(
     weight=lambda g, x, weight_shape, geometry, groups: conv_weight(g, x, weight_shape, geometry, groups),
     bias=lambda g, x_shape: g.sum((0, *range(2, len(x_shape)))),
 )
-conv_input = op(
+conv_input: Applied = op(
     _conv_input,
     grad_name="ConvolutionBackward0",
     y=lambda g, weight, geometry, groups: convolution(g, weight, None, geometry, groups),
     weight=lambda g, y, weight_shape, geometry, groups: conv_weight(y, g, weight_shape, geometry, groups),
 )
-conv_weight = op(
+conv_weight: Applied = op(
     _conv_weight,
     grad_name="ConvolutionBackward0",
     y=lambda g, x, geometry, groups: convolution(x, g, None, geometry, groups),

@@ -16,7 +16,7 @@ import numpy as np
 from ..backends import PLAIN, Kernels, backend_of
 from ..backends.parallel import run_blocks
 from ..operation import op
-from ..tensor import new_tensor
+from ..tensor import Tensor, new_tensor
 from . import cross_entropy_cuda as cuda
 from .rows import widened
 from .softmax import exp_rows, log_normaliser, plain_log_softmax
@@ -304,13 +304,13 @@ def _row_gradients(g: np.ndarray, denominator: float, dtype: np.dtype) -> np.nda
 
 
 def cross_entropy(
-    input,
-    target,
-    weight=None,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
-):
+) -> Tensor:
     """The loss of logits `input` against class indices, or, if `target` is floating, against class
     probabilities. Tensors; shapes and errors as of the two kernels above."""
     if target._array.dtype.kind == "f":
@@ -318,13 +318,15 @@ def cross_entropy(
     return _of_indices(input, target, weight, ignore_index, label_smoothing, reduction)
 
 
-def _plain_mean(losses, reduction: str, denominator):
+def _plain_mean(losses: Tensor, reduction: str, denominator: float) -> Tensor:
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.sum() / denominator
 
 
-def plain_indices(x, target, weight, ignore_index, label_smoothing, reduction):
+def plain_indices(
+    x: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, label_smoothing: float, reduction: str
+) -> Tensor:
     """The definition for class indices, a composition of primitives: -sum(c log p), with
     coefficients c that carry target, weight and smoothing."""
     logits, index = x._array, target._array
@@ -343,7 +345,9 @@ def plain_indices(x, target, weight, ignore_index, label_smoothing, reduction):
     return _plain_mean(-(log_p * new_tensor(c)).sum(axis), reduction, total)
 
 
-def plain_probabilities(x, target, weight, label_smoothing, reduction):
+def plain_probabilities(
+    x: Tensor, target: Tensor, weight: Tensor | None, label_smoothing: float, reduction: str
+) -> Tensor:
     """The definition for class probabilities, a composition of primitives."""
     axis = 1 if x.ndim > 1 else 0
     classes = x.shape[axis]

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..backends import backend_of, counter
 from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number
-from ..operation import op
+from ..operation import Applied, op
+from ..types import Array
 
 __all__ = ["counted_dropout", "dropout"]
 
@@ -23,11 +24,11 @@ SOURCE = CudaSource(Path(__file__).with_name("dropout.cu"))
 _THREADS = 256
 
 
-def _apply(x, noise):
+def _apply(x: Array, noise: Array) -> Array:
     return x * noise
 
 
-def plain(x, noise):
+def plain(x: Any, noise: Any) -> Any:
     """The definition."""
     return x * noise
 
@@ -40,7 +41,7 @@ def _threshold(p: float) -> int:
     return math.floor(p * 2**24)
 
 
-def _by_counter(x, p, seed, offset):
+def _by_counter(x: Array, p: float, seed: int, offset: int) -> Array:
     """x (any shape), p in (0, 1); the mask runs through x in C order, whatever its layout."""
     drop = (counter.words(seed, offset, x.size) >> np.uint32(8)) < _threshold(p)
     scale = x.dtype.type(1 / (1 - p))
@@ -60,7 +61,7 @@ def _cuda_by_counter(x: Any, p: float, seed: int, offset: int) -> Any:
     return y
 
 
-counted_dropout = op(
+counted_dropout: Applied = op(
     _by_counter,
     name="counted_dropout",
     grad_name="NativeDropoutBackward0",

@@ -9,19 +9,22 @@ from __future__ import annotations
 from ..backends import Kernels, backend_of
 from ..operation import op
 from ..ops.index import index
-from ..tensor import new_tensor
+from ..tensor import Tensor, new_tensor
+from ..types import Array
 from . import embedding_cuda
 
 __all__ = ["embedding"]
 
 
-def embedding_forward(weight, indices, padding_idx):
+def embedding_forward(weight: Array, indices: Array, padding_idx: int | None) -> Array:
     """(V, C), integers of any shape -> (*indices.shape, C). IndexError for an index not in [0, V)."""
     backend_of(indices).check_range(indices, weight.shape[0], "index out of range in self")
     return weight[indices]
 
 
-def embedding_backward(g, needs, indices, weight_shape, padding_idx):
+def embedding_backward(
+    g: Array, needs: tuple[bool, ...], indices: Array, weight_shape: tuple[int, ...], padding_idx: int | None
+) -> tuple[Array, ...]:
     """g (*indices.shape, C) added up into (V, C); the row ``padding_idx`` has no gradient."""
     rows, width = weight_shape
     whole = backend_of(g).summed_rows(rows, indices.reshape(-1), g.reshape(-1, width))
@@ -30,7 +33,7 @@ def embedding_backward(g, needs, indices, weight_shape, padding_idx):
     return (whole,)
 
 
-def plain(weight, indices, padding_idx):
+def plain(weight: Tensor, indices: Tensor, padding_idx: int | None) -> Tensor:
     """The definition: weight[indices]; what is read at ``padding_idx`` is cut off from the graph."""
     out = index(weight, (_raw(indices),))
     if padding_idx is None:
@@ -39,7 +42,7 @@ def plain(weight, indices, padding_idx):
     return out.masked_fill(new_tensor(is_padding), 0) + out.detach().masked_fill(new_tensor(~is_padding), 0)
 
 
-def _raw(x):
+def _raw(x: Tensor) -> Array:
     return getattr(x, "_array", x)
 
 

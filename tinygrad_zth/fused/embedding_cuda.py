@@ -37,7 +37,9 @@ def embedding_forward(weight: Any, indices: Any, padding_idx: int | None) -> Any
     return out
 
 
-def embedding_backward(g: Any, needs: tuple, indices: Any, weight_shape: tuple, padding_idx: int | None) -> tuple:
+def embedding_backward(
+    g: Any, needs: tuple[Any, ...], indices: Any, weight_shape: tuple[Any, ...], padding_idx: int | None
+) -> tuple[Any, ...]:
     """g (*indices.shape, C) added up into (V, C)."""
     xp = backend_of(g).xp
     g, indices = contiguous(g), contiguous(indices.astype(np.int64, copy=False))

@@ -16,6 +16,8 @@ from ..backends import Kernels
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..ops.error_function import erf as erf_op
+from ..tensor import Tensor
+from ..types import Array
 from . import gelu_cuda as cuda
 from .rows import widened
 
@@ -129,7 +131,7 @@ def _shaped(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
     return flat.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-def _forward(x, approximate):
+def _forward(x: Array, approximate: str) -> tuple[Array, ...]:
     if approximate == "none":
         return gelu_forward(x)
     if approximate == "tanh":
@@ -137,7 +139,7 @@ def _forward(x, approximate):
     raise RuntimeError("approximate argument must be either none or tanh.")
 
 
-def _slope(g, x, cdf, approximate):
+def _slope(g: Array, x: Array, cdf: Array, approximate: str) -> Array:
     backward = gelu_backward if approximate == "none" else gelu_tanh_backward
     return backward(g, x, cdf)
 
@@ -145,11 +147,11 @@ def _slope(g, x, cdf, approximate):
 _gradient = Kernels(_slope, {"cupy": lambda g, x, cdf, approximate: cuda.gelu_backward(g, x, approximate)})
 
 
-def _backward(g, needs, x, cdf, approximate):
+def _backward(g: Array, needs: tuple[bool, ...], x: Array, cdf: Array, approximate: str) -> tuple[Array, ...]:
     return (_gradient[g.__class__](g, x, cdf, approximate),)
 
 
-def plain(x, approximate):
+def plain(x: Tensor, approximate: str) -> Tensor:
     """The definition, a composition of primitives."""
     if approximate == "none":
         return x * 0.5 * (1 + erf_op(x * math.sqrt(0.5)))

@@ -16,7 +16,7 @@ SOURCE = CudaSource(Path(__file__).with_name("gelu.cu"))
 _THREADS = 256
 
 
-def _launch(name: str, arrays: list, approximate: str) -> Any:
+def _launch(name: str, arrays: list[Any], approximate: str) -> Any:
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     xp = backend_of(arrays[0]).xp
@@ -29,7 +29,7 @@ def _launch(name: str, arrays: list, approximate: str) -> Any:
 
 
 @cuda_kernel
-def gelu_forward(x: Any, approximate: str) -> tuple:
+def gelu_forward(x: Any, approximate: str) -> tuple[Any, ...]:
     """The result; nothing else need be kept."""
     return _launch("gelu_forward", [x], approximate), None
 

@@ -8,14 +8,20 @@ reset gate multiplies the projected state, as in PyTorch.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backends import backend_of
+from ..tensor import Tensor
+from ..types import Array, Namespace
 from .rnn import of_weights, projected, step_by_step
 from .sequence import FEW_STEPS, Steps, by_gate, carried, recurrence
 
 __all__ = ["gru"]
 
 
-def gru_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, steps: Steps):
+def gru_forward(
+    xp: Namespace, x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array, b_hh: Array, steps: Steps
+) -> tuple[Array, ...]:
     """x (total, I) or (steps, batch, I), h0 (batch, H), w_ih (3H, I), w_hh (3H, H), biases (3H,) or None
     -> (..., H)."""
     total, size = steps.total, h0.shape[1]
@@ -59,7 +65,20 @@ def gru_forward(xp, x, h0, w_ih, w_hh, b_ih, b_hh, steps: Steps):
     return result, gates, news
 
 
-def gru_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, steps, gates, news, out):
+def gru_backward(
+    g: Array,
+    needs: tuple[bool, ...],
+    x: Array,
+    h0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    steps: Any,
+    gates: Array,
+    news: Array,
+    out: Array,
+) -> tuple[Array | None, ...]:
     """Gradients of x, h0, the weights and the biases for g (..., H)."""
     xp = backend_of(gates).xp
     total, size = news.shape
@@ -104,10 +123,12 @@ def gru_backward(g, needs, x, h0, w_ih, w_hh, b_ih, b_hh, steps, gates, news, ou
     return of_weights(xp, needs, dz, x, w_ih, hidden, steps.all_before(xp, h0, out), (dh,))
 
 
-def plain(x, h0, w_ih, w_hh, b_ih, b_hh, steps):
+def plain(
+    x: Tensor, h0: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None, b_hh: Tensor | None, steps: Any
+) -> Tensor:
     """h_t = (1 - z) n + z h_(t-1), step by step."""
 
-    def step(h, rows):
+    def step(h: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         r, z, n = projected(rows, w_ih, b_ih).chunk(3, 1)
         r_h, z_h, n_h = projected(h, w_hh, b_hh).chunk(3, 1)
         r, z = (r + r_h).sigmoid(), (z + z_h).sigmoid()

@@ -14,6 +14,8 @@ import numpy as np
 from ..backends import Kernels
 from ..backends.parallel import run_blocks
 from ..operation import op
+from ..tensor import Tensor
+from ..types import Array
 from . import layer_norm_cuda as cuda
 from .rows import ones, row_sums, widened
 
@@ -112,7 +114,7 @@ def _vector(p: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
     return None if p is None else p.reshape(-1).astype(dtype, copy=False)
 
 
-def _forward(x, rows, weight, bias, eps, centred):
+def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
     count, n = rows.shape
     normalised = np.empty_like(rows)
     out = normalised if weight is None and bias is None else np.empty_like(rows)
@@ -148,7 +150,15 @@ def _forward(x, rows, weight, bias, eps, centred):
     return out.reshape(x.shape).astype(x.dtype, copy=False), normalised, rstd
 
 
-def _backward(g, normalised, rstd, weight, shape, needs, centred):
+def _backward(
+    g: Array,
+    normalised: Array,
+    rstd: Array,
+    weight: Array,
+    shape: tuple[int, ...],
+    needs: tuple[bool, ...],
+    centred: bool,
+) -> tuple[Array | None, ...]:
     count, n = normalised.shape
     dtype = normalised.dtype
     dy = np.ascontiguousarray(widened(g)).reshape(count, n)
@@ -194,7 +204,9 @@ def _backward(g, normalised, rstd, weight, shape, needs, centred):
     return gx, gw, gb
 
 
-def plain_layer_norm(x, normalized_shape, weight, bias, eps):
+def plain_layer_norm(
+    x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     """The definition: (x - mean) / sqrt(var + eps), times weight, plus bias."""
     dims = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(dims, keepdim=True)
@@ -203,7 +215,7 @@ def plain_layer_norm(x, normalized_shape, weight, bias, eps):
     return out if bias is None else out + bias
 
 
-def plain_rms_norm(x, normalized_shape, weight, eps):
+def plain_rms_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None, eps: float | None) -> Tensor:
     """The definition: x / sqrt(mean(x^2) + eps), times weight."""
     dims = tuple(range(-len(normalized_shape), 0))
     if eps is None:

@@ -21,7 +21,9 @@ _NONE = np.uintp(0)  # a null pointer
 _COLUMNS = 32  # of the weight's gradient in a block
 
 
-def _forward(x: Any, normalized_shape: tuple, weight: Any, bias: Any, eps: float, centred: bool) -> tuple:
+def _forward(
+    x: Any, normalized_shape: tuple[Any, ...], weight: Any, bias: Any, eps: float, centred: bool
+) -> tuple[Any, ...]:
     from .layer_norm import check_shape
 
     check_shape(x, normalized_shape)
@@ -43,21 +45,31 @@ def _forward(x: Any, normalized_shape: tuple, weight: Any, bias: Any, eps: float
 
 @cuda_kernel
 def layer_norm_forward(
-    x: Any, normalized_shape: tuple, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> tuple:
+    x: Any, normalized_shape: tuple[Any, ...], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> tuple[Any, ...]:
     """The result, and for the backward (x, means) and the reciprocal standard deviations, one a row."""
     return _forward(x, normalized_shape, weight, bias, eps, True)
 
 
 @cuda_kernel
-def rms_norm_forward(x: Any, normalized_shape: tuple, weight: Any = None, eps: float | None = None) -> tuple:
+def rms_norm_forward(
+    x: Any, normalized_shape: tuple[Any, ...], weight: Any = None, eps: float | None = None
+) -> tuple[Any, ...]:
     """As ``layer_norm_forward``, without mean and bias."""
     if eps is None:
         eps = float(np.finfo(np.float32 if x.dtype.char == "e" else x.dtype).eps)
     return _forward(x, normalized_shape, weight, None, eps, False)
 
 
-def _backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, shape: tuple, centred: bool) -> tuple:
+def _backward(
+    g: Any,
+    kept: tuple[Any, ...],
+    rstds: Any,
+    weight: Any,
+    needs: tuple[Any, ...],
+    shape: tuple[Any, ...],
+    centred: bool,
+) -> tuple[Any, ...]:
     x, means = kept
     xp = backend_of(g).xp
     g = contiguous(g)
@@ -75,11 +87,15 @@ def _backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, shape:
     return gx, gw, gb
 
 
-def layer_norm_backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, normalized_shape: tuple) -> tuple:
+def layer_norm_backward(
+    g: Any, kept: tuple[Any, ...], rstds: Any, weight: Any, needs: tuple[Any, ...], normalized_shape: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Gradients for x, weight and bias; None for those that ``needs`` leaves out."""
     return _backward(g, kept, rstds, weight, needs, normalized_shape, True)
 
 
-def rms_norm_backward(g: Any, kept: tuple, rstds: Any, weight: Any, needs: tuple, normalized_shape: tuple) -> tuple:
+def rms_norm_backward(
+    g: Any, kept: tuple[Any, ...], rstds: Any, weight: Any, needs: tuple[Any, ...], normalized_shape: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Gradients for x and weight."""
     return _backward(g, kept, rstds, weight, (*needs, False), normalized_shape, False)[:2]

@@ -11,12 +11,14 @@ import math
 from ..dtypes import of
 from ..operation import op
 from ..ops.matmul import matmul
+from ..tensor import Tensor
+from ..types import Array
 from .rows import column_sums
 
 __all__ = ["linear"]
 
 
-def linear_forward(x, weight, bias):
+def linear_forward(x: Array, weight: Array, bias: Array) -> Array:
     """(..., in), (out, in), (out,) or None -> (..., out). Raises RuntimeError where they do not fit."""
     if x.dtype is not weight.dtype:
         raise RuntimeError(
@@ -53,7 +55,7 @@ def linear_forward(x, weight, bias):
     return out
 
 
-def linear_backward(g, needs, x, weight):
+def linear_backward(g: Array, needs: tuple[bool, ...], x: Array, weight: Array) -> tuple[Array | None, ...]:
     """Gradients of x, weight and bias for g (..., out)."""
     if weight.ndim == 1:
         g, weight2 = g[..., None], weight[None]
@@ -70,7 +72,7 @@ def linear_backward(g, needs, x, weight):
     return dx, dw, db
 
 
-def plain(x, weight, bias):
+def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The definition: x @ W^T + b."""
     product = matmul(x, weight.t())
     return product if bias is None else product + bias

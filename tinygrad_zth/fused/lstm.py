@@ -12,14 +12,29 @@ of these.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..backends import backend_of
+from ..tensor import Tensor
+from ..types import Array, Namespace
 from .rnn import input_gradient, of_weights, projected, step_by_step
 from .sequence import FEW_STEPS, Steps, by_gate, carried, recurrence
 
 __all__ = ["lstm"]
 
 
-def lstm_forward(xp, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps: Steps):
+def lstm_forward(
+    xp: Namespace,
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    w_hr: Array,
+    steps: Steps,
+) -> tuple[Array, ...]:
     """x (total, I) or (steps, batch, I), h0 (batch, P), c0 (batch, H), w_ih (4H, I), w_hh (4H, P),
     biases (4H,) or None, w_hr (P, H) or None and P = H -> (..., P) and the last c, (batch, H)."""
     total, size, width, state = steps.total, c0.shape[1], x.shape[-1], h0.shape[1]
@@ -84,7 +99,25 @@ def lstm_forward(xp, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps: Steps):
     return result, cells[steps.last()].copy(), gates, cells, tanhs, hidden, inputs
 
 
-def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gates, cells, tanhs, hidden, inputs, out):
+def lstm_backward(
+    gs: list[Array | None],
+    needs: tuple[bool, ...],
+    x: Array,
+    h0: Array,
+    c0: Array,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array,
+    b_hh: Array,
+    w_hr: Any,
+    steps: Any,
+    gates: Array,
+    cells: Array,
+    tanhs: Array,
+    hidden: Array,
+    inputs: Array,
+    out: Array,
+) -> tuple[Array | None, ...]:
     """Gradients of x, h0, c0, the weights and the biases for gs: of the result and of the last c, or None."""
     g, g_last = gs
     xp = backend_of(gates).xp
@@ -144,10 +177,20 @@ def lstm_backward(gs, needs, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps, gat
     )  # fmt: skip
 
 
-def plain(x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, steps):
+def plain(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
+    w_hr: Tensor | None,
+    steps: Any,
+) -> tuple[Tensor, ...]:
     """c_t = f c_(t-1) + i g,  h_t = o tanh(c_t), step by step."""
 
-    def step(h, c, rows):
+    def step(h: Tensor, c: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         i, f, g, o = (projected(rows, w_ih, b_ih) + projected(h, w_hh, b_hh)).chunk(4, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()

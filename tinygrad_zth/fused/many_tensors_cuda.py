@@ -25,7 +25,7 @@ _TENSORS = np.dtype(
 )
 
 
-def _launches(one: Sequence, two: Sequence | None) -> Iterator[tuple[Any, int, int, int]]:
+def _launches(one: Sequence[Any], two: Sequence[Any] | None) -> Iterator[tuple[Any, int, int, int]]:
     """For each launch: where its tensors lie, their elements, those before them, and its blocks."""
     before = 0
     full = [i for i in range(len(one)) if one[i].size]
@@ -45,11 +45,13 @@ def _launches(one: Sequence, two: Sequence | None) -> Iterator[tuple[Any, int, i
         before += elements
 
 
-def _dense(xp: Any, tensors: Sequence) -> list:
+def _dense(xp: Any, tensors: Sequence[Any]) -> list[Any]:
     return [contiguous(t) for t in tensors]
 
 
-def _apply(name: str, parameters: Sequence, gradients: Sequence, states: Sequence, numbers: Sequence) -> None:
+def _apply(
+    name: str, parameters: Sequence[Any], gradients: Sequence[Any], states: Sequence[Any], numbers: Sequence[Any]
+) -> None:
     """A step's kernel on all parameters. ``states`` are flat, the parameters' one after the other, or None."""
     xp = backend_of(parameters[0]).xp
     kind = parameters[0].dtype.char
@@ -60,7 +62,7 @@ def _apply(name: str, parameters: Sequence, gradients: Sequence, states: Sequenc
 
 
 def adam(
-    parameters: Sequence, gradients: Sequence, states: Sequence, *, shrink: float, penalty: float, maximize: bool,
+    parameters: Sequence[Any], gradients: Sequence[Any], states: Sequence[Any], *, shrink: float, penalty: float, maximize: bool,
     beta1: float, beta2: float, rate: float, floor: float,
 ) -> None:  # fmt: skip
     """``optimizer_steps.adam`` on all parameters at once. ``states``: one flat array a state."""
@@ -71,7 +73,7 @@ def adam(
 
 
 def sgd(
-    parameters: Sequence, gradients: Sequence, states: Sequence, *, penalty: float, maximize: bool, momentum: float,
+    parameters: Sequence[Any], gradients: Sequence[Any], states: Sequence[Any], *, penalty: float, maximize: bool, momentum: float,
     dampening: float, lr: float, nesterov: bool, first: bool,
 ) -> None:  # fmt: skip
     """``optimizer_steps.sgd`` on all parameters at once."""
@@ -81,7 +83,7 @@ def sgd(
     _apply("sgd", parameters, gradients, [*states, None][:1], numbers)
 
 
-def norm_of_all(tensors: Sequence) -> Any:
+def norm_of_all(tensors: Sequence[Any]) -> Any:
     """The 2-norm of all elements together, 0-d, of the tensors' dtype."""
     xp = backend_of(tensors[0]).xp
     kind = tensors[0].dtype
@@ -99,7 +101,7 @@ def norm_of_all(tensors: Sequence) -> Any:
     return norm
 
 
-def scale_all(tensors: Sequence, norm: Any, most: float) -> None:
+def scale_all(tensors: Sequence[Any], norm: Any, most: float) -> None:
     """Each tensor, in place, times most / (norm + 1e-6) where that is below 1. They must be contiguous."""
     xp = backend_of(norm).xp
     kind = tensors[0].dtype.char

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..types import Array
 from . import many_tensors_cuda
 
 __all__ = ["adam", "asgd", "average", "average_of_square", "descend", "gradient_rule", "rprop", "sgd"]
@@ -27,13 +28,13 @@ __all__ = ["adam", "asgd", "average", "average_of_square", "descend", "gradient_
 Update = Callable[[Any, Any, Any, Any, Any], None]
 
 
-def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callable | None:
+def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callable[..., Any] | None:
     """``(p, g, t, u) -> g``, possibly in ``u``: the direction to descend, with the L2 penalty's
     gradient ``weight_decay * p`` added. None if that is ``g`` itself."""
     if not weight_decay and not maximize:
         return None
 
-    def effective(p, g, t, u):
+    def effective(p: Array, g: Array, t: Array, u: Array) -> Array:
         if maximize:
             g = xp.negative(g, out=u)
         if weight_decay:
@@ -44,12 +45,12 @@ def gradient_rule(xp: ModuleType, weight_decay: float, maximize: bool) -> Callab
     return effective
 
 
-def average(xp: ModuleType, beta: float) -> Callable:
+def average(xp: ModuleType, beta: float) -> Callable[..., Any]:
     """``(m, g, t)``: the running average m moved towards g, by 1 - beta of the way."""
     new = 1 - beta
     add, multiply, subtract = xp.add, xp.multiply, xp.subtract
 
-    def move(m, g, t):
+    def move(m: Array, g: Array, t: Array) -> None:
         subtract(g, m, out=t)
         multiply(t, new, out=t)
         add(m, t, out=m)
@@ -57,12 +58,12 @@ def average(xp: ModuleType, beta: float) -> Callable:
     return move
 
 
-def average_of_square(xp: ModuleType, beta: float) -> Callable:
+def average_of_square(xp: ModuleType, beta: float) -> Callable[..., Any]:
     """``(v, g, t)``: the running average v of g^2, moved by 1 - beta of the way."""
     new = 1 - beta
     add, multiply = xp.add, xp.multiply
 
-    def move(v, g, t):
+    def move(v: Array, g: Array, t: Array) -> None:
         multiply(g, g, out=t)
         multiply(t, new, out=t)
         multiply(v, beta, out=v)
@@ -71,7 +72,7 @@ def average_of_square(xp: ModuleType, beta: float) -> Callable:
     return move
 
 
-def all_at_once(update: Update, **kernels: Callable) -> Update:
+def all_at_once(update: Update, **kernels: Callable[..., Any]) -> Update:
     """Say which kernels apply the rule to many parameters in one launch, by backend name: each is called with the
     parameters, their gradients, and flat states that hold the parameters' one after the other."""
     update.all_at_once = kernels  # type: ignore[attr-defined]
@@ -101,7 +102,7 @@ def sgd(
     add, multiply, subtract = xp.add, xp.multiply, xp.subtract
     fresh = 1 - dampening
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         if momentum:
@@ -146,7 +147,7 @@ def adam(
     add, divide, maximum, multiply = xp.add, xp.divide, xp.maximum, xp.multiply
     sqrt, subtract = xp.sqrt, xp.subtract
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         m, v = states[0], states[1]
         if shrink is not None:
             multiply(p, shrink, out=p)
@@ -180,7 +181,7 @@ def asgd(
     shrink = 1 - lambd * eta
     add, multiply, subtract = xp.add, xp.multiply, xp.subtract
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         multiply(p, shrink, out=p)
@@ -203,7 +204,7 @@ def rprop(
     effective = gradient_rule(xp, 0.0, maximize)
     multiply = xp.multiply
 
-    def update(p, g, states, t, u):
+    def update(p: Array, g: Array, states: list[Array], t: Array, u: Array) -> None:
         if effective is not None:
             g = effective(p, g, t, u)
         before, size = states

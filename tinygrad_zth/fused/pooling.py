@@ -12,11 +12,15 @@ adaptive pooling finds and what unpooling is given.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..backends.parallel import run_blocks
-from ..operation import op
+from ..operation import Applied, op
+from ..tensor import Tensor
+from ..types import Array, Namespace
 from .windows import Geometry, inside, padded
 
 __all__ = [
@@ -27,18 +31,18 @@ __all__ = [
 _NS_PER_ELEMENT = 3.0
 
 
-def lowest(dtype):
+def lowest(dtype: np.dtype[Any]) -> float:
     """The identity of the maximum in ``dtype``."""
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
 
 
-def _tap_dtype(geometry: Geometry):
+def _tap_dtype(geometry: Geometry) -> type:
     """Room for one number more than there are taps."""
     taps = math.prod(geometry.kernel)
     return np.uint8 if taps < 255 else np.uint16 if taps < 65535 else np.int64
 
 
-def _planes(xp, x, width: int, work) -> None:
+def _planes(xp: Namespace, x: Array, width: int, work: Callable[..., Any]) -> None:
     """``work(planes)`` for slices of the N C planes of x, in blocks that stay in the cache."""
     if xp is np:
         run_blocks(lambda a, b: work(slice(a, b)), x.shape[0] * x.shape[1], max(width, 1), _NS_PER_ELEMENT)
@@ -46,12 +50,12 @@ def _planes(xp, x, width: int, work) -> None:
         work(slice(None))
 
 
-def _flat(x):
+def _flat(x: Array) -> Array:
     """(N, C, *spatial) as (N C, 1, *spatial)."""
     return x.reshape(x.shape[0] * x.shape[1], 1, *x.shape[2:])
 
 
-def _first(xp, whole, geometry: Geometry, best, place):
+def _first(xp: Namespace, whole: Array, geometry: Geometry, best: Array, place: Array) -> None:
     """For each window the first tap that holds the maximum, which is written into ``best``."""
     slices = [seen for _, seen in geometry.taps()]
     xp.copyto(best, whole[(..., *slices[0])])
@@ -64,7 +68,7 @@ def _first(xp, whole, geometry: Geometry, best, place):
         place += missed
 
 
-def _walked(xp, x, geometry: Geometry, best, place):
+def _walked(xp: Namespace, x: Array, geometry: Geometry, best: Array, place: Array) -> None:
     """As ``_first`` for windows with NaN, whose last NaN is meant, or with no element above -inf."""
     best[...] = lowest(x.dtype)
     found = xp.zeros(best.shape, bool)
@@ -78,14 +82,14 @@ def _walked(xp, x, geometry: Geometry, best, place):
         found |= better
 
 
-def _max_pool(xp, x, geometry):
+def _max_pool(xp: Namespace, x: Array, geometry: Any) -> tuple[Array, ...]:
     """(N, C, *spatial) -> the maxima (N, C, *out), and for each its tap."""
     flat, shape = _flat(x), (*x.shape[:2], *geometry.out)
     best = xp.empty((len(flat), 1, *geometry.out), x.dtype)
     place = xp.empty(best.shape, _tap_dtype(geometry))
     taps, guarded = math.prod(geometry.kernel), any(geometry.padding) or geometry.reach() != x.shape[2:]
 
-    def work(planes) -> None:
+    def work(planes: slice) -> None:
         part, b, p = flat[planes], best[planes], place[planes]
         _first(xp, padded(xp, part, geometry, lowest(x.dtype)), geometry, b, p)
         if b.size and (int(p.max()) == taps or guarded and b.min() == lowest(x.dtype)):
@@ -95,12 +99,12 @@ def _max_pool(xp, x, geometry):
     return best.reshape(shape), place.reshape(shape)
 
 
-def _take_taps(xp, x, place, geometry):
+def _take_taps(xp: Namespace, x: Array, place: Array, geometry: Any) -> Array:
     """The element at tap ``place`` of each window: (N, C, *spatial) -> (N, C, *out)."""
     flat, place = _flat(x), _flat(place)
     out = xp.zeros(place.shape, x.dtype)
 
-    def work(planes) -> None:
+    def work(planes: slice) -> None:
         whole = padded(xp, flat[planes], geometry)
         for t, (_, seen) in enumerate(geometry.taps()):
             xp.copyto(out[planes], whole[(..., *seen)], where=place[planes] == t)
@@ -109,7 +113,7 @@ def _take_taps(xp, x, place, geometry):
     return out.reshape(*x.shape[:2], *geometry.out)
 
 
-def _spread_taps(xp, y, place, size, geometry):
+def _spread_taps(xp: Namespace, y: Array, place: Array, size: tuple[int, ...], geometry: Any) -> Array:
     """The adjoint: each value added to the element it was taken from, (N, C, *out) -> (N, C, *size)."""
     flat, place = _flat(y), _flat(place)
     result = xp.empty((len(flat), 1, *size), y.dtype)
@@ -117,7 +121,7 @@ def _spread_taps(xp, y, place, size, geometry):
     zero = y.dtype.type(0)
     fits = geometry.reach() == tuple(size) and not any(geometry.padding)
 
-    def work(planes) -> None:
+    def work(planes: slice) -> None:
         part, at = flat[planes], place[planes]
         whole = result[planes] if fits else xp.empty((len(part), 1, *geometry.reach()), y.dtype)
         whole[...] = 0
@@ -142,7 +146,7 @@ take_taps = op(
     tensors=("place",),
     x=lambda g, place, x_shape, geometry: spread_taps(g, place, x_shape[2:], geometry),
 )
-spread_taps = op(
+spread_taps: Applied = op(
     _spread_taps,
     name="max_pool_scatter",
     tensors=("place",),
@@ -150,7 +154,7 @@ spread_taps = op(
 )
 
 
-def plain(x, geometry):
+def plain(x: Tensor, geometry: Any) -> Tensor:
     """The definition: the maximum over the windows' elements, padding being -inf."""
     from ..ops.extremes import max as maximum_along
 
@@ -158,7 +162,7 @@ def plain(x, geometry):
     return maximum_along(windows, 2)[0].reshape(*x.shape[:2], *geometry.out)
 
 
-def _padded_windows(x, geometry: Geometry):
+def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
     """(N, C, taps, windows) as Tensors; what lies outside the input is as low as can be."""
     from ..ops.compare import where
     from ..tensor import new_tensor
@@ -171,7 +175,7 @@ def _padded_windows(x, geometry: Geometry):
     return where(new_tensor(real), taken, new_tensor(np.asarray(lowest(x._array.dtype), x._array.dtype)))
 
 
-def _entry(n: int):
+def _entry(n: int) -> Callable[..., Any]:
     return op(
         _max_pool,
         name=f"max_pool{n}d",
@@ -185,7 +189,7 @@ def _entry(n: int):
 max_pool1d, max_pool2d, max_pool3d = _entry(1), _entry(2), _entry(3)
 
 
-def max_pool_places(xp, x, geometry):
+def max_pool_places(xp: Namespace, x: Array, geometry: Any) -> tuple[Array, ...]:
     """For raw arrays: the maxima, their taps, and their positions in the flattened spatial plane, int64."""
     best, place = _max_pool(xp, x, geometry)
     position = xp.zeros(place.shape, np.int64)
@@ -199,7 +203,7 @@ def max_pool_places(xp, x, geometry):
 # ---------------------------------------------------------------------------- positions in the plane
 
 
-def _take_places(xp, x, position):
+def _take_places(xp: Namespace, x: Array, position: Array) -> Array:
     """x (N, C, *spatial) at ``position`` (N, C, *out), counted in the flattened plane -> (N, C, *out)."""
     n, c = x.shape[:2]
     taken = xp.take_along_axis(
@@ -208,7 +212,7 @@ def _take_places(xp, x, position):
     return taken.reshape(position.shape)
 
 
-def _spread_places(xp, y, position, size):
+def _spread_places(xp: Namespace, y: Array, position: Array, size: tuple[int, ...]) -> Array:
     """The adjoint: y (N, C, *out) added to zeros (N, C, *size) at ``position``."""
     n, c = y.shape[:2]
     plane = math.prod(size)
@@ -228,7 +232,7 @@ take_places = op(
     tensors=("position",),
     x=lambda g, position, x_shape: spread_places(g, position, x_shape[2:]),
 )
-spread_places = op(
+spread_places: Applied = op(
     _spread_places,
     name="spread_places",
     tensors=("position",),

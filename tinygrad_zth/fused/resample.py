@@ -8,13 +8,14 @@ a constant (float64, cast to x's dtype), so that the gradient is the same with t
 
 from __future__ import annotations
 
-from ..operation import op
+from ..operation import Applied, op
+from ..types import Array, Namespace
 from .rows import widened
 
 __all__ = ["resample"]
 
 
-def _resample(xp, x, matrix, dim):
+def _resample(xp: Namespace, x: Array, matrix: Array, dim: int) -> Array:
     """x (..., n, ...), n at ``dim``; matrix (m, n), a NumPy array -> (..., m, ...)."""
     work = widened(x)
     weights = xp.asarray(matrix, dtype=work.dtype)
@@ -27,4 +28,4 @@ def _resample(xp, x, matrix, dim):
     return out.astype(x.dtype, copy=False)
 
 
-resample = op(_resample, x=lambda g, matrix, dim: resample(g, matrix.T, dim))
+resample: Applied = op(_resample, x=lambda g, matrix, dim: resample(g, matrix.T, dim))

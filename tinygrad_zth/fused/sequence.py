@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
+from typing import Any
 
 from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..graph import mode
 from ..operation import Operation, Output, joint, record
 from ..tensor import Tensor, current_node, new_tensor
+from ..types import Array, Namespace
 
 __all__ = ["FEW_STEPS", "Steps", "by_gate", "carried", "recurrence"]
 
@@ -30,13 +32,13 @@ class Steps:
 
     __slots__ = ("batch", "reverse", "rows", "total", "uniform")
 
-    def __init__(self, sizes: tuple[int, ...], reverse: bool = False):
+    def __init__(self, sizes: tuple[int, ...], reverse: bool = False) -> None:
         rows = list(pairwise((0, *accumulate(sizes))))
         self.rows = rows[::-1] if reverse else rows
         self.reverse, self.batch, self.total = reverse, sizes[0], rows[-1][1]
         self.uniform = sizes[-1] == sizes[0]
 
-    def last(self):
+    def last(self) -> list[int] | slice:
         """The row after which each sequence's state is final: a slice, or a list of rows."""
         if self.reverse:
             return slice(0, self.batch)
@@ -47,7 +49,7 @@ class Steps:
             found[: b - a] = range(a, b)
         return found
 
-    def before(self, join: Callable, first, states, k: int):
+    def before(self, join: Callable[..., Any], first: Array, states: Array, k: int) -> Array:
         """The states before the ``k``-th step, one for each of its rows: ``first`` (batch, H), or
         rows of ``states`` (total, H), or both, joined by ``join``."""
         a, b = self.rows[k]
@@ -59,20 +61,20 @@ class Steps:
             return states[start : start + n]
         return join([states[start:end], first[end - start : n]])
 
-    def split(self, x) -> list:
+    def split(self, x: Array) -> list[Any]:
         """Windows on x, (total, H) or (steps, batch, H), for the steps, in their order."""
         if x.ndim == 3 or self.uniform:
             windows = list(x if x.ndim == 3 else x.reshape(len(self.rows), self.batch, x.shape[1]))
             return windows[::-1] if self.reverse else windows
         return [x[a:b] for a, b in self.rows]
 
-    def split_gates(self, x, gates: int, size: int) -> list:
+    def split_gates(self, x: Array, gates: int, size: int) -> list[Any]:
         """Windows (gates, rows, size) on x, a vector of gates * total * size elements, for the steps, in
         their order: what is done to one gate, or to all, goes through memory in one piece."""
         each = gates * size
         return [x[a * each : b * each].reshape(gates, b - a, size) for a, b in self.rows]
 
-    def all_before(self, xp, first, states):
+    def all_before(self, xp: Namespace, first: Array, states: Array) -> Array:
         """``before`` of all steps, (total, H), each where the step's own rows are."""
         if self.uniform:
             if self.total == self.batch:
@@ -87,21 +89,21 @@ FEW_STEPS = 3
 """Fewer steps than this do not repay laying out the weights anew."""
 
 
-def by_gate(weight, gates: int):
+def by_gate(weight: Array, gates: int) -> Array:
     """(gates * H, K) as one (K, H) for each gate, a window: what rows are multiplied by."""
     return weight.reshape(gates, -1, weight.shape[1]).swapaxes(1, 2)
 
 
-def carried(xp, first, g):
+def carried(xp: Namespace, first: Array, g: Array) -> Array:
     """The gradient of a state that is carried from step to step, as it begins: zero, or that of the
     final state, which is not written to."""
     return xp.zeros_like(first) if g is None else xp.array(g)
 
 
 def recurrence(
-    name: str, inputs: tuple[str, ...], extras: tuple[str, ...], forward: Callable, backward: Callable, plain: Callable,
+    name: str, inputs: tuple[str, ...], extras: tuple[str, ...], forward: Callable[..., Any], backward: Callable[..., Any], plain: Callable[..., Any],
     options: tuple[str, ...] = ("steps",), outputs: int = 1,
-) -> Callable:  # fmt: skip
+) -> Callable[..., Any]:  # fmt: skip
     """The operation ``name(*inputs, *options)``, which returns a Tensor, or a tuple of several.
 
     Args:
@@ -117,7 +119,7 @@ def recurrence(
     port = Output(self.name, self.grad_name)
     count = len(inputs)
 
-    def apply(*arguments):
+    def apply(*arguments: Any) -> Tensor | tuple[Tensor, ...]:
         given = arguments[:count]
         arrays = [t._array if isinstance(t, Tensor) else t for t in given]
         _check_dtypes(self, arrays)
@@ -141,11 +143,11 @@ def recurrence(
     return apply
 
 
-def _version(t) -> int:
+def _version(t: Tensor | None) -> int:
     return t._storage.version if isinstance(t, Tensor) and t._storage else 0
 
 
-def _check_dtypes(operation: Operation, arrays) -> None:
+def _check_dtypes(operation: Operation, arrays: list[Array | None]) -> None:
     kinds = {a.dtype for a in arrays if a.__class__ in array_types}
     if len(kinds) > 1:
         names = ", ".join(sorted(of(k).name for k in kinds))

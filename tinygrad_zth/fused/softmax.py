@@ -12,8 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends.parallel import run_blocks
-from ..operation import op
+from ..operation import Applied, op
 from ..ops.powers import exp
+from ..tensor import Tensor
+from ..types import Value
 from . import softmax_cuda as cuda
 from .rows import (
     LARGEST_PLAIN_EXPONENT,
@@ -189,7 +191,7 @@ def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None
     return e, np.add.reduce(e, axis=1, keepdims=True), shift
 
 
-def plain_softmax(x, dim):
+def plain_softmax(x: Tensor, dim: int) -> Tensor:
     """softmax by its definition, a composition of primitives."""
     if 0 in x.shape:
         return x + 0
@@ -197,7 +199,7 @@ def plain_softmax(x, dim):
     return e / e.sum(dim, keepdim=True)
 
 
-def plain_log_softmax(x, dim):
+def plain_log_softmax(x: Tensor, dim: int) -> Tensor:
     """log_softmax by its definition, a composition of primitives."""
     if 0 in x.shape:
         return x + 0
@@ -205,13 +207,13 @@ def plain_log_softmax(x, dim):
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
-def _total(a, axis):
+def _total(a: Value, axis: int) -> Value:
     return a.sum(axis, keepdims=True) if a.ndim else a
 
 
 # The gradients need the output alone, so they are operations of their own, with formulas for the
 # second order, and the input need not be kept.
-_softmax_gradient = op(
+_softmax_gradient: Applied = op(
     softmax_backward,
     name="softmax_backward",
     kernels={"cupy": cuda.softmax_backward},

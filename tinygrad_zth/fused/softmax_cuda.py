@@ -25,7 +25,7 @@ def _rows(x: Any, axis: int) -> tuple[int, int, int]:
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
-def _launch(name: str, arrays: list, axis: int, logarithm: bool) -> Any:
+def _launch(name: str, arrays: list[Any], axis: int, logarithm: bool) -> Any:
     xp = backend_of(arrays[0]).xp
     arrays = [contiguous(a) for a in arrays]
     out = xp.empty(arrays[-1].shape, arrays[-1].dtype)

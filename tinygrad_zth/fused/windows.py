@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..operation import op
+from ..operation import Applied, op
+from ..types import Array, Namespace
 
 __all__ = ["Geometry", "fold_windows", "padded", "spread_windows", "sum_windows", "unfold_windows"]
 
@@ -53,7 +54,7 @@ def inside(size: tuple[int, ...], geometry: Geometry) -> tuple[tuple[slice, ...]
     return tuple(inner), tuple(outer)
 
 
-def padded(xp, x, geometry: Geometry, value=0):
+def padded(xp: Namespace, x: Array, geometry: Geometry, value: float = 0) -> Array:
     """``x`` with its padding around it, exactly as far as the windows reach (x itself if it fits)."""
     size, reach = x.shape[2:], geometry.reach()
     if not any(geometry.padding):
@@ -67,7 +68,7 @@ def padded(xp, x, geometry: Geometry, value=0):
     return whole
 
 
-def windows_of(xp, whole, geometry: Geometry):
+def windows_of(xp: Namespace, whole: Array, geometry: Geometry) -> Array:
     """A view (C, *kernel, N, *out) of the padded (N, C, *reach): nothing is copied."""
     n, c, *space = whole.strides
     return xp.lib.stride_tricks.as_strided(
@@ -82,7 +83,7 @@ def windows_of(xp, whole, geometry: Geometry):
     )
 
 
-def add_windows(xp, windows, size: tuple[int, ...], geometry: Geometry):
+def add_windows(xp: Namespace, windows: Array, size: tuple[int, ...], geometry: Geometry) -> Array:
     """The adjoint of padding and taking windows: (C, *kernel, N, *out) added up to (N, C, *size)."""
     d = len(size)
     channels, samples = windows.shape[0], windows.shape[1 + d]
@@ -100,7 +101,7 @@ def add_windows(xp, windows, size: tuple[int, ...], geometry: Geometry):
 # ---------------------------------------------------------------------------- as operations
 
 
-def _unfold(xp, x, geometry):
+def _unfold(xp: Namespace, x: Array, geometry: Any) -> Array:
     """(N, C, *spatial) to columns (N, C * taps, windows)."""
     windows = windows_of(xp, padded(xp, x, geometry), geometry)
     d = len(geometry.kernel)
@@ -109,7 +110,7 @@ def _unfold(xp, x, geometry):
     return columns.reshape(x.shape[0], x.shape[1] * taps, count)
 
 
-def _fold(xp, columns, size, geometry):
+def _fold(xp: Namespace, columns: Array, size: tuple[int, ...], geometry: Any) -> Array:
     """Columns (N, C * taps, windows) added up to (N, C, *size)."""
     d = len(size)
     n, taps = columns.shape[0], math.prod(geometry.kernel)
@@ -118,7 +119,7 @@ def _fold(xp, columns, size, geometry):
     return add_windows(xp, windows, tuple(size), geometry)
 
 
-def _sum_windows(xp, x, geometry):
+def _sum_windows(xp: Namespace, x: Array, geometry: Any) -> Array:
     """The sum of each window: (N, C, *spatial) to (N, C, *out)."""
     whole = padded(xp, x, geometry)
     total = None
@@ -131,7 +132,7 @@ def _sum_windows(xp, x, geometry):
     return total
 
 
-def _spread_windows(xp, y, size, geometry):
+def _spread_windows(xp: Namespace, y: Array, size: tuple[int, ...], geometry: Any) -> Array:
     """Each value added to all elements of its window: (N, C, *out) to (N, C, *size)."""
     whole = xp.zeros((*y.shape[:2], *geometry.reach()), y.dtype)
     for _, seen in geometry.taps():
@@ -145,10 +146,10 @@ def _spread_windows(xp, y, size, geometry):
 
 
 unfold_windows = op(_unfold, name="im2col", x=lambda g, x_shape, geometry: fold_windows(g, x_shape[2:], geometry))
-fold_windows = op(_fold, name="col2im", columns=lambda g, geometry: unfold_windows(g, geometry))
+fold_windows: Applied = op(_fold, name="col2im", columns=lambda g, geometry: unfold_windows(g, geometry))
 sum_windows = op(
     _sum_windows,
     name="sum_pool",
     x=lambda g, x_shape, geometry: spread_windows(g, x_shape[2:], geometry),
 )
-spread_windows = op(_spread_windows, name="sum_pool_transpose", y=lambda g, geometry: sum_windows(g, geometry))
+spread_windows: Applied = op(_spread_windows, name="sum_pool_transpose", y=lambda g, geometry: sum_windows(g, geometry))

@@ -61,7 +61,7 @@ class _Numbered(Module):
 
     def pop(self, key: int | slice) -> Module:
         """Take out the module at ``key`` and return it."""
-        module = self[key]  # type: ignore[index]
+        module = self[key]
         del self[key]
         return module
 

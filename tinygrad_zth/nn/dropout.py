@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -10,7 +12,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class _Dropout(Module):
-    def __init__(self, p: float = 0.5, inplace: bool = False):
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
@@ -21,14 +23,14 @@ class _Dropout(Module):
         return f"p={self.p}, inplace={self.inplace}"
 
 
-def _layer(name: str, doc: str):
+def _layer(name: str, doc: str) -> type:
     function = {
         "Dropout": "dropout",
         "AlphaDropout": "alpha_dropout",
         "FeatureAlphaDropout": "feature_alpha_dropout",
     }.get(name, name.lower())
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self: Any, input: Tensor) -> Tensor:
         return getattr(F, function)(input, self.p, self.training, self.inplace)
 
     return type(name, (_Dropout,), {"__doc__": doc, "__module__": __name__, "forward": forward})

@@ -27,7 +27,7 @@ Self = TypeVar("Self", bound="Module")
 def typename(value: object) -> str:
     """The type of ``value`` as PyTorch's messages name it: ``torch.FloatTensor``, ``int``."""
     if isinstance(value, Tensor) and not isinstance(value, Parameter):
-        return value.type()  # type: ignore[attr-defined]
+        return value.type()
     cls = value if isinstance(value, type) else type(value)
     home = getattr(cls, "__module__", "builtins")
     return cls.__qualname__ if home in ("builtins", "__builtin__") else f"{home}.{cls.__qualname__}"
@@ -124,7 +124,7 @@ class Module(Calls, State):
             object.__setattr__(self, name, value)
 
     @staticmethod
-    def _forget(name: str, *tables: dict | set | None) -> None:
+    def _forget(name: str, *tables: dict[str, Any] | set[Any] | None) -> None:
         for table in tables:
             if table is not None and name in table:
                 if isinstance(table, dict):
@@ -152,7 +152,7 @@ class Module(Calls, State):
 
     # ------------------------------------------------------------------ registration
 
-    def _check_name(self, kind: str, name: str, table: dict, dotted: str) -> None:
+    def _check_name(self, kind: str, name: str, table: dict[str, Any], dotted: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if "." in name:
@@ -382,7 +382,7 @@ class Module(Calls, State):
                     parameter._grad = None
                 else:
                     with no_grad():
-                        parameter._grad = parameter._grad.detach().zero_()  # type: ignore[attr-defined]
+                        parameter._grad = parameter._grad.detach().zero_()
 
     # ------------------------------------------------------------------ dtype and device
 
@@ -412,16 +412,16 @@ class Module(Calls, State):
         device, dtype = _where_to(*args, **kwargs)
 
         def move(t: Tensor) -> Tensor:
-            return t.to(device=device, dtype=dtype if t.is_floating_point() else None)  # type: ignore[attr-defined]
+            return t.to(device=device, dtype=dtype if t.is_floating_point() else None)
 
         return self._apply(move)
 
     def _cast(self: Self, dtype: dtypes.dtype) -> Self:
-        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
     def type(self: Self, dst_type: dtypes.dtype | str) -> Self:
         """Cast all parameters and buffers to a dtype; returns the module."""
-        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.type(dst_type))
 
     def float(self: Self) -> Self:
         """Cast floating parameters and buffers to float32; returns the module."""
@@ -441,11 +441,11 @@ class Module(Calls, State):
 
     def cpu(self: Self) -> Self:
         """Move all parameters and buffers to the CPU; returns the module."""
-        return self._apply(lambda t: t.cpu())  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.cpu())
 
     def cuda(self: Self, device: int | device_type | None = None) -> Self:
         """Move all parameters and buffers to a GPU; returns the module."""
-        return self._apply(lambda t: t.cuda(device))  # type: ignore[attr-defined]
+        return self._apply(lambda t: t.cuda(device))
 
     def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
         """Move to a device without copying the values; returns the module."""

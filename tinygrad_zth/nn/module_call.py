@@ -19,13 +19,13 @@ __all__ = ["Calls"]
 class Calls:
     """The part of Module that runs it. A module without hooks goes straight to ``forward``."""
 
-    _forward_hooks: OrderedDict[int, Callable]
+    _forward_hooks: OrderedDict[int, Callable[..., Any]]
     _forward_hooks_with_kwargs: dict[int, bool]
     _forward_hooks_always_called: dict[int, bool]
-    _forward_pre_hooks: OrderedDict[int, Callable]
+    _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
     _forward_pre_hooks_with_kwargs: dict[int, bool]
-    _backward_hooks: OrderedDict[int, Callable]
-    _backward_pre_hooks: OrderedDict[int, Callable]
+    _backward_hooks: OrderedDict[int, Callable[..., Any]]
+    _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
 
     def _init_hooks(self) -> None:
         self.__dict__.update(
@@ -51,7 +51,7 @@ class Calls:
             raise AttributeError(f"cannot call {type(self).__name__} before Module.__init__() call") from None
         return self.forward(*args, **kwargs) if plain else self._call_with_hooks(args, kwargs)
 
-    def _call_with_hooks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called: set[int] = set()
         result = None
         try:
@@ -75,7 +75,7 @@ class Calls:
                         continue
             raise
 
-    def _run_pre_hooks(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         for key, hook in list(self._forward_pre_hooks.items()):
             if key in self._forward_pre_hooks_with_kwargs:
                 replaced = hook(self, args, kwargs)
@@ -92,7 +92,9 @@ class Calls:
                     args = replaced if isinstance(replaced, tuple) else (replaced,)
         return args, kwargs
 
-    def _run_hook(self, key: int, hook: Callable, args: tuple, kwargs: dict[str, Any], result: Any) -> Any:
+    def _run_hook(
+        self, key: int, hook: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> Any:
         if key in self._forward_hooks_with_kwargs:
             replaced = hook(self, args, kwargs, result)
         else:
@@ -102,7 +104,7 @@ class Calls:
     # ------------------------------------------------------------------ registering
 
     def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before every forward; what it returns replaces the arguments.
 
@@ -118,7 +120,7 @@ class Calls:
 
     def register_forward_hook(
         self,
-        hook: Callable,
+        hook: Callable[..., Any],
         *,
         prepend: bool = False,
         with_kwargs: bool = False,
@@ -138,7 +140,7 @@ class Calls:
             self._forward_hooks.move_to_end(handle.id, last=False)
         return handle
 
-    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` when the gradients with respect to the
         module's positional inputs are there; what it returns replaces ``grad_input``.
 
@@ -149,11 +151,11 @@ class Calls:
             self._backward_hooks.move_to_end(handle.id, last=False)
         return handle
 
-    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Alias of :meth:`register_full_backward_hook`, which it has been superseded by."""
         return self.register_full_backward_hook(hook)
 
-    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_output)`` before the module's backward; a result replaces it."""
         handle = RemovableHandle(self._backward_pre_hooks, hook)
         if prepend:
@@ -164,7 +166,7 @@ class Calls:
 # ---------------------------------------------------------------------------- the backward hooks
 
 
-def _cross(g: list, needs: tuple, watcher: Callable) -> list:
+def _cross(g: list[Any], needs: tuple[Any, ...], watcher: Callable[..., Any]) -> list[Any]:
     """The gradients that pass a boundary, after the watcher has seen (and perhaps replaced) them."""
     tensors = [None if x is None else x if isinstance(x, Tensor) else new_tensor(x) for x in g]
     passed = watcher(tuple(tensors))
@@ -175,7 +177,7 @@ _BOUNDARY = joint("module_boundary", ("watcher",), _cross, "BackwardHookFunction
 _PASSED = Output(_BOUNDARY.name, _BOUNDARY.grad_name)
 
 
-def _boundary(tensors: list[Tensor], watcher: Callable) -> list[Tensor]:
+def _boundary(tensors: list[Tensor], watcher: Callable[..., Any]) -> list[Tensor]:
     """The same tensors behind one node of the graph, which calls ``watcher(gradients)``."""
     nodes = tuple(current_node(t) for t in tensors)
     producer = record(new_tensor(tensors[0]._array), _BOUNDARY, nodes, (watcher,))
@@ -195,11 +197,11 @@ class _BackwardWatch:
         self.module: Module = module
         self.hooks = list(module._backward_hooks.values())
         self.pre_hooks = list(module._backward_pre_hooks.values())
-        self.grad_output: tuple = ()
+        self.grad_output: tuple[Any, ...] = ()
         self.n_inputs = 0
         self.places: list[int] = []
 
-    def enter(self, args: tuple) -> tuple:
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         self.n_inputs = len(args)
         self.places = _tracked_places(args)
         return self._replaced(args, self.places, self._on_input) if self.hooks else args
@@ -211,8 +213,8 @@ class _BackwardWatch:
         outputs = (result,) if single else tuple(result)
         places = _tracked_places(outputs)
 
-        def on_output(gradients: tuple) -> tuple:
-            full: list = [None] * len(outputs)
+        def on_output(gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+            full: list[Any] = [None] * len(outputs)
             for place, g in zip(places, gradients, strict=True):
                 full[place] = g
             grad_output = tuple(full)
@@ -233,7 +235,7 @@ class _BackwardWatch:
         return passed[0] if single else type(result)(passed)
 
     @staticmethod
-    def _replaced(values: tuple, places: list[int], watcher: Callable) -> tuple:
+    def _replaced(values: tuple[Any, ...], places: list[int], watcher: Callable[..., Any]) -> tuple[Any, ...]:
         if not places:
             return values
         changed = list(values)
@@ -241,8 +243,8 @@ class _BackwardWatch:
             changed[place] = t
         return tuple(changed)
 
-    def _on_input(self, gradients: tuple) -> tuple:
-        full: list = [None] * self.n_inputs
+    def _on_input(self, gradients: tuple[Any, ...]) -> tuple[Any, ...]:
+        full: list[Any] = [None] * self.n_inputs
         for place, g in zip(self.places, gradients, strict=True):
             full[place] = g
         grad_input = tuple(full)
@@ -252,11 +254,11 @@ class _BackwardWatch:
         return tuple(grad_input[place] for place in self.places)
 
 
-def _tracked_places(values: tuple) -> list[int]:
+def _tracked_places(values: tuple[Any, ...]) -> list[int]:
     return [i for i, v in enumerate(values) if isinstance(v, Tensor) and current_node(v) is not None]
 
 
-def _new_gradients(replaced: Any, old: tuple, which: str) -> tuple:
+def _new_gradients(replaced: Any, old: tuple[Any, ...], which: str) -> tuple[Any, ...]:
     if replaced is None:
         return old
     if not isinstance(replaced, tuple):

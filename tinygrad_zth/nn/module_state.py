@@ -38,10 +38,10 @@ class State:
     _buffers: dict[str, Any]
     _modules: dict[str, Any]
     _non_persistent_buffers_set: set[str]
-    _state_dict_hooks: OrderedDict[int, Callable]
-    _state_dict_pre_hooks: OrderedDict[int, Callable]
-    _load_state_dict_pre_hooks: OrderedDict[int, Callable]
-    _load_state_dict_post_hooks: OrderedDict[int, Callable]
+    _state_dict_hooks: OrderedDict[int, Callable[..., Any]]
+    _state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_post_hooks: OrderedDict[int, Callable[..., Any]]
 
     def _init_state_hooks(self) -> None:
         self.__dict__.update(
@@ -111,28 +111,30 @@ class State:
                 raise RuntimeError("state_dict post-hook must return None")
         return destination
 
-    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after saving; it must return None."""
         hook._from_public_api = True  # type: ignore[attr-defined]
         return RemovableHandle(self._state_dict_hooks, hook)
 
-    def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
+    def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         return RemovableHandle(self._state_dict_hooks, hook)
 
-    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before saving."""
         return RemovableHandle(self._state_dict_pre_hooks, hook)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
         unexpected_keys, error_msgs)`` before this module is loaded."""
         return RemovableHandle(self._load_state_dict_pre_hooks, lambda *args: hook(self, *args))
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
         called = (lambda *args: hook(self, *args)) if with_module else hook
         return RemovableHandle(self._load_state_dict_pre_hooks, called)
 
-    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` after loading; it may change the lists in place."""
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
@@ -182,7 +184,7 @@ class State:
             return
         if given.shape != value.shape:
             if value._array.shape == () and given._array.shape == (1,):
-                given = given[0]  # type: ignore[index]  # what very old checkpoints had for scalars
+                given = given[0]  # what very old checkpoints had for scalars
             else:
                 error_msgs.append(
                     f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, "
@@ -198,7 +200,7 @@ class State:
                         given.requires_grad_(value.requires_grad)
                     setattr(self, name, given)
                 else:
-                    value.copy_(given)  # type: ignore[attr-defined]
+                    value.copy_(given)
         except Exception as error:
             error_msgs.append(
                 f'While {"swapping" if assign else "copying"} the parameter named "{key}", whose dimensions '
@@ -243,7 +245,7 @@ class State:
 
 
 def _load(
-    module: Any, given: OrderedDict, prefix: str, strict: bool, assign: bool, metadata: Any,
+    module: Any, given: OrderedDict[str, Any], prefix: str, strict: bool, assign: bool, metadata: Any,
     missing: list[str], unexpected: list[str], errors: list[str],
 ) -> None:  # fmt: skip
     """Load ``module`` and, below it, its children, from the keys that begin with ``prefix``."""

@@ -66,7 +66,7 @@ class RMSNorm(Module):
         elementwise_affine: bool = True,
         device: Any = None,
         dtype: Any = None,
-    ):
+    ) -> None:
         super().__init__()
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
@@ -126,7 +126,7 @@ class GroupNorm(Module):
 class LocalResponseNorm(Module):
     """Each channel divided by a power of the mean square of ``size`` neighbouring ones (Krizhevsky et al. 2012)."""
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
         self.size = size
         self.alpha = alpha

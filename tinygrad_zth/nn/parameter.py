@@ -33,7 +33,7 @@ class Parameter(Tensor):
         t._storage = storage_of(data)
         if requires_grad:
             t.requires_grad_()
-        return t  # type: ignore[return-value]
+        return t
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + Tensor.__repr__(self)
@@ -45,7 +45,7 @@ class Parameter(Tensor):
             memo[id(self)] = known
         return known
 
-    def __reduce_ex__(self, protocol: Any) -> tuple:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         values = backend_of(self._array).to_numpy(self._array)
         return _restore, (type(self), values, str(self.device), self.requires_grad)
 

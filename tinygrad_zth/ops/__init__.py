@@ -7,6 +7,7 @@ Each room ends with what it offers: ``FUNCTIONS`` become ``torch.<name>``, ``MET
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..tensor import Tensor
 from . import (
@@ -57,8 +58,8 @@ ROOMS = (
     matmul, addmm, contract, solve, decompose, linalg, systems, random,
 )  # fmt: skip
 
-FUNCTIONS: dict[str, Callable] = {}
-METHODS: dict[str, Callable] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+METHODS: dict[str, Callable[..., Any]] = {}
 for room in ROOMS:
     FUNCTIONS.update(room.FUNCTIONS)
     METHODS.update(room.METHODS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..inplace import twin
 from ..operation import op
+from ..types import Array, Namespace
 from .compare import pick
 
 
-def _relu(xp, x):
+def _relu(xp: Namespace, x: Array) -> Array:
     if x.dtype.kind == "b":
         raise RuntimeError("Boolean inputs not supported for relu")
     return xp.maximum(x, 0)

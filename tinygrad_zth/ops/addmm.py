@@ -4,6 +4,9 @@ looked at.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ..dtypes import of
 from ..inplace import write_result
 from ..operation import op
@@ -18,7 +21,7 @@ __all__ = ["FUNCTIONS", "METHODS"]
 nothing = op(lambda xp, x: xp.zeros(x.shape, x.dtype), name="nothing", x=lambda g: g * 0)
 
 
-def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
+def _added(name: str, input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     kind = product._array.dtype
     if input._array.dtype is not kind:
         raise RuntimeError(
@@ -43,19 +46,19 @@ def _added(name: str, input: Tensor, product: Tensor, beta, alpha) -> Tensor:
 
 
 @torch_call
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta=1, alpha=1) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
     return _added("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
 @torch_call
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta=1, alpha=1) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * mat @ vec, for a matrix and a vector."""
     return _added("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @torch_call
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (the outer product of two vectors)."""
     if all(t._array.dtype.kind == "b" for t in (input, vec1, vec2)):
         product = outer(vec1, vec2) if alpha else outer(vec1, vec2) & False
@@ -64,21 +67,21 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta=1, alpha=1) -> Tenso
 
 
 @torch_call
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1) -> Tensor:
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
     return _added("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 @torch_call
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta=1, alpha=1) -> Tensor:
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
     return _added("addbmm", input, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), beta, alpha)
 
 
-def _in_place(function):
+def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__ + "_"
 
-    def method(self, *operands, **options):
+    def method(self: Tensor, *operands: Any, **options: Any) -> Tensor:
         return write_result(self, function(self, *operands, **options), name)
 
     method.__name__ = method.__qualname__ = name

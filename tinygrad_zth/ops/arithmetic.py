@@ -6,11 +6,14 @@ What a formula keeps is what PyTorch keeps, so that the same in-place writes are
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..inplace import twin
-from ..operation import as_function, op
+from ..operation import Applied, as_function, op
 from ..tensor import Tensor
+from ..types import Array, Namespace, Number, Value
 from .infix import function_of, reflected, wrong_operand
 
 _NO_BOOL = (
@@ -19,7 +22,7 @@ _NO_BOOL = (
 )
 
 
-def _zeros(xp, x):
+def _zeros(xp: Namespace, x: Array) -> Array:
     return xp.zeros_like(x)
 
 
@@ -56,7 +59,7 @@ neg.__doc__ = "``-input``."
 mul = function_of(_mul, "``input * other``, broadcast, in the promoted dtype.")
 
 
-def _scaled(name: str, other, alpha):
+def _scaled(name: str, other: Value, alpha: Number) -> Value:
     """``alpha * other``; refuses a factor that the result could not hold."""
     kind = other._array.dtype.kind if isinstance(other, Tensor) else np.asarray(other).dtype.kind
     if isinstance(alpha, bool) and kind != "b":
@@ -68,10 +71,10 @@ def _scaled(name: str, other, alpha):
     return mul(other, alpha)
 
 
-def _with_alpha(operator, doc):
+def _with_alpha(operator: Applied, doc: str) -> Applied:
     name = operator.op.name
 
-    def function(input, other, *, alpha=1, out=None):
+    def function(input: Tensor, other: Tensor | Number, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
         if alpha != 1:
             other = _scaled(name, other, alpha)
         result = operator(input, other) if out is None else operator(input, other, out=out)
@@ -89,7 +92,7 @@ sub = _with_alpha(
 )
 
 
-def rsub(input, other, *, alpha=1):
+def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``other - alpha * input``. Raises RuntimeError for bool tensors."""
     result = _rsub(other, input if alpha == 1 else _scaled("rsub", input, alpha))
     if result is NotImplemented:
@@ -100,23 +103,23 @@ def rsub(input, other, *, alpha=1):
 # ---------------------------------------------------------------------------- quotients cut to integers
 
 
-def _no_zero(xp, x, y):
+def _no_zero(xp: Namespace, x: Array, y: Array) -> None:
     """Integer division has no infinity to answer with."""
     if xp.size(x) and xp.any(xp.equal(y, 0)):
         raise RuntimeError("ZeroDivisionError")
 
 
-def _is_float(x, y) -> bool:
-    return (x if hasattr(x, "dtype") else y).dtype.kind == "f"
+def _is_float(x: Array, y: Array) -> bool:
+    return bool((x if hasattr(x, "dtype") else y).dtype.kind == "f")
 
 
-def _floor_divide(xp, x, y):
+def _floor_divide(xp: Namespace, x: Array, y: Array) -> Array:
     if not _is_float(x, y):
         _no_zero(xp, x, y)
     return xp.floor_divide(x, y)
 
 
-def _divide_truncated(xp, x, y):
+def _divide_truncated(xp: Namespace, x: Array, y: Array) -> Array:
     if _is_float(x, y):
         return xp.trunc(xp.true_divide(x, y))
     _no_zero(xp, x, y)
@@ -124,7 +127,7 @@ def _divide_truncated(xp, x, y):
     return below + ((below < 0) & (below * y != x)).astype(below.dtype)
 
 
-def _remainder(xp, x, y):
+def _remainder(xp: Namespace, x: Array, y: Array) -> Array:
     """x - y floor(x / y), with the sign of y; a zero remainder keeps the sign of x."""
     if not _is_float(x, y):
         _no_zero(xp, x, y)
@@ -133,14 +136,14 @@ def _remainder(xp, x, y):
     return xp.where((rest != 0) & ((rest < 0) != (xp.asarray(y) < 0)), rest + y, rest)
 
 
-def _fmod(xp, x, y):
+def _fmod(xp: Namespace, x: Array, y: Array) -> Array:
     """x - y trunc(x / y), with the sign of x."""
     if not _is_float(x, y):
         _no_zero(xp, x, y)
     return xp.fmod(x, y)
 
 
-_no_slope = {"x": lambda g: zeros_of(g), "y": lambda g: zeros_of(g)}
+_no_slope: dict[str, Any] = {"x": lambda g: zeros_of(g), "y": lambda g: zeros_of(g)}
 _floor_div = op(_floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
 _trunc_div = op(_divide_truncated, name="div_trunc", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
 _mod = op(
@@ -166,7 +169,9 @@ floor_divide = function_of(
 )
 
 
-def div(input, other, *, rounding_mode=None, out=None):
+def div(
+    input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Tensor:
     """``input / other``, broadcast. Integers give the default floating type.
 
     With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
@@ -191,12 +196,12 @@ def div(input, other, *, rounding_mode=None, out=None):
 as_function(div, _div.op)
 
 
-def true_divide(input, other, *, out=None):
+def true_divide(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
     """``div`` without rounding."""
     return div(input, other, out=out)
 
 
-def positive(input):
+def positive(input: Tensor) -> Tensor:
     """``input`` itself. Raises RuntimeError for a bool tensor."""
     if input._array.dtype.kind == "b":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..inplace import twin
 from ..operation import op
+from ..tensor import Tensor
 from .infix import function_of, reflected
 
 __all__ = ["FUNCTIONS", "METHODS"]
 
 
-def _operator(forward, name, doc):
+def _operator(forward: Callable[..., Any], name: str, doc: str) -> tuple[Any, ...]:
     operator = op(forward, name=name, promote="same", infix=True)
     return operator, function_of(operator, f"{doc}, elementwise; integers or bools.")
 
@@ -26,7 +30,7 @@ gcd = op(np.gcd, name="gcd", promote="same")
 lcm = op(np.lcm, name="lcm", promote="same")
 
 
-def _invert(self):
+def _invert(self: Tensor) -> Tensor:
     """``~x``: the bits, or the truth values, turned round."""
     if self._array.dtype.kind == "f":
         raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")

@@ -6,24 +6,27 @@ equal sides, all to what lies on a bound, all to both sides of a comparison with
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..inplace import twin, write_back, write_out
-from ..operation import as_function, op, together
+from ..operation import Applied, as_function, op, together
 from ..tensor import Tensor
+from ..types import Array, Namespace, Number, Value
 from .arithmetic import zeros_of
 from .compare import pick
 
 # ---------------------------------------------------------------------------- sign
 
 
-def _abs(xp, x):
+def _abs(xp: Namespace, x: Array) -> Array:
     if x.dtype.kind == "b":
         raise NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
     return xp.absolute(x)
 
 
-def _sign(xp, x):
+def _sign(xp: Namespace, x: Array) -> Array:
     """-1, 0 or 1; 0 for NaN and for -0."""
     if x.dtype.kind != "f":
         return x.copy() if x.dtype.kind == "b" else xp.sign(x)
@@ -31,11 +34,11 @@ def _sign(xp, x):
 
 
 abs = op(_abs, name="abs", promote="same", x=lambda g, x: g * sign(x))
-sign = op(_sign, name="sign", promote="same", x=lambda g: zeros_of(g))
+sign: Applied = op(_sign, name="sign", promote="same", x=lambda g: zeros_of(g))
 sgn = op(_sign, name="sgn", promote="same", x=lambda g: zeros_of(g))
 
 
-def _signbit(xp, x):
+def _signbit(xp: Namespace, x: Array) -> Array:
     return xp.signbit(x) if x.dtype.kind == "f" else x < 0
 
 
@@ -47,7 +50,7 @@ copysign = op(
 )  # fmt: skip
 
 
-def _heaviside(xp, x, y):
+def _heaviside(xp: Namespace, x: Array, y: Array) -> Array:
     return xp.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
@@ -56,7 +59,7 @@ heaviside = op(_heaviside, name="heaviside", promote="same")
 # ---------------------------------------------------------------------------- the larger, the smaller
 
 
-def _shared(g, mine, other, loses):
+def _shared(g: Value, mine: Value, other: Value, loses: Value) -> Value:
     return pick(loses, 0, pick(mine == other, g / 2, g))
 
 
@@ -84,14 +87,14 @@ fmin = op(
 # ---------------------------------------------------------------------------- clamp
 
 
-def _clamp(xp, x, low, high):
+def _clamp(xp: Namespace, x: Array, low: Array, high: Array) -> Array:
     if low is None:
         return xp.minimum(x, high)
     raised = xp.maximum(x, low)
     return raised if high is None else xp.minimum(raised, high)
 
 
-def _inside(x, low, high):
+def _inside(x: Value, low: float | None, high: float | None) -> Value:
     if low is None:
         return x <= high
     return x >= low if high is None else (x >= low) & (x <= high)
@@ -119,7 +122,7 @@ _clamp_above = op(
 )  # fmt: skip
 
 
-def clamp(input, min=None, max=None, *, out=None):
+def clamp(input: Tensor, min: float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
     """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
@@ -141,7 +144,7 @@ def clamp(input, min=None, max=None, *, out=None):
     return result if out is None else write_out(out, result, "clamp")
 
 
-def _clamp_by_tensors(input, min, max):
+def _clamp_by_tensors(input: Tensor, min: Tensor, max: Tensor) -> Tensor:
     if not all(b is None or isinstance(b, Tensor) for b in (min, max)):
         raise TypeError("clamp(): min and max must both be numbers or both be Tensors")
     if max is None:
@@ -154,14 +157,14 @@ def _clamp_by_tensors(input, min, max):
 as_function(clamp, _clamp_numbers.op)
 
 
-def clamp_min(input, min, *, out=None):
+def clamp_min(input: Tensor, min: Tensor | Number, *, out: Any = None) -> Tensor:
     """``input`` raised to ``min``, a number or a tensor."""
     if isinstance(min, Tensor):
         return _clamp_below(input, min, out=out)
     return clamp(input, min, out=out)
 
 
-def clamp_max(input, max, *, out=None):
+def clamp_max(input: Tensor, max: float, *, out: Any = None) -> Tensor:
     """``input`` lowered to ``max``, a number or a tensor."""
     if isinstance(max, Tensor):
         return _clamp_above(input, max, out=out)

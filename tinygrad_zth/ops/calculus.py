@@ -15,7 +15,7 @@ from .view import dim_of
 __all__ = ["FUNCTIONS", "METHODS", "corrcoef", "cov", "cumulative_trapezoid", "gradient", "trapezoid"]
 
 
-def _panels(name: str, y: Tensor, x, dx, dim: int) -> tuple[Tensor, int]:
+def _panels(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> tuple[Tensor, int]:
     """The areas between neighbouring samples, and the dimension."""
     if y._array.ndim == 0 and name == "trapezoid":
         return y, 0
@@ -55,7 +55,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | Tens
     return areas.cumsum(d)
 
 
-def gradient(input: Tensor, *, spacing=1, dim=None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(input: Tensor, *, spacing: float = 1, dim: int | None = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """The slopes of samples along each of ``dim``: from both neighbours, at the ends from one side.
 
     ``spacing`` is a number, one number per dimension, or per dimension a 1-D tensor of coordinates.
@@ -79,7 +79,7 @@ def gradient(input: Tensor, *, spacing=1, dim=None, edge_order: int = 1) -> tupl
     return tuple(_slope(input, d, step, edge_order) for d, step in zip(dims, steps, strict=True))
 
 
-def _slope(t: Tensor, d: int, spacing, edge_order: int) -> Tensor:
+def _slope(t: Tensor, d: int, spacing: float, edge_order: int) -> Tensor:
     n = t._array.shape[d]
     if n <= edge_order:
         raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
@@ -103,7 +103,7 @@ def _slope(t: Tensor, d: int, spacing, edge_order: int) -> Tensor:
     return cat([ends[0], inner, ends[1]], d)
 
 
-def _end(t: Tensor, d: int, at: int, widths, edge_order: int, coordinates: bool) -> Tensor:
+def _end(t: Tensor, d: int, at: int, widths: float, edge_order: int, coordinates: bool) -> Tensor:
     inward = 1 if at == 0 else -1
     samples = [narrow(t, d, at + inward * k, 1) for k in range(edge_order + 1)]
     if coordinates:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from ..device import CPU
 from ..inplace import write_out
@@ -18,10 +19,11 @@ from ..tensor import Tensor
 
 __all__ = ["by_host", "torch_call"]
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
 
 
-def torch_call(function: Callable) -> Callable:
+def torch_call(function: Function) -> Function:
     """``function`` of a Tensor, called as PyTorch's: ``axis=``, ``keepdims=`` and ``out=`` too.
 
     Raises TypeError if the input is not a Tensor.
@@ -34,7 +36,7 @@ def torch_call(function: Callable) -> Callable:
     others = {*_ALIASES, "out", "input"} - ({*signature.parameters} - {"out"})
 
     @functools.wraps(function)
-    def call(*args, **options):
+    def call(*args: Any, **options: Any) -> Any:
         out = None
         if options and not others.isdisjoint(options):
             for theirs, ours in _ALIASES.items():
@@ -58,11 +60,11 @@ def torch_call(function: Callable) -> Callable:
 
     parameters = list(signature.parameters.values())
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
-    call.__signature__ = signature.replace(parameters=parameters)
-    return call
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return cast(Function, call)
 
 
-def by_host(function: Callable) -> Callable:
+def by_host(function: Function) -> Function:
     """``function`` computed by the host, wherever its tensors are: they are copied there, and the results back.
 
     For what needs LAPACK, or makes a result whose size depends on the data. The copies are recorded, so that
@@ -70,17 +72,17 @@ def by_host(function: Callable) -> Callable:
     """
 
     @functools.wraps(function)
-    def call(*args, **options):
+    def call(*args: Any, **options: Any) -> Any:
         where = next((t.device for t in (*args, *options.values()) if isinstance(t, Tensor) and not on_host(t)), None)
         if where is None:
             return function(*args, **options)
         result = function(*(_moved(a, CPU) for a in args), **{k: _moved(a, CPU) for k, a in options.items()})
         return _moved(result, where)
 
-    return call
+    return cast(Function, call)
 
 
-def _moved(value, where):
+def _moved(value: Any, where: Any) -> Any:
     """Tensors, and those in a tuple, brought to a device."""
     if isinstance(value, Tensor):
         return value.to(where)
@@ -90,7 +92,7 @@ def _moved(value, where):
     return value
 
 
-def _store(out, result, name: str):
+def _store(out: Any, result: Any, name: str) -> Any:
     """Write a result, or each of several, into the tensors the caller gave."""
     if isinstance(result, Tensor):
         return write_out(out, result, name)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..backends import backend_of
 from ..dtypes import of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace
 from .calling import by_host
 
 __all__ = ["FUNCTIONS", "METHODS", "allclose", "equal", "isclose", "isnan"]
 
 
-def _question(name: str, of_floats, of_integers: bool):
+def _question(name: str, of_floats: Callable[..., Any], of_integers: bool) -> Callable[..., Any]:
     """A bool per element; for integers the answer is known."""
 
-    def kernel(xp, x):
+    def kernel(xp: Namespace, x: Array) -> Array:
         return of_floats(xp, x) if x.dtype.kind == "f" else xp.full(x.shape, of_integers)
 
     return op(kernel, name=name, promote="same")
@@ -67,7 +71,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 @by_host
-def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(elements: Tensor, test_elements: Tensor, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
     a, b = (x._array if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))
     return new_tensor(np.asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))

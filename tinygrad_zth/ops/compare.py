@@ -4,13 +4,17 @@ and ``where``, which hands its gradient to the side that was chosen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..backends import array_types, backend_of
 from ..backends.choice import select
 from ..inplace import twin, write_back, write_out
-from ..operation import as_function, op, together
+from ..operation import Applied, as_function, op, together
 from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace, Number
 from .infix import function_of
 
 # ---------------------------------------------------------------------------- order
@@ -18,7 +22,7 @@ from .infix import function_of
 _NAMES = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
-def _comparison(forward, name):
+def _comparison(forward: Callable[..., Any], name: str) -> tuple[Any, ...]:
     operator = op(forward, name=name, promote="same", infix=True)
     doc = (
         f"``input {_NAMES[name]} other``, elementwise: a bool tensor of the broadcast shape.\n\n"
@@ -37,10 +41,10 @@ _ge, ge = _comparison(np.greater_equal, "ge")
 # ---------------------------------------------------------------------------- logic
 
 
-def _logical(forward, name, doc):
+def _logical(forward: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
     operator = op(forward, name=name, promote="same")
 
-    def function(input, other, *, out=None):
+    def function(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
         for place, t in (("input", input), ("other", other)):
             if not isinstance(t, Tensor):
                 position = 1 if place == "input" else 2
@@ -61,12 +65,12 @@ logical_not.__doc__ = "Whether each element is zero (bool)."
 # ---------------------------------------------------------------------------- choice
 
 
-def _where(xp, condition, x, y):
+def _where(xp: Namespace, condition: Array, x: Array, y: Array) -> Array:
     return select(condition, x, y) if xp is np else xp.where(condition, x, y)
 
 
 #: ``where`` for operands of one dtype (or plain numbers): what gradient formulas use.
-pick = op(
+pick: Applied = op(
     _where,
     name="where",
     tensors=("condition",),
@@ -75,7 +79,9 @@ pick = op(
 )
 
 
-def where(condition, input=None, other=None, *, out=None):
+def where(
+    condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None, *, out: Any = None
+) -> Tensor:
     """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.
 
     ``input`` and ``other`` are tensors or numbers, brought to one dtype. With ``condition`` alone:
@@ -120,7 +126,7 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def _where_method(self, condition, other):
+def _where_method(self: Tensor, condition: Tensor, other: Tensor) -> Tensor:
     """``torch.where(condition, self, other)``."""
     return where(condition, self, other)
 

@@ -9,10 +9,12 @@ gradient of either operand is the same operation on the incoming gradient and th
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ..dtypes import promote_types
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor
+from ..types import Array, Namespace
 from .calling import torch_call
 from .matmul import product, refuse_operands
 from .reduce import sum_of
@@ -21,7 +23,7 @@ from .view import diagonal, dim_of, permute, reshape
 __all__ = ["FUNCTIONS", "METHODS", "einsum", "tensordot"]
 
 
-def _contract(xp, x, y, a, b, c):
+def _contract(xp: Namespace, x: Array, y: Array, a: tuple[int, ...], b: tuple[int, ...], c: tuple[int, ...]) -> Array:
     """x with labels ``a`` times y with labels ``b``, as an array with labels ``c``.
 
     Labels do not repeat within ``a``, ``b`` or ``c``; each of ``a`` or ``b`` is in one of the
@@ -47,21 +49,21 @@ def _contract(xp, x, y, a, b, c):
     return r if order == tuple(c) else r.transpose([order.index(i) for i in c])
 
 
-def _aligned(x, a, c):
+def _aligned(x: Array, a: tuple[int, ...], c: tuple[int, ...]) -> Array:
     """``x`` with its dimensions in the order of ``c``, and 1 for those it has not."""
     x = x.transpose([a.index(i) for i in c if i in a])
     sizes = iter(x.shape)
     return x.reshape([next(sizes) if i in a else 1 for i in c])
 
 
-contract = op(
+contract: Applied = op(
     _contract, grad_name="EinsumBackward0",
     x=lambda g, y, a, b, c: contract(g, y, c, b, a),
     y=lambda g, x, a, b, c: contract(x, g, a, c, b),
 )  # fmt: skip
 
 
-def _sum_out(x: Tensor, labels: tuple, keep) -> tuple:
+def _sum_out(x: Tensor, labels: tuple[Any, ...], keep: Any) -> tuple[Any, ...]:
     """Sum away the dimensions whose labels are not in ``keep``."""
     gone = tuple(d for d, i in enumerate(labels) if i not in keep)
     if not gone:
@@ -69,7 +71,7 @@ def _sum_out(x: Tensor, labels: tuple, keep) -> tuple:
     return sum_of(x, gone, False), tuple(i for i in labels if i in keep)
 
 
-def _without_stretched(x: Tensor, labels: tuple, other: dict) -> tuple:
+def _without_stretched(x: Tensor, labels: tuple[Any, ...], other: dict[str, Any]) -> tuple[Any, ...]:
     """Without the dimensions of size 1 that the other operand has in full."""
     shape = x._array.shape
     stay = [d for d, i in enumerate(labels) if shape[d] != 1 or other.get(i, 1) == 1]
@@ -78,7 +80,7 @@ def _without_stretched(x: Tensor, labels: tuple, other: dict) -> tuple:
     return reshape(x, tuple(shape[d] for d in stay)), tuple(labels[d] for d in stay)
 
 
-def _pair(x: Tensor, a: tuple, y: Tensor, b: tuple, keep) -> tuple:
+def _pair(x: Tensor, a: tuple[Any, ...], y: Tensor, b: tuple[Any, ...], keep: Any) -> tuple[Any, ...]:
     """The product of two operands with labels, summed over all labels not in ``keep``."""
     refuse_operands("einsum", x, y)
     of_x = dict(zip(a, x._array.shape, strict=True))
@@ -99,15 +101,15 @@ def _label(letter: str) -> int:
     return ord(letter) - ord("A") if letter <= "Z" else ord(letter) - ord("a") + 26
 
 
-def _name(label) -> str:
+def _name(label: int) -> str:
     if label >= 52:
         return "..."
     return chr(label + ord("A")) if label < 26 else chr(label - 26 + ord("a"))
 
 
-def _terms(text: str) -> list:
+def _terms(text: str) -> list[Any]:
     """The labels of one operand; ``...`` is Ellipsis. Raises RuntimeError for anything else."""
-    labels: list = []
+    labels: list[Any] = []
     text = text.replace(" ", "")
     i = 0
     while i < len(text):
@@ -128,7 +130,7 @@ def _terms(text: str) -> list:
     return labels
 
 
-def _parse(equation, operands) -> tuple:
+def _parse(equation: str, operands: Any) -> tuple[Any, ...]:
     """Per operand its labels, and those of the result or None, from either of two forms."""
     if isinstance(equation, str):
         inputs, arrow, output = equation.partition("->")
@@ -149,7 +151,7 @@ def _parse(equation, operands) -> tuple:
     return list(tensors), terms, result
 
 
-def _expanded(tensors, terms, result) -> tuple:
+def _expanded(tensors: list[Tensor], terms: list[Any], result: list[Any] | None) -> tuple[Any, ...]:
     """Ellipses replaced by labels from 52 on, aligned at the right; an implicit result found."""
     widths = []
     for n, (x, labels) in enumerate(zip(tensors, terms, strict=True)):
@@ -166,7 +168,7 @@ def _expanded(tensors, terms, result) -> tuple:
         widths.append(ndim - named)
     width = max(widths)
 
-    def spell(labels, own):
+    def spell(labels: list[Any], own: int) -> tuple[int, ...]:
         return tuple(j for i in labels for j in (range(52 + width - own, 52 + width) if i is Ellipsis else (i,)))
 
     inputs = [spell(labels, own) for labels, own in zip(terms, widths, strict=True)]
@@ -185,10 +187,10 @@ def _expanded(tensors, terms, result) -> tuple:
     return inputs, output
 
 
-def _check_sizes(tensors, inputs) -> None:
-    sizes: dict = {}
+def _check_sizes(tensors: list[Tensor], inputs: list[Any]) -> None:
+    sizes: dict[str, Any] = {}
     for n, (x, labels) in enumerate(zip(tensors, inputs, strict=True)):
-        own: dict = {}
+        own: dict[str, Any] = {}
         for d, (i, size) in enumerate(zip(labels, x._array.shape, strict=True)):
             if own.setdefault(i, size) != size:
                 raise RuntimeError(
@@ -207,7 +209,7 @@ def _check_sizes(tensors, inputs) -> None:
             sizes[i] = max(seen, size) if 0 not in (seen, size) else 0
 
 
-def _on_diagonal(x: Tensor, labels: tuple) -> tuple:
+def _on_diagonal(x: Tensor, labels: tuple[Any, ...]) -> tuple[Any, ...]:
     """A label that repeats within one operand stands for the diagonal."""
     while len(set(labels)) < len(labels):
         i = next(i for i in labels if labels.count(i) > 1)
@@ -218,7 +220,7 @@ def _on_diagonal(x: Tensor, labels: tuple) -> tuple:
     return x, labels
 
 
-def einsum(equation, *operands) -> Tensor:
+def einsum(equation: str, *operands: Any) -> Tensor:
     """Products of the operands summed over all indices that the result does not name.
 
     ``einsum("bij,bjk->bik", x, y)``; an index repeated within an operand is its diagonal, ``...``
@@ -246,7 +248,7 @@ def einsum(equation, *operands) -> Tensor:
 
 
 @torch_call
-def tensordot(a: Tensor, b: Tensor, dims=2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: int | tuple[Any, ...] = 2) -> Tensor:
     """The sum of products over ``dims``: the last n of ``a`` with the first n of ``b``, or two
     lists.
 

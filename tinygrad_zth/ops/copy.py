@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
 from .. import dtypes
 from ..backends import backend_for, backend_of
 from ..backends.cupy_backend import device_count
+from ..device import device
 from ..device import device as device_type
+from ..dtypes import dtype
 from ..inplace import check_writeable, write
-from ..operation import cast, op
+from ..operation import Applied, cast, op
 from ..refusal import mismatch
 from ..tensor import Tensor, current_node, new_tensor, storage_of
+from ..types import Array, Device, Namespace, Number
 
 __all__ = ["FUNCTIONS", "METHODS", "clone", "contiguous", "to"]
 
 
-def _clone(x):
+def _clone(x: Array) -> Array:
     return x.copy("K")
 
 
-def _contiguous(xp, x):
+def _contiguous(xp: Namespace, x: Array) -> Array:
     return xp.ascontiguousarray(x)
 
 
@@ -26,28 +34,34 @@ _clone_op = op(_clone, name="clone", x=lambda g: g)
 _contiguous_op = op(_contiguous, name="contiguous", grad_name="CloneBackward0", x=lambda g: g)
 
 
-def clone(input: Tensor, *, memory_format=None) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that passes gradients on; its memory order is the input's where that is dense."""
     return _clone_op(input)
 
 
-def contiguous(input: Tensor, memory_format=None) -> Tensor:
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself if its elements lie in C order, else a copy in C order."""
     return input if input._array.flags.c_contiguous else _contiguous_op(input)
 
 
-def _transfer(x, target, source):
+def _transfer(x: Array, target: device, source: device) -> Array:
     return backend_for(target).receive(x, target)
 
 
-_transfer_op = op(
+_transfer_op: Applied = op(
     _transfer, name="to_device", grad_name="ToCopyBackward0",
     x=lambda g, target, source: _transfer_op(g, source, target),
 )  # fmt: skip
 
 
 def to(
-    self: Tensor, *args, dtype=None, device=None, non_blocking: bool = False, copy: bool = False, memory_format=None
+    self: Tensor,
+    *args: Any,
+    dtype: dtype | None = None,
+    device: Device = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """The tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(other)``.
 
@@ -79,20 +93,20 @@ def to(
     return clone(result) if copy and result is self else result
 
 
-def _cast(t: Tensor, kind) -> Tensor:
+def _cast(t: Tensor, kind: np.dtype[Any]) -> Tensor:
     """``t`` in another dtype. Only floating types carry gradients on."""
     return cast(t if kind.kind == "f" else t.detach(), kind)
 
 
-def _as(dtype: dtypes.dtype):
-    def method(self: Tensor, memory_format=None) -> Tensor:
+def _as(dtype: dtypes.dtype) -> Callable[..., Any]:
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
         return self if self._array.dtype is dtype.numpy else _cast(self, dtypes.to_numpy(dtype))
 
     method.__doc__ = f"The tensor as {dtype} (itself, if it is that already)."
     return method
 
 
-def type_(self: Tensor, dtype=None, non_blocking: bool = False):
+def type_(self: Tensor, dtype: dtype | str | None = None, non_blocking: bool = False) -> Tensor | str:
     """The name of the tensor's type, or the tensor as ``dtype``."""
     if dtype is None:
         place = "cuda." if self.device.type == "cuda" else ""
@@ -114,7 +128,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
         raise RuntimeError(mismatch([self._array.shape, src._array.shape])) from None
 
 
-def fill_(self: Tensor, value) -> Tensor:
+def fill_(self: Tensor, value: Tensor | Number) -> Tensor:
     """Write one value (a number or a 0-d tensor) everywhere."""
     if isinstance(value, Tensor) and value._array.ndim:
         raise RuntimeError(
@@ -128,7 +142,7 @@ def zero_(self: Tensor) -> Tensor:
     return write(self, 0, (), "zero_")
 
 
-def fill(input: Tensor, value) -> Tensor:
+def fill(input: Tensor, value: int) -> Tensor:
     """A copy filled with one value."""
     return fill_(clone(input), value)
 
@@ -141,7 +155,7 @@ def detach_(self: Tensor) -> Tensor:
     return self
 
 
-def pin_memory(self: Tensor, device=None) -> Tensor:
+def pin_memory(self: Tensor, device: Device = None) -> Tensor:
     """A copy in page-locked memory of the host, from which a device reads while the host goes on.
 
     Raises RuntimeError where there is no device, and for a tensor that is on one.
@@ -157,7 +171,7 @@ def pin_memory(self: Tensor, device=None) -> Tensor:
     return pinned
 
 
-def is_pinned(self: Tensor, device=None) -> bool:
+def is_pinned(self: Tensor, device: Device = None) -> bool:
     """Whether the tensor lies in page-locked memory."""
     return (
         backend_of(self._array).on_host
@@ -166,10 +180,10 @@ def is_pinned(self: Tensor, device=None) -> bool:
     )
 
 
-def _relabel(name: str):
+def _relabel(name: str) -> Callable[..., Any]:
     """In-place changes of the window alone: ``squeeze_``, ``unsqueeze_``, ``transpose_``, ``t_``."""
 
-    def method(self: Tensor, *args, **kwargs) -> Tensor:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writeable(self, name)
         viewed = getattr(self, name[:-1])(*args, **kwargs)
         self._array, self._node, self._view = viewed._array, viewed._node, viewed._view

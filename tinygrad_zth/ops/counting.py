@@ -5,12 +5,14 @@ gradient.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..backends import backend_of
 from ..dtypes import of
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace, Number
 from . import return_types
 from .calling import by_host, torch_call
 from .extremes import one_dim
@@ -21,13 +23,13 @@ __all__ = ["FUNCTIONS", "METHODS"]
 # ---------------------------------------------------------------------------- unique
 
 
-def _rows(array, dim):
+def _rows(array: Array, dim: int) -> Array:
     """The slices along ``dim`` as rows of a matrix."""
     xp = backend_of(array).xp
     return xp.moveaxis(array, dim, 0).reshape(array.shape[dim], array.size // (array.shape[dim] or 1))
 
 
-def _runs(xp, rows, numbered):
+def _runs(xp: Namespace, rows: Array, numbered: bool) -> tuple[Array | None, ...]:
     """Where runs of equal rows (elements) begin; the run that each is in; their lengths."""
     n = rows.shape[0]
     changed = rows[1:] != rows[:-1]
@@ -40,12 +42,12 @@ def _runs(xp, rows, numbered):
     return first, run, counts
 
 
-def _answer(values, inverse, counts):
+def _answer(values: Array, inverse: Array, counts: Array) -> Tensor | tuple[Tensor, ...]:
     results = tuple(from_array(x) for x in (values, inverse, counts) if x is not None)
     return results[0] if len(results) == 1 else results
 
 
-def _distinct(input: Tensor, dim, sort: bool, return_inverse: bool, return_counts: bool):
+def _distinct(input: Tensor, dim: int | None, sort: bool, return_inverse: bool, return_counts: bool) -> Any:
     array = input._array
     xp = backend_of(array).xp
     if dim is None:
@@ -80,8 +82,8 @@ def unique(
     sorted: bool = True,
     return_inverse: bool = False,
     return_counts: bool = False,
-    dim=None,
-):
+    dim: int | None = None,
+) -> Any:
     """The distinct elements (slices, along ``dim``), in order.
 
     With ``return_inverse`` also the place of each element of the input among them, with
@@ -91,7 +93,9 @@ def unique(
 
 
 @by_host
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim=None):
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     return _distinct(input, dim, False, return_inverse, return_counts)
 
@@ -124,7 +128,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return from_array(sums.astype(np.float32) if weights._array.dtype == np.float32 else sums)
 
 
-def _range_of(name: str, array) -> tuple[float, float]:
+def _range_of(name: str, array: Array) -> tuple[float, float]:
     """The smallest and the largest element. Raises RuntimeError if one is not finite."""
     low, high = float(array.min()), float(array.max())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -132,7 +136,7 @@ def _range_of(name: str, array) -> tuple[float, float]:
     return low, high
 
 
-def _require_floating(name: str, array) -> None:
+def _require_floating(name: str, array: Array) -> None:
     if array.dtype.kind != "f":
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(array.dtype).legacy}'")
 
@@ -165,7 +169,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     return from_array(_fill(xp, array.reshape(-1), edges, None).astype(array.dtype))
 
 
-def _fill(xp, values, edges, weights):
+def _fill(xp: Namespace, values: Array, edges: Array, weights: Array) -> Array:
     """Sums of weights per interval of ``edges``; one holds its left edge, the last both."""
     n = edges.size - 1
     inside = (values >= edges[0]) & (values <= edges[-1])
@@ -173,7 +177,7 @@ def _fill(xp, values, edges, weights):
     return xp.bincount(place, None if weights is None else weights[inside], n)
 
 
-def _equal_edges(array, bins: int, range):
+def _equal_edges(array: Array, bins: int, range: tuple[float, ...] | None) -> Array:
     """The edges of ``bins`` equal intervals over ``range``, or over the data."""
     name = "torch.histogramdd"
     _require_bins(bins)
@@ -193,7 +197,14 @@ def _equal_edges(array, bins: int, range):
 
 @torch_call
 @by_host
-def histogram(input: Tensor, bins=100, *, range=None, weight: Tensor | None = None, density: bool = False):
+def histogram(
+    input: Tensor,
+    bins: Tensor | Number = 100,
+    *,
+    range: tuple[float, ...] | None = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Any:
     """The named tuple (hist, bin_edges).
 
     Args:
@@ -234,12 +245,12 @@ def histogram(input: Tensor, bins=100, *, range=None, weight: Tensor | None = No
 @by_host
 def searchsorted(
     sorted_sequence: Tensor,
-    input,
+    input: Tensor | Number,
     *,
     out_int32: bool = False,
     right: bool = False,
-    side=None,
-    sorter=None,
+    side: str | None = None,
+    sorter: Tensor | None = None,
 ) -> Tensor:
     """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in
     order.
@@ -284,7 +295,7 @@ def searchsorted(
     return from_array(xp.asarray(found, np.int32 if out_int32 else np.int64))
 
 
-def bucketize(input, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+def bucketize(input: Tensor, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The number of the interval between ``boundaries`` that each value lies in.
 
     An interval holds its upper boundary (its lower one, with ``right=True``).

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,15 +12,17 @@ from .. import dtypes
 from ..backends import array_types, backend_for, backend_of
 from ..device import CPU, placed
 from ..device import device as device_type
+from ..dtypes import dtype
 from ..inplace import write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, from_array, new_tensor
+from ..types import Array, Device, Namespace
 from .view import sizes_of
 
 __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
 
 
-def _made(array, device, requires_grad: bool) -> Tensor:
+def _made(array: Array, device: Device, requires_grad: bool) -> Tensor:
     where = placed(device)
     t = new_tensor(array if where is CPU else backend_for(where).asarray(array, where=where))
     return _asked(t) if requires_grad else t
@@ -30,21 +34,28 @@ def _asked(t: Tensor) -> Tensor:
     return t.requires_grad_()
 
 
-def _make_there(function: str, device, requires_grad: bool, *arguments) -> Tensor:
+def _make_there(function: str, device: Device, requires_grad: bool, *arguments: Any) -> Tensor:
     """What the namespace's ``function`` makes of the arguments, on the device itself."""
     where = placed(device)
     t = new_tensor(backend_for(where).made(function, *arguments, where=where))
     return _asked(t) if requires_grad else t
 
 
-def _kind(dtype, default=None):
+def _kind(dtype: dtype | None, default: Any = None) -> np.dtype[Any]:
     return dtypes.to_numpy(dtype if dtype is not None else default or dtypes.get_default_dtype())
 
 
 # ---------------------------------------------------------------------------- from data
 
 
-def tensor(data, *, dtype=None, device=None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested sequences, an array or a tensor.
 
     Python floats become the default dtype (float32), ints int64, bools bool; arrays keep theirs.
@@ -57,7 +68,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad: bool = False, pin_me
     return _made(array, device, requires_grad)
 
 
-def _array_of(data, kind):
+def _array_of(data: Array, kind: Any) -> Array:
     """A fresh array with the elements of ``data``."""
     if isinstance(data, Tensor):
         data = backend_of(data._array).to_numpy(data._array)
@@ -91,13 +102,13 @@ def _array_of(data, kind):
     return array.astype(kind)
 
 
-def _holds_arrays(data) -> bool:
+def _holds_arrays(data: float | list[Any]) -> bool:
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
     return isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, float)
 
 
-def _ragged(data, dim: int = 0) -> str:
+def _ragged(data: list[Any], dim: int = 0) -> str:
     lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
     for n in lengths[1:]:
         if n != lengths[0]:
@@ -112,7 +123,7 @@ def _ragged(data, dim: int = 0) -> str:
     return "expected nested sequences of equal lengths"
 
 
-def _unfit(data, array, kind=None) -> Exception:
+def _unfit(data: Any, array: Array, kind: np.dtype[Any] | None = None) -> Exception:
     while isinstance(data, (list, tuple)) and data:
         data = next((x for x in data if not isinstance(x, (int, float))), data[0])
     if isinstance(data, int):
@@ -126,7 +137,7 @@ def _unfit(data, array, kind=None) -> Exception:
     return RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 
-def as_tensor(data, dtype=None, device=None) -> Tensor:
+def as_tensor(data: Any, dtype: dtype | None = None, device: Device = None) -> Tensor:
     """``data`` as a tensor, sharing memory where dtype and device allow it."""
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype) if dtype is not None or device is not None else data
@@ -136,7 +147,14 @@ def as_tensor(data, dtype=None, device=None) -> Tensor:
     return tensor(data, dtype=dtype, device=device)
 
 
-def asarray(obj, *, dtype=None, device=None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+def asarray(
+    obj: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Device = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
     t = as_tensor(obj, dtype, device)
     shared = isinstance(obj, (np.ndarray, Tensor)) and np.shares_memory(
@@ -162,12 +180,14 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return from_array(ndarray)
 
 
-def scalar_tensor(s, *, dtype=None, device=None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(
+    s: float, *, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
     return _made(np.asarray(s).astype(_kind(dtype)), device, requires_grad)
 
 
-def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A 1-D tensor on the memory of an object with the buffer protocol."""
     return _made(np.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
 
@@ -175,7 +195,7 @@ def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad
 # ---------------------------------------------------------------------------- filled
 
 
-def _shape(name: str, size) -> tuple[int, ...]:
+def _shape(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = tuple([n if n.__class__ is int else n.__index__() for n in sizes_of(size)])
     if any(n < 0 for n in shape):
         if name in ("zeros", "ones"):
@@ -184,9 +204,16 @@ def _shape(name: str, size) -> tuple[int, ...]:
     return shape
 
 
-def _filler(name: str, function: str, doc: str):
+def _filler(name: str, function: str, doc: str) -> Callable[..., Any]:
     def make(
-        *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **named
+        *size: Any,
+        out: Any = None,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Device = None,
+        requires_grad: bool = False,
+        pin_memory: bool = False,
+        **named: Any,
     ) -> Tensor:
         if "size" in named:
             size = (named.pop("size"),)
@@ -216,7 +243,16 @@ ones = _filler("ones", "ones", "A tensor of ones.")
 empty = _filler("empty", "empty", "A tensor of whatever the memory holds.")
 
 
-def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: tuple[int, ...],
+    fill_value: float | str,
+    *,
+    out: Any = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     if not isinstance(value, (int, float, np.generic)):
@@ -226,8 +262,16 @@ def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, re
     return _finish("full", _make_there("full", device, requires_grad, _shape("full", (size,)), value, kind), out)
 
 
-def _like(name: str, function: str, doc: str):
-    def make(input: Tensor, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None) -> Tensor:
+def _like(name: str, function: str, doc: str) -> Callable[..., Any]:
+    def make(
+        input: Tensor,
+        *,
+        dtype: dtype | None = None,
+        layout: Any = None,
+        device: Device = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+    ) -> Tensor:
         kind = input._array.dtype if dtype is None else dtypes.to_numpy(dtype)
         array = input._array
         where = input.device if device is None else device_type(device)
@@ -249,7 +293,14 @@ empty_like = _like("empty_like", "empty_like", "Uninitialised memory")
 
 
 def full_like(
-    input: Tensor, fill_value, *, dtype=None, layout=None, device=None, requires_grad: bool = False, memory_format=None
+    input: Tensor,
+    fill_value: float,
+    *,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
     t = empty_like(input, dtype=dtype, device=device)
@@ -258,8 +309,10 @@ def full_like(
     return t.requires_grad_() if requires_grad else t
 
 
-def _new(make):
-    def method(self: Tensor, *size, dtype=None, device=None, requires_grad: bool = False, **named) -> Tensor:
+def _new(make: Callable[..., Any]) -> Callable[..., Any]:
+    def method(
+        self: Tensor, *size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False, **named: Any
+    ) -> Tensor:
         return make(
             *size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, **named
         )
@@ -269,7 +322,9 @@ def _new(make):
     return method
 
 
-def new_tensor_like(self: Tensor, data, *, dtype=None, device=None, requires_grad: bool = False) -> Tensor:
+def new_tensor_like(
+    self: Tensor, data: list[int], *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
     """``torch.tensor`` with this tensor's dtype and device unless others are given."""
     return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
 
@@ -277,11 +332,19 @@ def new_tensor_like(self: Tensor, data, *, dtype=None, device=None, requires_gra
 # ---------------------------------------------------------------------------- sequences
 
 
-def _numbers(*values) -> list:
+def _numbers(*values: float) -> list[Any]:
     return [v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values]
 
 
-def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False, **named) -> Tensor:
+def arange(
+    *args: Any,
+    out: Any = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    **named: Any,
+) -> Tensor:
     """``arange([start,] end[, step])``: from start (0) up to, not including, end. int64 for ints.
 
     Raises RuntimeError for a step of zero or bounds that contradict its sign.
@@ -315,7 +378,15 @@ def arange(*args, out=None, dtype=None, layout=None, device=None, requires_grad:
 
 
 def linspace(
-    start, end, steps: int, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    out: Any = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """``steps`` values from start to end, both included."""
     start, end = _numbers(start, end)
@@ -325,7 +396,7 @@ def linspace(
     return _finish("linspace", _made(_spaced(start, end, steps, kind), device, requires_grad), out)
 
 
-def _spaced(start, end, steps, kind):
+def _spaced(start: float, end: float, steps: int, kind: np.dtype[Any]) -> Array:
     """PyTorch's values: the step in the tensor's own precision, the second half counted from the end."""
     if kind.kind != "f":
         start, end = int(start), int(end)
@@ -339,11 +410,11 @@ def _spaced(start, end, steps, kind):
     return np.where(_first_half(steps), up, down).astype(kind)
 
 
-def _first_half(steps: int):
+def _first_half(steps: int) -> Array:
     return np.arange(steps) < (steps // 2 if steps > 1 else 1)
 
 
-def _from_both_ends(start, end, step, steps: int, kind):
+def _from_both_ends(start: Array, end: Array, step: Array, steps: int, kind: np.dtype[Any]) -> Any:
     """start + i step and end - (steps - 1 - i) step, with one rounding for product and sum together,
     as PyTorch's vector code has it."""
     i = np.arange(steps)
@@ -352,15 +423,15 @@ def _from_both_ends(start, end, step, steps: int, kind):
 
 
 def logspace(
-    start,
-    end,
+    start: int,
+    end: float,
     steps: int,
     base: float = 10.0,
     *,
-    out=None,
-    dtype=None,
-    layout=None,
-    device=None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
@@ -373,7 +444,14 @@ def logspace(
 
 
 def eye(
-    n: int, m: int | None = None, *, out=None, dtype=None, layout=None, device=None, requires_grad: bool = False
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
     if n < 0 or (m is not None and m < 0):
@@ -381,8 +459,10 @@ def eye(
     return _finish("eye", _make_there("eye", device, requires_grad, n, m, 0, _kind(dtype)), out)
 
 
-def _triangle_indices(name: str, find):
-    def make(row: int, col: int, offset: int = 0, *, dtype=None, device=None, layout=None) -> Tensor:
+def _triangle_indices(name: str, find: Any) -> Callable[..., Any]:
+    def make(
+        row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Device = None, layout: Any = None
+    ) -> Tensor:
         places = np.stack(np.nonzero(find(np.ones((row, col), bool), offset)))
         return _made(places.astype(_kind(dtype, dtypes.int64)), device, False)
 
@@ -394,20 +474,20 @@ def _triangle_indices(name: str, find):
 # ---------------------------------------------------------------------------- triangles, diagonals
 
 
-def _tril(xp, x, diagonal):
+def _tril(xp: Namespace, x: Array, diagonal: int) -> Array:
     return xp.tril(x, diagonal)
 
 
-def _triu(xp, x, diagonal):
+def _triu(xp: Namespace, x: Array, diagonal: int) -> Array:
     return xp.triu(x, diagonal)
 
 
-_tril_op = op(_tril, x=lambda g, diagonal: _tril_op(g, diagonal))
-_triu_op = op(_triu, x=lambda g, diagonal: _triu_op(g, diagonal))
+_tril_op: Applied = op(_tril, x=lambda g, diagonal: _tril_op(g, diagonal))
+_triu_op: Applied = op(_triu, x=lambda g, diagonal: _triu_op(g, diagonal))
 
 
-def _matrix(name: str, apply):
-    def function(input: Tensor, diagonal: int = 0, *, out=None) -> Tensor:
+def _matrix(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
+    def function(input: Tensor, diagonal: int = 0, *, out: Any = None) -> Tensor:
         if input._array.ndim < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         return _finish(name, apply(input, diagonal), out)

@@ -10,11 +10,15 @@ Cholesky decomposition" (2016).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..backends import HOST, backend_of
 from ..operation import op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace, Value
 from . import return_types
 from .calling import by_host, torch_call
 from .matmul import bmm_of
@@ -23,34 +27,34 @@ from .solve import LinAlgError, batch_of_matrices, mt, raw_of, solve_of, square
 __all__ = ["FUNCTIONS", "METHODS", "cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
 
 
-def _columns(x, factors):
+def _columns(x: Value, factors: Value) -> Value:
     """``x`` with its columns scaled."""
     return x * factors[..., None, :]
 
 
-def _rows(factors, x):
+def _rows(factors: Value, x: Value) -> Value:
     """``x`` with its rows scaled."""
     return x * factors[..., :, None]
 
 
-def _eye(x):
+def _eye(x: Value) -> Array:
     """The unit matrix of x's last size and dtype, raw, so that it mixes with arrays and Tensors."""
     raw = raw_of(x)
     return backend_of(raw).xp.eye(raw.shape[-1], dtype=raw.dtype)
 
 
-def _differences(values):
+def _differences(values: Value) -> Value:
     """value_j - value_i, and inf on the diagonal."""
     return values[..., None, :] - values[..., :, None] + _infinite_diagonal(values)
 
 
-def _infinite_diagonal(x):
+def _infinite_diagonal(x: Value) -> Array:
     raw = raw_of(x)
     xp = backend_of(raw).xp
     return xp.diag(xp.full(raw.shape[-1], np.inf, raw.dtype))
 
 
-def _lower(x, k: int = 0):
+def _lower(x: Value, k: int = 0) -> Value:
     """The lower triangle, by a mask."""
     raw = raw_of(x)
     return x * backend_of(raw).xp.tri(raw.shape[-1], k=k, dtype=raw.dtype)
@@ -59,18 +63,18 @@ def _lower(x, k: int = 0):
 # ---------------------------------------------------------------------------- eigh
 
 
-def _eigh(array, uplo):
+def _eigh(array: Array, uplo: str) -> tuple[Array, ...]:
     return tuple(backend_of(array).xp.linalg.eigh(array, uplo))
 
 
-def _eigenvectors_gradient(g, x, out, found):
+def _eigenvectors_gradient(g: Value, x: Value, out: Value, found: tuple[Array, ...]) -> Value:
     values = eigenvalues_of(x, found)
     inner = bmm_of(mt(out), g)
     turned = (inner - mt(inner)) * 0.5 / _differences(values)
     return bmm_of(bmm_of(out, turned), mt(out))
 
 
-def _eigenvalues_gradient(g, x, found):
+def _eigenvalues_gradient(g: Value, x: Value, found: tuple[Array, ...]) -> Value:
     vectors = eigenvectors_of(x, found)
     return bmm_of(_columns(vectors, g), mt(vectors))
 
@@ -91,7 +95,7 @@ eigenvectors_of = op(
 
 @torch_call
 @by_host
-def eigh(A: Tensor, UPLO: str = "L"):
+def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """The named tuple (eigenvalues, ascending, and eigenvectors, in columns) of symmetric matrices.
 
     Only the lower triangle (the upper, with ``UPLO="U"``) is read. The gradient of the vectors is
@@ -114,23 +118,23 @@ def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
 # ---------------------------------------------------------------------------- svd
 
 
-def _svd(array, full):
+def _svd(array: Array, full: bool) -> tuple[Array, ...]:
     return tuple(backend_of(array).xp.linalg.svd(array, full_matrices=full))
 
 
-def _skew_over(x, s):
+def _skew_over(x: Value, s: Value) -> Value:
     """(x - x^T)_ij / (s_j^2 - s_i^2): how fast singular vectors turn into each other."""
     return (x - mt(x)) / _differences(s * s)
 
 
-def _svd_parts(x, found):
+def _svd_parts(x: Value, found: tuple[Array, ...]) -> tuple[Any, ...]:
     """The reduced factors U, S, Vh, from those found (which may be full)."""
     s = singular_values_of(x, found)
     k = raw_of(s).shape[-1]
     return left_vectors_of(x, found)[..., :, :k], s, right_vectors_of(x, found)[..., :k, :]
 
 
-def _left_gradient(g, x, out, found):
+def _left_gradient(g: Value, x: Value, out: Value, found: tuple[Array, ...]) -> Value:
     u, s, vh = _svd_parts(x, found)
     m, k = raw_of(u).shape[-2:]
     g = g[..., :, :k]
@@ -142,7 +146,7 @@ def _left_gradient(g, x, out, found):
     return turned + bmm_of(_columns(outside, 1 / s), vh)
 
 
-def _right_gradient(g, x, out, found):
+def _right_gradient(g: Value, x: Value, out: Value, found: tuple[Array, ...]) -> Value:
     u, s, vh = _svd_parts(x, found)
     k, n = raw_of(vh).shape[-2:]
     g = g[..., :k, :]
@@ -154,12 +158,12 @@ def _right_gradient(g, x, out, found):
     return turned + bmm_of(u, _rows(1 / s, outside))
 
 
-def _singular_values_gradient(g, x, found):
+def _singular_values_gradient(g: Value, x: Value, found: tuple[Array, ...]) -> Value:
     u, _, vh = _svd_parts(x, found)
     return bmm_of(_columns(u, g), vh)
 
 
-def _part(position: int, name: str, formula):
+def _part(position: int, name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
     return op(lambda x, found: found[position], name=name, grad_name="LinalgSvdBackward0", x=formula)
 
 
@@ -168,7 +172,7 @@ singular_values_of = _part(1, "singular_values", _singular_values_gradient)
 right_vectors_of = _part(2, "right_singular_vectors", _right_gradient)
 
 
-def _svd_tensors(A: Tensor, full: bool, name: str = "linalg.svd"):
+def _svd_tensors(A: Tensor, full: bool, name: str = "linalg.svd") -> tuple[Tensor, ...]:
     batch_of_matrices(name, A)
     found = _svd(A._array, full)
     return left_vectors_of(A, found), singular_values_of(A, found), right_vectors_of(A, found)
@@ -176,7 +180,7 @@ def _svd_tensors(A: Tensor, full: bool, name: str = "linalg.svd"):
 
 @torch_call
 @by_host
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None):
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
     """The named tuple (U, S, Vh) with A = U diag(S) Vh, the singular values S descending.
 
     Gradients through U and Vh are finite only where the singular values are distinct.
@@ -186,7 +190,7 @@ def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = No
 
 @torch_call
 @by_host
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True):
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
     u, s, vh = _svd_tensors(input, not some)
     if not compute_uv:  # U and V are zeros then
@@ -204,7 +208,7 @@ def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
 # ---------------------------------------------------------------------------- qr
 
 
-def _qr_gradient(inner, outer, q, r):
+def _qr_gradient(inner: Value, outer: Value, q: Value, r: Value) -> Value:
     """(outer + q sym(inner)) r^-T, where sym mirrors the lower triangle."""
     mirrored = _lower(inner) + mt(_lower(inner, -1))
     whole = bmm_of(q, mirrored)
@@ -212,12 +216,12 @@ def _qr_gradient(inner, outer, q, r):
     return mt(solve_of(r, mt(whole)))
 
 
-def _q_gradient(g, x, out, found):
+def _q_gradient(g: Value, x: Value, out: Value, found: tuple[Array, ...]) -> Value:
     r = r_of(x, found)
     return _qr_gradient(-bmm_of(mt(g), out), g, out, r)
 
 
-def _r_gradient(g, x, out, found):
+def _r_gradient(g: Value, x: Value, out: Value, found: tuple[Array, ...]) -> Value:
     q = q_of(x, found)
     return _qr_gradient(bmm_of(out, mt(g)), None, q, out)
 
@@ -228,7 +232,7 @@ r_of = op(lambda x, found: found[1], name="qr_r", grad_name="LinalgQrBackward0",
 
 @torch_call
 @by_host
-def qr(A: Tensor, mode: str = "reduced"):
+def qr(A: Tensor, mode: str = "reduced") -> Any:
     """The named tuple (Q, R): orthonormal columns times an upper triangle.
 
     ``mode``: "reduced"; "complete" for a square Q; "r" for R alone. Raises RuntimeError for other
@@ -266,7 +270,7 @@ def qr(A: Tensor, mode: str = "reduced"):
     return return_types.linalg_qr(q, cat([r_of(left, found), bmm_of(mt(q), A[..., :, m:])], -1))
 
 
-def _refuse_gradient(g, text):
+def _refuse_gradient(g: Any, text: Any) -> None:
     raise RuntimeError(text)
 
 
@@ -276,11 +280,11 @@ no_gradient = op(lambda x, result, text: result, name="linalg_qr", x=_refuse_gra
 # ---------------------------------------------------------------------------- cholesky
 
 
-def _cholesky(xp, x):
+def _cholesky(xp: Namespace, x: Array) -> Array:
     return xp.linalg.cholesky(x)
 
 
-def _cholesky_gradient(g, out):
+def _cholesky_gradient(g: Value, out: Value) -> Value:
     inner = bmm_of(mt(out), g)
     inner = _lower(inner) - inner * _eye(inner) * 0.5
     half = solve_of(mt(out), mt(solve_of(mt(out), inner)))
@@ -292,7 +296,7 @@ cholesky_of = op(
 )
 
 
-def _first_bad_minor(array) -> tuple[tuple, int]:
+def _first_bad_minor(array: Array) -> tuple[tuple[Any, ...], int]:
     """Which matrix is not positive-definite: its place in the batch, the order of the minor."""
     for place in np.ndindex(array.shape[:-2]):
         for k in range(1, array.shape[-1] + 1):
@@ -329,7 +333,7 @@ def _cholesky_function(input: Tensor, upper: bool = False) -> Tensor:
     return cholesky(input, upper=upper)
 
 
-def _qr_function(input: Tensor, some: bool = True):
+def _qr_function(input: Tensor, some: bool = True) -> Any:
     return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 

@@ -6,10 +6,14 @@ comparisons have rooms of their own and can be had from here as well.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..inplace import twin
-from ..operation import op
+from ..operation import Applied, op
+from ..types import Array, Namespace
 from .arithmetic import add, div, mul, neg, remainder, sub, zeros_of
 from .bounds import abs, clamp, fmax, fmin, maximum, minimum, sign
 from .compare import eq, ge, gt, le, logical_not, lt, ne, pick, where
@@ -23,14 +27,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _function(forward, name, **formula):
+def _function(forward: Callable[..., Any], name: str, **formula: Callable[..., Any]) -> Callable[..., Any]:
     return op(forward, name=name, promote="float", **formula)
 
 
 # ---------------------------------------------------------------------------- circular
 
 sin = _function(np.sin, "sin", x=lambda g, x: g * cos(x))
-cos = _function(np.cos, "cos", x=lambda g, x: -g * sin(x))
+cos: Applied = _function(np.cos, "cos", x=lambda g, x: -g * sin(x))
 tan = _function(np.tan, "tan", x=lambda g, out: g * (out * out + 1))
 asin = _function(np.arcsin, "asin", x=lambda g, x: g * rsqrt(1 - x * x))
 acos = _function(np.arccos, "acos", x=lambda g, x: -g * rsqrt(1 - x * x))
@@ -39,14 +43,14 @@ atan = _function(np.arctan, "atan", x=lambda g, x: g / (x * x + 1))
 # ---------------------------------------------------------------------------- hyperbolic
 
 sinh = _function(np.sinh, "sinh", x=lambda g, x: g * cosh(x))
-cosh = _function(np.cosh, "cosh", x=lambda g, x: g * sinh(x))
+cosh: Applied = _function(np.cosh, "cosh", x=lambda g, x: g * sinh(x))
 tanh = _function(np.tanh, "tanh", x=lambda g, out: g * (1 - out * out))
 asinh = _function(np.arcsinh, "asinh", x=lambda g, x: g * rsqrt(x * x + 1))
 acosh = _function(np.arccosh, "acosh", x=lambda g, x: g * rsqrt(x * x - 1))
 atanh = _function(np.arctanh, "atanh", x=lambda g, x: g / (1 - x * x))
 
 
-def _sigmoid(xp, x):
+def _sigmoid(xp: Namespace, x: Array) -> Array:
     """1 / (1 + exp(-x)); exp overflows to inf far left, where the quotient is the right 0."""
     y = xp.exp(xp.negative(x))
     if not y.ndim:

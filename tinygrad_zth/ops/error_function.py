@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from .. import approximations
 from ..backends import HOST
 from ..inplace import twin
 from ..operation import op
+from ..types import Array, Namespace
 from .powers import exp
 
 __all__ = ["FUNCTIONS", "METHODS", "erf", "erfc", "erfinv"]
@@ -17,22 +19,22 @@ __all__ = ["FUNCTIONS", "METHODS", "erf", "erfc", "erfinv"]
 _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 
 
-def _erf(x):
+def _erf(x: Array) -> Array:
     return approximations.erf(np.asarray(x))
 
 
-def _erfc(x):
+def _erfc(x: Array) -> Array:
     return approximations.erfc(np.asarray(x))
 
 
-def _erfinv(x):
+def _erfinv(x: Array) -> Array:
     return approximations.erfinv(np.asarray(x))
 
 
-def _on_device(name: str):
+def _on_device(name: str) -> dict[str, Any]:
     """The device's own function, as a kernel of CuPy's making."""
 
-    def kernel(xp, x):
+    def kernel(xp: Namespace, x: Array) -> Any:
         return xp.ElementwiseKernel("T x", "T y", f"y = {name}(x)", f"tinygrad_zth_{name}")(x)
 
     return {"cupy": kernel}

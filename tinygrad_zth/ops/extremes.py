@@ -6,10 +6,14 @@ equal; ``max(dim)`` gives it to the one whose index it returns, the first.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..operation import op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace
 from . import return_types
 from .calling import torch_call
 from .reduce import dims_of, kept, spread
@@ -23,7 +27,7 @@ _maximum, _minimum = np.maximum.reduce, np.minimum.reduce
 # ------------------------------------------------------------------------ picking along a dimension
 
 
-def _pick(xp, x, indices, dim, keepdim):
+def _pick(xp: Namespace, x: Array, indices: Array, dim: int, keepdim: bool) -> Array:
     """The element at ``indices`` along ``dim``; ``indices`` has the result's shape."""
     if not keepdim:
         indices = xp.expand_dims(indices, dim)
@@ -31,7 +35,7 @@ def _pick(xp, x, indices, dim, keepdim):
     return r if keepdim else r.squeeze(dim)
 
 
-def _place(xp, x, indices, shape, dim, keepdim):
+def _place(xp: Namespace, x: Array, indices: Array, shape: tuple[int, ...], dim: int, keepdim: bool) -> Array:
     """Zeros of ``shape`` with ``x`` at ``indices`` along ``dim``: the opposite of picking."""
     if not keepdim:
         indices, x = xp.expand_dims(indices, dim), xp.expand_dims(x, dim)
@@ -40,7 +44,7 @@ def _place(xp, x, indices, shape, dim, keepdim):
     return r
 
 
-def picking(name: str, grad_name: str):
+def picking(name: str, grad_name: str) -> Callable[..., Any]:
     """``pick`` under the name that PyTorch gives to what it is a part of."""
     return op(
         _pick, name=name, grad_name=grad_name, tensors=("indices",),
@@ -55,13 +59,13 @@ place = op(
 )  # fmt: skip
 
 
-def _shares(xp, x, out, dim, keepdim):
+def _shares(xp: Namespace, x: Array, out: Array, dim: int | None, keepdim: bool) -> Array:
     """1 / k for the k elements that are the extreme, else 0; nan (0 / 0) where it is nan."""
     same = x == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))
     return same / same.sum(dim, keepdims=True, dtype=x.dtype)
 
 
-def _shares_of_all(x, out):
+def _shares_of_all(x: Array, out: Array) -> Array:
     """1 / k for the k elements that are the extreme of all (or nan, if it is nan), else 0."""
     same = x == out if bool(out == out) else x != x
     return same / same.sum(dtype=x.dtype)
@@ -71,7 +75,7 @@ shares = op(_shares, name="shares", tensors=("x", "out"))
 shares_of_all = op(_shares_of_all, name="shares_of_all", tensors=("x", "out"))
 
 
-def _extreme(name: str, reduce, method: str):
+def _extreme(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
     """amax or amin: the value alone, by any dimensions."""
     return op(
         lambda x, dim, keepdim: reduce(x, dim, None, None, keepdim), name=name,
@@ -81,7 +85,7 @@ def _extreme(name: str, reduce, method: str):
     )  # fmt: skip
 
 
-def _extreme_of_all(name: str, reduce, method: str):
+def _extreme_of_all(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
     """max or min of everything."""
     return op(
         lambda x: reduce(x, None), name=name, grad_name=f"{name.capitalize()}Backward1",
@@ -90,7 +94,7 @@ def _extreme_of_all(name: str, reduce, method: str):
     )  # fmt: skip
 
 
-def _extreme_along(name: str, reduce, method: str):
+def _extreme_along(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
     """max or min along one dimension, whose gradient goes to the index that was found."""
     return op(
         lambda x, indices, dim, keepdim: reduce(x, dim, None, None, keepdim),
@@ -110,7 +114,7 @@ max_along, min_along = (
 )
 
 
-def refuse_empty(name: str, shape, dim, error: type = RuntimeError) -> None:
+def refuse_empty(name: str, shape: tuple[int, ...], dim: int | None, error: type = RuntimeError) -> None:
     """Raise as PyTorch does if there is nothing to choose from."""
     if dim is None:
         if 0 in shape:
@@ -122,7 +126,7 @@ def refuse_empty(name: str, shape, dim, error: type = RuntimeError) -> None:
             raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
 
 
-def one_dim(name: str, dim, ndim: int) -> int:
+def one_dim(name: str, dim: int, ndim: int) -> int:
     """``dim`` checked to be one int. Raises TypeError for a sequence."""
     if dim.__class__ is not int:
         if not hasattr(dim, "__index__"):
@@ -131,7 +135,7 @@ def one_dim(name: str, dim, ndim: int) -> int:
     return dim_of(dim, ndim)
 
 
-def _along(name: str, input: Tensor, dim, keepdim: bool, find: str, apply, pair: type):
+def _along(name: str, input: Tensor, dim: int, keepdim: bool, find: str, apply: Callable[..., Any], pair: type) -> Any:
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
@@ -142,7 +146,16 @@ def _along(name: str, input: Tensor, dim, keepdim: bool, find: str, apply, pair:
     return pair(apply(input, indices, dim, keepdim), indices)
 
 
-def _full_or_along(name, input, dim, keepdim, full, find, apply, pair):
+def _full_or_along(
+    name: str,
+    input: Tensor,
+    dim: int | None,
+    keepdim: bool,
+    full: Callable[..., Any],
+    find: str,
+    apply: Callable[..., Any],
+    pair: type,
+) -> Any:
     if dim is None:
         if input._array.size == 0:
             refuse_empty(name, input._array.shape, None)
@@ -151,7 +164,7 @@ def _full_or_along(name, input, dim, keepdim, full, find, apply, pair):
 
 
 @torch_call
-def max(input: Tensor, dim=None, keepdim: bool = False):
+def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The largest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``max(input, other)``, with a Tensor, is ``maximum``. nan is larger than everything.
@@ -165,7 +178,7 @@ def max(input: Tensor, dim=None, keepdim: bool = False):
 
 
 @torch_call
-def min(input: Tensor, dim=None, keepdim: bool = False):
+def min(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The smallest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``min(input, other)``, with a Tensor, is ``minimum``. nan is smaller than everything.
@@ -179,7 +192,7 @@ def min(input: Tensor, dim=None, keepdim: bool = False):
 
 
 @torch_call
-def amax(input: Tensor, dim=(), keepdim: bool = False) -> Tensor:
+def amax(input: Tensor, dim: Sequence[int] | int = (), keepdim: bool = False) -> Tensor:
     """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
     dim = dims_of(dim, input._array.ndim)
     refuse_empty("amax", input._array.shape, dim)
@@ -187,7 +200,7 @@ def amax(input: Tensor, dim=(), keepdim: bool = False) -> Tensor:
 
 
 @torch_call
-def amin(input: Tensor, dim=(), keepdim: bool = False) -> Tensor:
+def amin(input: Tensor, dim: Sequence[int] | int = (), keepdim: bool = False) -> Tensor:
     """The smallest elements over ``dim`` (all, if empty); equal ones share the gradient."""
     dim = dims_of(dim, input._array.ndim)
     refuse_empty("amin", input._array.shape, dim)
@@ -195,7 +208,7 @@ def amin(input: Tensor, dim=(), keepdim: bool = False) -> Tensor:
 
 
 @torch_call
-def aminmax(input: Tensor, *, dim=None, keepdim: bool = False):
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """The named tuple (min, max), over one dimension or all."""
     if dim is not None:
         dim = one_dim("aminmax", dim, input._array.ndim) if input._array.ndim else None
@@ -203,7 +216,7 @@ def aminmax(input: Tensor, *, dim=None, keepdim: bool = False):
     return return_types.aminmax(amin_of(input, dim, keepdim), amax_of(input, dim, keepdim))
 
 
-def _arg(name: str, input: Tensor, dim, keepdim: bool) -> Tensor:
+def _arg(name: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     array = input._array
     if dim is not None:
         dim = one_dim(name, dim, array.ndim) if array.ndim else dims_of(dim, 0)
@@ -215,18 +228,18 @@ def _arg(name: str, input: Tensor, dim, keepdim: bool) -> Tensor:
 
 
 @torch_call
-def argmax(input: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest element is: the first, in the flattened input or along ``dim``."""
     return _arg("argmax", input, dim, keepdim)
 
 
 @torch_call
-def argmin(input: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest element is: the first, in the flattened input or along ``dim``."""
     return _arg("argmin", input, dim, keepdim)
 
 
-def _truth(input: Tensor, dim, keepdim: bool, method: str) -> Tensor:
+def _truth(input: Tensor, dim: int | None, keepdim: bool, method: str) -> Tensor:
     array = input._array
     if dim is None or dim.__class__ is int or len(dim):
         dim = dims_of(dim, array.ndim)
@@ -239,19 +252,19 @@ def _truth(input: Tensor, dim, keepdim: bool, method: str) -> Tensor:
 
 
 @torch_call
-def any(input: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
     """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
     return _truth(input, dim, keepdim, "any")
 
 
 @torch_call
-def all(input: Tensor, dim=None, keepdim: bool = False) -> Tensor:
+def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
     return _truth(input, dim, keepdim, "all")
 
 
 @torch_call
-def count_nonzero(input: Tensor, dim=None) -> Tensor:
+def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
     return from_array((input._array != 0).sum(dims_of(dim, input._array.ndim)))
 

@@ -9,8 +9,9 @@ import numpy as np
 from .. import gamma
 from ..backends import HOST
 from ..inplace import twin, write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor
+from ..types import Array, Value
 from .compare import pick
 from .elementwise import sign
 from .powers import exp
@@ -18,21 +19,23 @@ from .powers import exp
 __all__ = ["FUNCTIONS", "METHODS", "digamma", "i0", "i0e", "i1", "lgamma", "mvlgamma", "polygamma"]
 
 
-def _lgamma(x):
+def _lgamma(x: Array) -> Array:
     return gamma.lgamma(np.asarray(x))
 
 
-def _digamma(x):
+def _digamma(x: Array) -> Array:
     return gamma.digamma(np.asarray(x))
 
 
-def _polygamma(x, order):
+def _polygamma(x: Array, order: int) -> Array:
     return gamma.polygamma(order, np.asarray(x))
 
 
 lgamma = op(_lgamma, name="lgamma", kernels=HOST, promote="float", x=lambda g, x: g * digamma(x))
-digamma = op(_digamma, name="digamma", kernels=HOST, promote="float", x=lambda g, x: g * polygamma_of(x, 1))
-polygamma_of = op(_polygamma, name="polygamma", kernels=HOST, x=lambda g, x, order: g * polygamma_of(x, order + 1))
+digamma: Applied = op(_digamma, name="digamma", kernels=HOST, promote="float", x=lambda g, x: g * polygamma_of(x, 1))
+polygamma_of: Applied = op(
+    _polygamma, name="polygamma", kernels=HOST, x=lambda g, x, order: g * polygamma_of(x, order + 1)
+)
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -62,13 +65,13 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
 # ---------------------------------------------------------------------------- Bessel
 
 
-def _i0(x):
+def _i0(x: Array) -> Array:
     x = np.asarray(x)
     with np.errstate(over="ignore"):
         return np.asarray(np.i0(x.astype(np.float64)).reshape(x.shape), x.dtype)
 
 
-def _i1(x):
+def _i1(x: Array) -> Array:
     """I1 as the mean of cos(t) exp(x cos(t)) over [0, pi]: the trapezoid rule is exact for periodic functions."""
     x = np.asarray(x)
     y = x.astype(np.float64)
@@ -76,7 +79,7 @@ def _i1(x):
         return np.asarray(_i1e_of(y) * np.exp(np.abs(y)), x.dtype)
 
 
-def _i1e_of(y):
+def _i1e_of(y: Array) -> Array:
     angles = (np.arange(64) + 0.5) * (math.pi / 64)
     wide = np.abs(y)[..., None]
     near = (np.cos(angles) * np.exp(wide * (np.cos(angles) - 1))).mean(-1)
@@ -90,7 +93,7 @@ def _i1e_of(y):
     return np.sign(y) * np.where(far > 30, asymptotic, near)
 
 
-def _i0e(x):
+def _i0e(x: Array) -> Array:
     x = np.asarray(x)
     y = np.abs(x.astype(np.float64))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -99,7 +102,9 @@ def _i0e(x):
 
 
 i0 = op(_i0, name="i0", kernels=HOST, promote="float", x=lambda g, x: g * i1(x))
-i1 = op(_i1, name="special_i1", kernels=HOST, promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x)))
+i1: Applied = op(
+    _i1, name="special_i1", kernels=HOST, promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x))
+)
 i0e = op(
     _i0e,
     name="special_i0e",
@@ -109,7 +114,7 @@ i0e = op(
 )
 
 
-def _quotient(out, x):
+def _quotient(out: Value, x: Value) -> Value:
     """I1(x) / x, which is 1/2 at 0."""
     zero = x == 0
     return pick(zero, 0.5, out / pick(zero, 1, x))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import functools
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +21,9 @@ from ..autograd import alias
 from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..inplace import write, write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor
+from ..types import Array, Number
 from .view import dim_of, embed_in
 
 __all__ = ["FUNCTIONS", "METHODS", "index", "index_select", "narrow", "select", "slice_of"]
@@ -30,7 +33,7 @@ INT64 = np.dtype("int64")
 # ---------------------------------------------------------------------------- the two primitives
 
 
-def _window(name: str, grad_name: str):
+def _window(name: str, grad_name: str) -> Callable[..., Any]:
     """Basic indexing; one entry per name that PyTorch prints for it."""
     apply = op(
         lambda x, key: x[(*key, ...)],  # with `...`, even a single element is a view and not a scalar
@@ -46,11 +49,11 @@ slice_of = _window("slice", "SliceBackward0")
 _select = _window("select", "SelectBackward0")
 
 
-def _index(x, key):
+def _index(x: Array, key: tuple[Any, ...]) -> Array:
     return x[key]
 
 
-def _index_numpy(x, key):
+def _index_numpy(x: Array, key: tuple[Any, ...]) -> Array:
     """Rows by one array of integers, the common case, are taken: a third of the time of ``x[key]``."""
     if len(key) == 1 and key[0].dtype is INT64:
         try:
@@ -60,7 +63,7 @@ def _index_numpy(x, key):
     return x[key]
 
 
-def _index_scatter(x, key, shape):
+def _index_scatter(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     backend = backend_of(x)
     if len(key) == 1 and key[0].dtype is INT64 and x.size and shape[0]:
         return backend.summed_rows(shape[0], key[0].reshape(-1), x.reshape(key[0].size, -1)).reshape(shape)
@@ -71,13 +74,13 @@ def _index_scatter(x, key, shape):
 
 index = op(_index_numpy, name="index", kernels={"cupy": _index}, x=lambda g, x_shape, key: _index_put(g, key, x_shape))
 index_select_of = op(_index, name="index_select", x=lambda g, x_shape, key: _index_put(g, key, x_shape))
-_index_put = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
+_index_put: Applied = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
 
 
 # ---------------------------------------------------------------------------- the key
 
 
-def split_key(x: Tensor, key) -> tuple[tuple | None, tuple | None]:
+def split_key(x: Tensor, key: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
     """``key`` as (basic, advanced); either is None where there is nothing of its kind.
 
     Raises:
@@ -141,7 +144,7 @@ def split_key(x: Tensor, key) -> tuple[tuple | None, tuple | None]:
     return (None if trivial else tuple(basic)), tuple(advanced)
 
 
-def _item(k):
+def _item(k: Any) -> Any:
     """One item of a key as an int, a slice of ints, None, ``...`` or an array."""
     if k is None or k is Ellipsis or k.__class__ is int:
         return k
@@ -175,7 +178,7 @@ def _item(k):
 _PLAIN = (int, type(None))
 
 
-def _checked_dtype(array):
+def _checked_dtype(array: Array) -> Array:
     kind = array.dtype.kind
     if kind == "u":
         return array.astype(bool)  # PyTorch reads uint8 as a mask
@@ -184,11 +187,11 @@ def _checked_dtype(array):
     return array
 
 
-def _is_mask(k) -> bool:
+def _is_mask(k: Any) -> bool:
     return k.__class__ in array_types and k.dtype.kind == "b"
 
 
-def _check_integer(k: int, d: int, shape) -> None:
+def _check_integer(k: int, d: int, shape: tuple[int, ...]) -> None:
     if not shape:
         raise IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
@@ -198,7 +201,7 @@ def _check_integer(k: int, d: int, shape) -> None:
         raise IndexError(f"index {k} is out of bounds for dimension {d} with size {shape[d]}")
 
 
-def _check_mask(k, d: int, shape) -> None:
+def _check_mask(k: Array, d: int, shape: tuple[int, ...]) -> None:
     for i, n in enumerate(k.shape):
         if n != shape[d + i]:
             raise IndexError(
@@ -207,7 +210,7 @@ def _check_mask(k, d: int, shape) -> None:
             )
 
 
-def _windows_of(basic: tuple | None) -> tuple:
+def _windows_of(basic: tuple[Any, ...] | None) -> tuple[Any, ...]:
     """The path of views that a basic key stands for, under the name PyTorch gives it."""
     if not basic:
         return ()
@@ -219,7 +222,7 @@ def _windows_of(basic: tuple | None) -> tuple:
     )
 
 
-def _read_advanced(x: Tensor, advanced: tuple, apply=None) -> Tensor:
+def _read_advanced(x: Tensor, advanced: tuple[Any, ...], apply: Callable[..., Any] = None) -> Tensor:
     try:
         return (apply or index)(x, advanced)
     except IndexError as error:
@@ -230,7 +233,7 @@ def _read_advanced(x: Tensor, advanced: tuple, apply=None) -> Tensor:
         raise IndexError(message.replace("axis", "dimension")) from None
 
 
-def getitem(self: Tensor, key) -> Tensor:
+def getitem(self: Tensor, key: Any) -> Tensor:
     """``x[key]``: a view for integers, slices, None and ``...``; a copy for index tensors and masks."""
     c = key.__class__
     if c is int or (c is slice and key.step is None):
@@ -255,7 +258,7 @@ def getitem(self: Tensor, key) -> Tensor:
     return self if basic else alias(self)
 
 
-def setitem(self: Tensor, key, value) -> None:
+def setitem(self: Tensor, key: Any, value: Tensor | Number | str) -> None:
     """``x[key] = value``, in place, differentiable in both. ``value`` is broadcast and cast.
 
     Raises:
@@ -279,14 +282,14 @@ def setitem(self: Tensor, key, value) -> None:
         raise IndexError(str(error).replace("axis", "dimension")) from None
 
 
-def iterate(self: Tensor):
+def iterate(self: Tensor) -> Any:
     """Iterate over the first dimension."""
     if self._array.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
     return iter([slice_of(self, (i,)) for i in range(self._array.shape[0])])
 
 
-def contains(self: Tensor, element) -> bool:
+def contains(self: Tensor, element: int) -> bool:
     """Whether some element equals ``element`` (a number or a Tensor that broadcasts)."""
     if not isinstance(element, (Tensor, numbers.Number)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
@@ -309,7 +312,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     return _select(input, (slice(None),) * d + (int(index),))
 
 
-def narrow(input: Tensor, dim: int, start, length: int) -> Tensor:
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """The view of ``length`` places of a dimension from ``start`` on."""
     if not input._array.ndim:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -340,7 +343,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError("index out of range in self") from None
 
 
-def _long_index(name: str, index: Tensor):
+def _long_index(name: str, index: Tensor) -> Array:
     array = index._array
     if array.dtype.kind != "i" or array.dtype.itemsize < 4:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
@@ -350,7 +353,7 @@ def _long_index(name: str, index: Tensor):
 # ---------------------------------------------------------------------------- index_* along a dimension
 
 
-def _places(name: str, input: Tensor, dim: int, index: Tensor, values=None) -> tuple:
+def _places(name: str, input: Tensor, dim: int, index: Tensor, values: Tensor | None = None) -> tuple[Any, ...]:
     array = _long_index(name, index)
     d = dim_of(dim, input._array.ndim)
     if array.ndim > 1:
@@ -368,7 +371,7 @@ def _places(name: str, input: Tensor, dim: int, index: Tensor, values=None) -> t
     return (slice(None),) * d + (array.copy(),)
 
 
-def _index_add(x, source, key):
+def _index_add(x: Array, source: Array, key: tuple[Any, ...]) -> Array:
     whole = x.copy()
     backend_of(x).index_add(whole, key, source)
     return whole
@@ -377,11 +380,11 @@ def _index_add(x, source, key):
 _index_add_op = op(_index_add, name="index_add", x=lambda g: g, source=lambda g, key: index(g, key))
 
 
-def _of_vectors(function):
+def _of_vectors(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, for which a 0-d tensor is a vector of one."""
 
     @functools.wraps(function)
-    def call(input: Tensor, dim: int, index: Tensor, value, **options) -> Tensor:
+    def call(input: Tensor, dim: int, index: Tensor, value: Tensor | Number, **options: Any) -> Tensor:
         if input._array.ndim:
             return function(input, dim, index, value, **options)
         if isinstance(value, Tensor) and function.__name__ != "index_fill":
@@ -392,7 +395,7 @@ def _of_vectors(function):
 
 
 @_of_vectors
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha=1) -> Tensor:
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: int = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
         raise RuntimeError(
@@ -415,7 +418,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @_of_vectors
-def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
+def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
     out = input.clone()
     if isinstance(value, Tensor) and value._array.ndim:
@@ -428,7 +431,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value) -> Tensor:
     return out
 
 
-def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
     key = tuple(slice(None) if i is None else i for i in indices)
     basic, advanced = split_key(input, key)
@@ -440,10 +443,10 @@ def index_put(input: Tensor, indices, values: Tensor, accumulate: bool = False) 
     return out
 
 
-def _functional_write(name: str, window):
+def _functional_write(name: str, window: Callable[..., Any]) -> Callable[..., Any]:
     """``select_scatter`` and its kin: a copy of the input with ``src`` in one window."""
 
-    def function(input: Tensor, src: Tensor, *args, **kwargs) -> Tensor:
+    def function(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         out = input.clone()
         target = window(out, *args, **kwargs)
         if target._array.shape != src._array.shape:
@@ -460,7 +463,9 @@ def _functional_write(name: str, window):
     return function
 
 
-def _slice_window(input: Tensor, dim: int = 0, start=None, end=None, step: int = 1) -> Tensor:
+def _slice_window(
+    input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
     return getitem(input, (slice(None),) * dim_of(dim, input._array.ndim) + (slice(start, end, step),))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
@@ -17,7 +18,7 @@ class layout:
 
     __slots__ = ("name",)
 
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.name = name
 
     def __repr__(self) -> str:
@@ -50,11 +51,11 @@ def is_storage(obj: Any, /) -> bool:
     return isinstance(obj, UntypedStorage)
 
 
-def _asked(name: str):
+def _asked(name: str) -> Callable[..., Any]:
     """``torch.<name>(tensor)`` for the method of that name."""
     method = getattr(Tensor, name)
 
-    def function(input: Tensor):
+    def function(input: Tensor) -> bool:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
         return method(input)
@@ -94,7 +95,7 @@ def get_device(input: Tensor) -> int:
 
 def result_type(tensor: Any, other: Any) -> dtypes.dtype:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
-    kinds: tuple[list, list, list] = ([], [], [])
+    kinds: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for t in (tensor, other):
         if isinstance(t, Tensor):
             kinds[0 if t._array.ndim else 1].append(t.dtype)
@@ -132,14 +133,14 @@ def share_memory_(self: Tensor) -> Tensor:
     return self
 
 
-def apply_(self: Tensor, callable) -> Tensor:
+def apply_(self: Tensor, callable: Any) -> Tensor:
     """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
     flat = [callable(x) for x in self._array.ravel().tolist()]
     self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
     return self
 
 
-def map_(self: Tensor, tensor: Tensor, callable) -> Tensor:
+def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     """Replace each element by ``callable(element, element of tensor)``, in place."""
     xs, ys = self._array.ravel().tolist(), tensor.expand_as(self)._array.ravel().tolist()
     flat = [callable(x, y) for x, y in zip(xs, ys, strict=True)]

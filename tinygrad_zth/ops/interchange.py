@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -10,11 +11,12 @@ from .. import dtypes
 from ..backends import backend_of
 from ..printing import get_printoptions, printoptions, set_printoptions, tensor_repr
 from ..tensor import Tensor, current_node, from_array, new_tensor
+from ..types import Device
 
 __all__ = ["FUNCTIONS", "METHODS"]
 
 
-def represent(self: Tensor, *, tensor_contents=None) -> str:
+def represent(self: Tensor, *, tensor_contents: Any = None) -> str:
     """What PyTorch prints for the tensor, to the character."""
     node = current_node(self)
     where = self.device
@@ -29,7 +31,7 @@ def represent(self: Tensor, *, tensor_contents=None) -> str:
     )
 
 
-def deepcopy(self: Tensor, memo: dict) -> Tensor:
+def deepcopy(self: Tensor, memo: dict[str, Any]) -> Tensor:
     """A leaf with a copy of the memory and of ``.grad``. Raises RuntimeError for an inner node."""
     if not self.is_leaf:
         raise RuntimeError(
@@ -46,27 +48,27 @@ def deepcopy(self: Tensor, memo: dict) -> Tensor:
     return twin
 
 
-def rebuild(cls: type, array, requires_grad: bool, attributes: dict) -> Tensor:
+def rebuild(cls: type, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
     """What unpickling a tensor calls."""
     t = new_tensor(dtypes.canonical(array), cls)
     t.__dict__.update(attributes)
     return t.requires_grad_() if requires_grad else t
 
 
-def reduce(self: Tensor, protocol) -> tuple:
+def reduce(self: Tensor, protocol: Any) -> tuple[Any, ...]:
     """Pickling, for a user's own use; ``torch.save`` does not pickle. What comes back is a leaf."""
     array = backend_of(self._array).to_numpy(self._array)
     return rebuild, (type(self), array, self.requires_grad, dict(self.__dict__))
 
 
-def dlpack(self: Tensor, **options):
+def dlpack(self: Tensor, **options: Any) -> Any:
     """A DLPack capsule over this tensor's memory. Raises BufferError if it requires grad."""
     if current_node(self) is not None:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     return self._array.__dlpack__(**options)
 
 
-def from_dlpack(ext_tensor, *, device=None, copy: bool | None = None) -> Tensor:
+def from_dlpack(ext_tensor: Tensor, *, device: Device = None, copy: bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
     array = np.from_dlpack(ext_tensor)
     if copy or not array.flags.writeable:
@@ -75,7 +77,7 @@ def from_dlpack(ext_tensor, *, device=None, copy: bool | None = None) -> Tensor:
     return from_array(array)
 
 
-def _writeable(array):
+def _writeable(array: Any) -> Any:
     """The same memory without NumPy's caution (it marks what comes by DLPack read-only)."""
     shared = np.lib.stride_tricks.as_strided(array, writeable=False)
     interface = dict(array.__array_interface__)

@@ -6,13 +6,17 @@ nodes by hand (``operation.record``). Cutting is the gradient of joining, and jo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from ..backends import backend_of
 from ..dtypes import of, promote_types
 from ..graph import mode
-from ..operation import Output, cast, joint, record
+from ..operation import Operation, Output, cast, joint, record
 from ..refusal import on_several_devices
 from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor, storage_of
+from ..types import Array, Number, Value
 from .index import getitem, slice_of
 from .view import broadcast_to, dim_of, named_sizes, reshape, sizes_of, unsqueeze
 
@@ -22,7 +26,7 @@ __all__ = ["FUNCTIONS", "METHODS", "cat", "chunk", "split", "stack", "unbind"]
 # ---------------------------------------------------------------------------- joining
 
 
-def _cat_backward(g, needs, dim, sizes):
+def _cat_backward(g: Value, needs: tuple[bool, ...], dim: int, sizes: tuple[int, ...]) -> list[Any]:
     start, parts = 0, []
     for size, need in zip(sizes, needs, strict=True):
         parts.append(slice_of(g, (slice(None),) * dim + (slice(start, start + size),)) if need else None)
@@ -30,7 +34,7 @@ def _cat_backward(g, needs, dim, sizes):
     return parts
 
 
-def _stack_backward(g, needs, dim):
+def _stack_backward(g: Value, needs: tuple[bool, ...], dim: int) -> list[Any]:
     return [slice_of(g, (slice(None),) * dim + (i,)) if need else None for i, need in enumerate(needs)]
 
 
@@ -38,7 +42,7 @@ _CAT = joint("cat", ("dim", "sizes"), _cat_backward)
 _STACK = joint("stack", ("dim",), _stack_backward)
 
 
-def _listed(name: str, tensors) -> list[Tensor]:
+def _listed(name: str, tensors: list[Tensor]) -> list[Tensor]:
     tensors = list(tensors) if not isinstance(tensors, Tensor) else _refuse(name, tensors)
     if not tensors:
         if name == "stack":
@@ -56,11 +60,11 @@ def _listed(name: str, tensors) -> list[Tensor]:
     return tensors
 
 
-def _refuse(name, tensor):
+def _refuse(name: Any, tensor: Any) -> None:
     raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
 
 
-def _joined(operation, array, tensors, saved) -> Tensor:
+def _joined(operation: Operation, array: Array, tensors: list[Tensor], saved: tuple[Any, ...]) -> Tensor:
     t = new_tensor(array)
     if mode.recording:
         nodes = tuple([current_node(x) for x in tensors])
@@ -77,7 +81,7 @@ def _result(t: Tensor, out: Tensor | None, name: str) -> Tensor:
     return write_out(out, t, name)
 
 
-def cat(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+def cat(tensors: list[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -98,7 +102,7 @@ def cat(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     return _result(_joined(_CAT, array, tensors, (d, tuple([a.shape[d] for a in arrays]))), out, "cat")
 
 
-def _misfit(arrays, d: int) -> str:
+def _misfit(arrays: list[Array], d: int) -> str:
     first = arrays[0]
     for i, a in enumerate(arrays):
         if a.ndim != first.ndim:
@@ -112,7 +116,7 @@ def _misfit(arrays, d: int) -> str:
     return "cat(): the tensors do not fit"
 
 
-def stack(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+def stack(tensors: list[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension ``dim``. Raises RuntimeError where shapes differ."""
     tensors = _listed("stack", tensors)
     arrays = [t._array for t in tensors]
@@ -133,29 +137,29 @@ def stack(tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
 # ---------------------------------------------------------------------------- taking apart
 
 
-def _filled(gs, shapes, like):
+def _filled(gs: list[Any], shapes: tuple[Any, ...], like: Value) -> list[Any]:
     """Outputs that nobody used have a gradient of zero."""
     array = like._array if isinstance(like, Tensor) else like
     xp = backend_of(array).xp
 
-    def zeros(shape):
+    def zeros(shape: tuple[int, ...]) -> Value:
         z = xp.zeros(shape, array.dtype)
         return new_tensor(z) if isinstance(like, Tensor) else z
 
     return [zeros(shape) if g is None else g for g, shape in zip(gs, shapes, strict=True)]
 
 
-def _join(gs, dim, function):
+def _join(gs: list[Any], dim: int, function: str) -> Value:
     if isinstance(gs[0], Tensor):
         return (cat if function == "concatenate" else stack)(gs, dim)
     return getattr(backend_of(gs[0]).xp, function)(gs, dim)
 
 
-def _split_backward(gs, needs, dim, shapes):
+def _split_backward(gs: list[Any], needs: tuple[bool, ...], dim: int, shapes: tuple[Any, ...]) -> list[Any]:
     return [_join(_filled(gs, shapes, next(g for g in gs if g is not None)), dim, "concatenate")]
 
 
-def _unbind_backward(gs, needs, dim, shapes):
+def _unbind_backward(gs: list[Any], needs: tuple[bool, ...], dim: int, shapes: tuple[Any, ...]) -> list[Any]:
     return [_join(_filled(gs, shapes, next(g for g in gs if g is not None)), dim, "stack")]
 
 
@@ -164,7 +168,7 @@ _UNBIND = joint("unbind", ("dim", "shapes"), _unbind_backward)
 _OUTPUTS = {o: Output(o.name, o.grad_name) for o in (_SPLIT, _UNBIND)}
 
 
-def _cut(input: Tensor, operation, dim: int, keys) -> tuple[Tensor, ...]:
+def _cut(input: Tensor, operation: Operation, dim: int, keys: list[Any]) -> tuple[Tensor, ...]:
     """Views of ``input`` at ``keys``, as the outputs of one node."""
     base, path = (input, ()) if input._view is None else input._view[:2]
     storage = storage_of(input)
@@ -182,7 +186,7 @@ def _cut(input: Tensor, operation, dim: int, keys) -> tuple[Tensor, ...]:
     return tuple(outputs)
 
 
-def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple[Tensor, ...]:
+def split(tensor: Tensor, split_size_or_sections: int | list[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
     if tensor._array.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -207,12 +211,12 @@ def split(tensor: Tensor, split_size_or_sections, dim: int = 0) -> tuple[Tensor,
     return _at_sizes(tensor, sizes, d)
 
 
-def split_with_sizes(input: Tensor, split_sizes, dim: int = 0) -> tuple[Tensor, ...]:
+def split_with_sizes(input: Tensor, split_sizes: list[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given sizes along ``dim``, which add up to its size."""
     return split(input, list(split_sizes), dim)
 
 
-def _at_sizes(tensor: Tensor, sizes, d: int) -> tuple[Tensor, ...]:
+def _at_sizes(tensor: Tensor, sizes: list[int], d: int) -> tuple[Tensor, ...]:
     keys, start = [], 0
     for size in sizes:
         keys.append((slice(None),) * d + (slice(start, start + size),))
@@ -241,7 +245,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return _cut(input, _UNBIND, d, [(slice(None),) * d + (i,) for i in range(input._array.shape[d])])
 
 
-def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(input: Tensor, indices_or_sections: int | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
     """Views cut at the given places, or into a number of nearly equal parts (the first are larger)."""
     if input._array.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
@@ -261,8 +265,8 @@ def tensor_split(input: Tensor, indices_or_sections, dim: int = 0) -> tuple[Tens
     return _at_sizes(input, [b - a for a, b in zip(cuts, cuts[1:], strict=False)], d)
 
 
-def _named_split(name: str, dim: int, least: int):
-    def function(input: Tensor, indices_or_sections) -> tuple[Tensor, ...]:
+def _named_split(name: str, dim: int, least: int) -> Callable[..., Any]:
+    def function(input: Tensor, indices_or_sections: int | tuple[int, ...]) -> tuple[Tensor, ...]:
         ndim = input._array.ndim
         if ndim < least:
             raise RuntimeError(
@@ -285,7 +289,7 @@ def _named_split(name: str, dim: int, least: int):
 # ---------------------------------------------------------------------------- joining by name
 
 
-def _at_least(n: int):
+def _at_least(n: int) -> Callable[..., Any]:
     def one(t: Tensor) -> Tensor:
         ndim = t._array.ndim
         if ndim >= n:
@@ -296,7 +300,7 @@ def _at_least(n: int):
             return unsqueeze(t, 0) if n == 2 else reshape(t, (1, -1, 1))
         return unsqueeze(t, -1)
 
-    def function(*tensors):
+    def function(*tensors: Tensor | list[Tensor]) -> Tensor | tuple[Tensor, ...]:
         if len(tensors) == 1:
             (only,) = tensors
             return one(only) if isinstance(only, Tensor) else tuple(one(t) for t in only)
@@ -310,35 +314,35 @@ def _at_least(n: int):
 atleast_1d, atleast_2d, atleast_3d = _at_least(1), _at_least(2), _at_least(3)
 
 
-def hstack(tensors, *, out: Tensor | None = None) -> Tensor:
+def hstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
     tensors = atleast_1d(list(tensors))
     return cat(tensors, 0 if tensors[0]._array.ndim == 1 else 1, out=out)
 
 
-def vstack(tensors, *, out: Tensor | None = None) -> Tensor:
+def vstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
     return cat(atleast_2d(list(tensors)), 0, out=out)
 
 
-def dstack(tensors, *, out: Tensor | None = None) -> Tensor:
+def dstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined along a third dimension."""
     return cat(atleast_3d(list(tensors)), 2, out=out)
 
 
-def column_stack(tensors, *, out: Tensor | None = None) -> Tensor:
+def column_stack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
     return cat([reshape(t, (t._array.size, 1)) if t._array.ndim <= 1 else t for t in tensors], 1, out=out)
 
 
-def broadcast_tensors(*tensors) -> tuple[Tensor, ...]:
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All tensors expanded to their common shape. Raises RuntimeError if there is none."""
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     shape = broadcast_shapes(*(t._array.shape for t in tensors))
     return tuple(broadcast_to(t, shape) for t in tensors)
 
 
-def broadcast_shapes(*shapes):
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     """The shape that the given shapes broadcast to. Raises RuntimeError if there is none."""
     import numpy as np
 
@@ -351,7 +355,7 @@ def broadcast_shapes(*shapes):
         raise RuntimeError(f"Shape mismatch: objects cannot be broadcast to a single shape: {listed}") from None
 
 
-def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Tensor, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Grids of coordinates from 1-D tensors; ``indexing`` is "ij" (default, as in PyTorch) or "xy"."""
     tensors = list(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else list(tensors)
     if indexing not in (None, "ij", "xy"):
@@ -369,7 +373,7 @@ def meshgrid(*tensors, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
-def cartesian_prod(*tensors) -> Tensor:
+def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of the elements of 1-D tensors, one a row."""
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
     if len(tensors) == 1:
@@ -388,7 +392,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return getitem(input, (rows,))
 
 
-def block_diag(*tensors) -> Tensor:
+def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given matrices on its diagonal and zeros elsewhere."""
     from .create import zeros
 
@@ -405,7 +409,7 @@ def block_diag(*tensors) -> Tensor:
 # ---------------------------------------------------------------------------- repeating
 
 
-def tile(input: Tensor, *dims, **named) -> Tensor:
+def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """``input`` repeated along each dimension, as NumPy's tile."""
     if named:
         dims = named_sizes("tile", "dims", dims, named)
@@ -413,7 +417,7 @@ def tile(input: Tensor, *dims, **named) -> Tensor:
     return repeat(input, *((1,) * (input._array.ndim - len(dims)) + tuple(dims)))
 
 
-def repeat(input: Tensor, *repeats, **named) -> Tensor:
+def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     if named:
         repeats = named_sizes("repeat", "repeats", repeats, named)
@@ -433,7 +437,9 @@ def repeat(input: Tensor, *repeats, **named) -> Tensor:
     return out.clone() if buffer_of(out._array) is buffer_of(input._array) else out
 
 
-def repeat_interleave(input: Tensor, repeats, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Tensor | Number, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
     import numpy as np
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import dtypes
 from ..autograd import alias
 from ..tensor import Size, Tensor, new_tensor
+from ..types import Device
 from .create import tensor
 
 __all__ = ["FUNCTIONS", "METHODS"]
@@ -17,7 +20,7 @@ class _Typed(type):
 
     kind: dtypes.dtype
 
-    def __instancecheck__(cls, instance) -> bool:
+    def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, Tensor) and instance.dtype is cls.kind
 
     def __repr__(cls) -> str:
@@ -27,7 +30,7 @@ class _Typed(type):
 def _define(kind: dtypes.dtype) -> type:
     name = f"{kind.legacy}Tensor"
 
-    def make(cls, *data, device=None):
+    def make(cls, *data: int | list[Any], device: Device = None) -> Tensor:
         if len(data) == 1 and isinstance(data[0], Tensor):
             if data[0].dtype is not kind:
                 raise TypeError(f"expected a tensor of dtype {kind} (got {data[0].dtype})")
@@ -45,4 +48,4 @@ def _define(kind: dtypes.dtype) -> type:
 
 
 FUNCTIONS = {f"{kind.legacy}Tensor": _define(kind) for kind in dtypes.ALL if kind.numpy is not None}
-METHODS: dict = {}
+METHODS: dict[str, Any] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-def _two_dims(dim, ndim: int) -> tuple[int, int]:
+def _two_dims(dim: tuple[int, ...], ndim: int) -> tuple[int, int]:
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(
             f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim if isinstance(dim, int) else list(dim)}"
@@ -42,7 +44,9 @@ def _two_dims(dim, ndim: int) -> tuple[int, int]:
 
 
 @torch_call
-def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None) -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: float | str = "fro", dim: tuple[int, ...] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
     "fro": the root of the sum of squares; "nuc": the sum of singular values; 2, -2: the largest,
@@ -71,7 +75,14 @@ def matrix_norm(A: Tensor, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dt
 
 
 @torch_call
-def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def norm(
+    A: Tensor,
+    ord: float | str | None = None,
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+) -> Tensor:
     """A norm of vectors (one ``dim``) or matrices (two); of all elements, if neither is given."""
     ndim = A._array.ndim
     if dim is not None and not isinstance(dim, int):
@@ -99,7 +110,7 @@ def norm(A: Tensor, ord=None, dim=None, keepdim: bool = False, *, dtype=None) ->
 
 @torch_call
 @by_host
-def cond(A: Tensor, p=None) -> Tensor:
+def cond(A: Tensor, p: int | None = None) -> Tensor:
     """The condition numbers: the norm times the norm of the inverse, of the singular values for 2
     (default).
 
@@ -124,7 +135,7 @@ def cond(A: Tensor, p=None) -> Tensor:
 
 @torch_call
 @by_host
-def matrix_rank(A: Tensor, tol=None, *, atol=None, rtol=None, hermitian: bool = False) -> Tensor:
+def matrix_rank(A: Tensor, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Tensor:
     """How many singular values exceed max(``atol``, ``rtol`` times the largest), as int64."""
     batch_of_matrices("linalg.matrix_rank", A)
     array = A._array
@@ -153,7 +164,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         base = bmm_of(base, base)
 
 
-def _best_order(sizes) -> dict:
+def _best_order(sizes: list[int]) -> dict[str, Any]:
     """For every stretch (i, j) of a chain of matrices, where to split it (dynamic programming)."""
     count = len(sizes) - 1
     cost = {(i, i): 0 for i in range(count)}
@@ -168,7 +179,7 @@ def _best_order(sizes) -> dict:
 
 
 @torch_call
-def multi_dot(tensors) -> Tensor:
+def multi_dot(tensors: Sequence[Tensor]) -> Tensor:
     """The product of two or more matrices, in the order that takes the fewest multiplications.
 
     The first and the last may be vectors: a row, a column.

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from ..inplace import write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace
 from .index import getitem, setitem
 
 __all__ = ["FUNCTIONS", "METHODS", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
 
 
-def _masked_fill(xp, x, mask, value):
+def _masked_fill(xp: Namespace, x: Array, mask: Array, value: float) -> Array:
     return xp.where(
         mask,
         value
@@ -22,20 +23,20 @@ def _masked_fill(xp, x, mask, value):
     )
 
 
-_masked_fill_op = op(
+_masked_fill_op: Applied = op(
     _masked_fill, name="masked_fill", tensors=("mask",),
     x=lambda g, mask: _masked_fill_op(g, mask, 0),
     value=lambda g, mask: _masked_fill_op(g, ~mask, 0),
 )  # fmt: skip
 
 
-def _name_of(mask) -> str:
+def _name_of(mask: Tensor) -> str:
     """The C++ name of a mask's dtype, as PyTorch's message has it."""
     names = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int", "uint8": "unsigned char"}
     return names.get(mask.dtype.name, mask.dtype.name) if isinstance(mask, Tensor) else type(mask).__name__
 
 
-def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     if not isinstance(mask, Tensor) or mask._array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {_name_of(mask)}")
@@ -69,13 +70,13 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return out
 
 
-def _nonzero(x: Tensor):
+def _nonzero(x: Tensor) -> list[Tensor]:
     return [new_tensor(i.astype(np.int64, copy=False)) for i in x._array.nonzero()] if x._array.ndim else [
         new_tensor(i) for i in x._array.reshape(1).nonzero()
     ]  # fmt: skip
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False):
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     places = _nonzero(input)
     if as_tuple:

@@ -7,12 +7,14 @@ brings its operands into their form.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..dtypes import of
-from ..operation import op
+from ..dtypes import dtype, of
+from ..operation import Applied, op
 from ..tensor import Tensor
+from ..types import Array, Number, Value
 from .calling import torch_call
 from .view import reshape
 
@@ -23,13 +25,13 @@ _matmul = np.matmul
 _dot = np.dot
 
 
-def product(x, y):
+def product(x: Array, y: Array) -> Array:
     if x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does, and much faster
         return _matmul(x.astype(FLOAT32), y.astype(FLOAT32)).astype(FLOAT16)
     return _matmul(x, y)
 
 
-def _rows_product(x, y):
+def _rows_product(x: Array, y: Array) -> Array:
     """(..., n) times (n, m) as one product of matrices, where the rows lie as one in memory."""
     if not x.flags.c_contiguous or x.size == 0:
         return product(x, y)
@@ -37,45 +39,45 @@ def _rows_product(x, y):
     return r.reshape(*x.shape[:-1], y.shape[1])
 
 
-def _flat(x):
+def _flat(x: Value) -> Value:
     return reshape(x, (-1, x.shape[-1]))
 
 
-def _rows_gradient(g, x):
+def _rows_gradient(g: Value, x: Value) -> Value:
     """The gradient of the matrix: the sum of the rows' outer products, one product again."""
     if 0 in x.shape or 0 in g.shape:
         return bmm_of(x.swapaxes(-1, -2), g)
     return mm_of(_flat(x).swapaxes(0, 1), _flat(g))
 
 
-def _matrix_product(x, y):
+def _matrix_product(x: Array, y: Array) -> Array:
     if x.dtype is FLOAT16:
         return product(x, y)
     return _dot(x, y)  # for two matrices the same product as matmul's, with less ado around it
 
 
-mm_of = op(
+mm_of: Applied = op(
     _matrix_product, name="mm",
     x=lambda g, y: mm_of(g, y.swapaxes(0, 1)),
     y=lambda g, x: mm_of(x.swapaxes(0, 1), g),
 )  # fmt: skip
-rows_of = op(
+rows_of: Applied = op(
     _rows_product, name="rows_mm", grad_name="UnsafeViewBackward0",
     x=lambda g, y: rows_of(g, y.swapaxes(0, 1)),
     y=_rows_gradient,
 )  # fmt: skip
-bmm_of = op(
+bmm_of: Applied = op(
     product, name="bmm",
     x=lambda g, y: bmm_of(g, y.swapaxes(-1, -2)),
     y=lambda g, x: bmm_of(x.swapaxes(-1, -2), g),
 )  # fmt: skip
 dot_of = op(product, name="dot", x=lambda g, y: g * y, y=lambda g, x: g * x)
-mv_of = op(
+mv_of: Applied = op(
     product, name="mv",
     x=lambda g, y: outer_of(g, y),
     y=lambda g, x: mv_of(x.swapaxes(0, 1), g),
 )  # fmt: skip
-outer_of = op(
+outer_of: Applied = op(
     lambda x, y: x.reshape(-1, 1) * y, name="outer", grad_name="MulBackward0",
     x=lambda g, y: mv_of(g, y),
     y=lambda g, x: mv_of(g.swapaxes(0, 1), x),
@@ -98,14 +100,14 @@ def refuse_operands(name: str, a: Tensor, b: Tensor) -> None:
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}")
 
 
-def _c_name(kind) -> str:
+def _c_name(kind: dtype) -> str:
     return {
         "float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int",
         "int32": "int", "int16": "short", "int8": "signed char", "uint8": "unsigned char",
     }.get(kind.name, kind.name)  # fmt: skip
 
 
-def _mat_sizes(a, b) -> str:
+def _mat_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     return f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {b[0]}x{b[1]})"
 
 
@@ -119,7 +121,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return _matmul_tensors(input, other)
 
 
-def _matmul_tensors(input, other):
+def _matmul_tensors(input: Tensor | Number, other: Tensor | Number) -> Tensor:
     try:
         x, y = input._array, other._array
     except AttributeError:
@@ -172,18 +174,18 @@ def _matmul_tensors(input, other):
     return bmm_of(input, other)
 
 
-def _rows(shape) -> int:
+def _rows(shape: tuple[int, ...]) -> int:
     return math.prod(shape[:-1])
 
 
-def _operator(self, other):
+def _operator(self: Tensor, other: Tensor) -> Tensor:
     return _matmul_tensors(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
 # ---------------------------------------------------------------------------- by their own names
 
 
-def _ranked(name: str, ranks, *tensors) -> None:
+def _ranked(name: str, ranks: tuple[Any, ...], *tensors: Tensor) -> None:
     """Raise RuntimeError unless each tensor has the number of dimensions asked for."""
     for t, (argument, rank, kind) in zip(tensors, ranks, strict=True):
         if not isinstance(t, Tensor):

@@ -5,12 +5,15 @@ PyTorch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ..dtypes import of
-from ..operation import op
+from ..dtypes import dtype, of
+from ..operation import Applied, op
 from ..tensor import Tensor
+from ..types import Array, Namespace, Value
 from .calling import torch_call
 from .extremes import refuse_empty
 from .reduce import accumulable, dims_of, divide_or_zero, kept, spread, sum_of
@@ -20,22 +23,22 @@ __all__ = ["FUNCTIONS", "METHODS", "vector_norm"]
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
 
 
-def _power(xp, x, p):
+def _power(xp: Namespace, x: Array, p: float) -> Array:
     """|x| to the power p; 0 where x is 0 and the power negative."""
     r = xp.abs(x) ** p
     return r if p >= 0 else xp.where(x == 0, x.dtype.type(0), r)
 
 
-def _signed_power(xp, x, p):
+def _signed_power(xp: Namespace, x: Array, p: float) -> Array:
     """sign(x) |x|^p, where the sign of 0 and of nan is 0."""
     return xp.where(x > 0, x.dtype.type(1), -(x < 0).astype(x.dtype)) * _power(xp, x, p)
 
 
 absolute_power = op(_power, name="absolute_power", x=lambda g, x, p: g * p * signed_power(x, p - 1))
-signed_power = op(_signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1))
+signed_power: Applied = op(_signed_power, name="signed_power", x=lambda g, x, p: g * p * absolute_power(x, p - 1))
 
 
-def _signed_shares(xp, x, out, dim, keepdim):
+def _signed_shares(xp: Namespace, x: Array, out: Array, dim: int | None, keepdim: bool) -> Array:
     """sign(x) / k for the k elements whose magnitude is ``out`` (or nan), else 0."""
     same = (xp.abs(x) == (out if keepdim else xp.asarray(out).reshape(kept(x.shape, dim)))) | (x != x)
     return _signed_power(xp, x, 0) * same / same.sum(dim, keepdims=True, dtype=x.dtype)
@@ -44,7 +47,7 @@ def _signed_shares(xp, x, out, dim, keepdim):
 signed_shares = op(_signed_shares, name="signed_shares", tensors=("x", "out"))
 
 
-def _norm(xp, x, p, dim, keepdim):
+def _norm(xp: Namespace, x: Array, p: float, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
     if p == 2:
         r = xp.sqrt((wide * wide).sum(dim, keepdims=keepdim))
@@ -61,7 +64,9 @@ def _norm(xp, x, p, dim, keepdim):
     return r if wide is x else r.astype(x.dtype)
 
 
-def _norm_gradient(g, x, x_shape, out, p, dim, keepdim):
+def _norm_gradient(
+    g: Value, x: Value, x_shape: tuple[int, ...], out: Value, p: float, dim: int | tuple[int, ...] | None, keepdim: bool
+) -> Value:
     if p == 2:
         return x * spread(divide_or_zero(g, out), x_shape, dim, keepdim)
     if p == 0:
@@ -75,7 +80,9 @@ norm_of = op(_norm, name="vector_norm", grad_name="LinalgVectorNormBackward0", x
 
 
 @torch_call
-def vector_norm(input: Tensor, ord=2, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def vector_norm(
+    input: Tensor, ord: float = 2, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """The ``ord``-norm over ``dim`` (of all elements, if None): (sum |x|^ord)^(1/ord).
 
     0 counts what is not zero; inf and -inf take the largest and smallest magnitude. Raises
@@ -84,7 +91,7 @@ def vector_norm(input: Tensor, ord=2, dim=None, keepdim: bool = False, *, dtype=
     return _vector_norm(input, ord, dim, keepdim, dtype)
 
 
-def _vector_norm(input, p, dim, keepdim, dtype):
+def _vector_norm(input: Tensor, p: float, dim: int | tuple[int, ...], keepdim: bool, dtype: Any) -> Tensor:
     array = input._array
     if array.dtype.kind != "f":
         got = of(array.dtype).legacy
@@ -104,7 +111,13 @@ def _vector_norm(input, p, dim, keepdim, dtype):
 
 
 @torch_call
-def norm(input: Tensor, p="fro", dim=None, keepdim: bool = False, dtype=None) -> Tensor:
+def norm(
+    input: Tensor,
+    p: float | str = "fro",
+    dim: int | tuple[int, ...] | None = None,
+    keepdim: bool = False,
+    dtype: Any = None,
+) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
     if p == "nuc":
         from .linalg import matrix_norm
@@ -137,7 +150,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
 # ---------------------------------------------------------------------------- without the nans
 
 
-def _nan_to_zero(xp, x):
+def _nan_to_zero(xp: Namespace, x: Array) -> Array:
     return xp.where(x == x, x, x.dtype.type(0))
 
 
@@ -146,7 +159,9 @@ count_numbers = op(lambda x, dim, keepdim: (x == x).sum(dim, keepdims=keepdim), 
 
 
 @torch_call
-def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def nansum(
+    input: Tensor, dim: Sequence[int] | int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The sum over ``dim`` of what is not nan."""
     input = accumulable(input, dtype)
     dim = dims_of(dim, input._array.ndim)
@@ -154,7 +169,9 @@ def nansum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Ten
 
 
 @torch_call
-def nanmean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def nanmean(
+    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
     if input._array.dtype.kind != "f":
         got = of(input._array.dtype)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..inplace import twin, write_out
 from ..operation import op, together
 from ..tensor import Tensor
+from ..types import Array, Namespace, Number, Value
 from .arithmetic import add, div, mul
 from .bounds import clamp
 from .closeness import isnan
@@ -19,7 +21,7 @@ from .powers import exp, log
 __all__ = ["FUNCTIONS", "METHODS"]
 
 
-def _over_square(z, x, y):
+def _over_square(z: Value, x: Value, y: Value) -> Value:
     """z / (x^2 + y^2), and 0 at the origin."""
     square = x * x + y * y
     return pick(square == 0, 0, z / square)
@@ -45,7 +47,7 @@ logaddexp2 = op(
 )  # fmt: skip
 
 
-def _xlogy(xp, x, y):
+def _xlogy(xp: Namespace, x: Array, y: Array) -> Array:
     return xp.where(xp.isnan(y), y, xp.where(x == 0, x.dtype.type(0), x * xp.log(y)))
 
 
@@ -56,12 +58,12 @@ xlogy_op = op(
 )  # fmt: skip
 
 
-def xlogy(input, other, *, out: Tensor | None = None) -> Tensor:
+def xlogy(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
     return xlogy_op(*_tensors("xlogy", input, other), out=out)
 
 
-def _tensors(name: str, *operands):
+def _tensors(name: str, *operands: Any) -> list[Tensor]:
     return together(name, operands, floating=True, names=("input", "other", "third"))
 
 
@@ -69,7 +71,7 @@ def _stored(result: Tensor, out: Tensor | None, name: str) -> Tensor:
     return result if out is None else write_out(out, result, name)
 
 
-def lerp(input: Tensor, end: Tensor, weight, *, out: Tensor | None = None) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: float, *, out: Tensor | None = None) -> Tensor:
     """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
     if input._array.dtype is not end._array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
@@ -80,13 +82,13 @@ def lerp(input: Tensor, end: Tensor, weight, *, out: Tensor | None = None) -> Te
     return _stored(near if abs(weight) < 0.5 else far, out, "lerp")
 
 
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out: Tensor | None = None) -> Tensor:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
     """input + value * tensor1 * tensor2."""
     product = mul(tensor1, tensor2)
     return _stored(add(input, product if value == 1 else product * value), out, "addcmul")
 
 
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value=1, out: Tensor | None = None) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
     """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
     if tensor1._array.dtype.kind != "f" and tensor2._array.dtype.kind != "f":
         raise RuntimeError(
@@ -102,7 +104,7 @@ def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _stored(mul(input, 2.0**other), out, "ldexp")
 
 
-def _logit(xp, x):
+def _logit(xp: Namespace, x: Array) -> Array:
     return xp.log(x / (1 - x))
 
 
@@ -129,12 +131,12 @@ def nan_to_num(
     return _stored(result, out, "nan_to_num")
 
 
-def _sinc(xp, x):
+def _sinc(xp: Namespace, x: Array) -> Array:
     t = x * math.pi
     return xp.where(x == 0, x.dtype.type(1), xp.sin(t) / xp.where(x == 0, x.dtype.type(1), t))
 
 
-def _sinc_slope(x):
+def _sinc_slope(x: Value) -> Value:
     t = math.pi * x
     return pick(x == 0, x * 0, (t * cos(t) - sin(t)) / (t * x + (x == 0)))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..backends import array_types
 from ..dtypes import of
 from ..inplace import twin, write_back, write_out
-from ..operation import NotANumber, cast, op, together
+from ..operation import Applied, NotANumber, cast, op, together
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace, Number, Value
 from .arithmetic import zeros_of
 from .compare import pick
 from .infix import wrong_operand
@@ -28,12 +30,12 @@ log1p = op(np.log1p, name="log1p", grad_name="Log1PBackward0", promote="float", 
 # ---------------------------------------------------------------------------- a number as the exponent
 
 
-def _reciprocal_root(xp, x):
+def _reciprocal_root(xp: Namespace, x: Array) -> Array:
     root = xp.sqrt(x)
     return xp.divide(1, root, out=root) if root.ndim else 1 / root
 
 
-def _power(xp, x, exponent):
+def _power(xp: Namespace, x: Array, exponent: float) -> Array:
     """x^exponent for a number; the exponents that models use cost what a product or a root costs."""
     if exponent == 2:
         return xp.square(x)
@@ -52,7 +54,7 @@ def _power(xp, x, exponent):
     return xp.power(x, exponent)
 
 
-def _power_slope(g, x, exponent):
+def _power_slope(g: Value, x: Value, exponent: float) -> Value:
     if exponent == 2:
         return g * (x * 2)
     if exponent == 0:
@@ -68,7 +70,7 @@ reciprocal = op(np.reciprocal, name="reciprocal", promote="float", x=lambda g, o
 _square = op(np.square, name="square", grad_name="PowBackward0", promote="same", x=lambda g, x: g * (x * 2))
 
 
-def square(input, *, out=None):
+def square(input: Tensor, *, out: Any = None) -> Tensor:
     """``input ** 2``, in the input's dtype (bool gives int64)."""
     if isinstance(input, Tensor) and input._array.dtype.kind == "b":
         return pow(input, 2, out=out)
@@ -80,7 +82,7 @@ square.op = _square.op
 # ---------------------------------------------------------------------------- a tensor as the exponent
 
 
-def _integer_power(xp, x, y):
+def _integer_power(xp: Namespace, x: Array, y: Array) -> Array:
     """Integers to integers; to a negative one, the reciprocal cut off to an integer: 0, 1 or -1."""
     if (x if hasattr(x, "dtype") else y).dtype.kind == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
@@ -93,7 +95,7 @@ def _integer_power(xp, x, y):
     return xp.where(below & ~unit, 0, power).astype(power.dtype)
 
 
-def _exponential_slope(g, base, out, y):
+def _exponential_slope(g: Value, base: float, out: Value, y: Value) -> Value:
     """d(base^y)/dy; at base 0 the power is flat for y >= 0, as PyTorch has it."""
     slope = g * (out * (math.log(base) if base > 0 else -math.inf if base == 0 else math.nan))
     return pick(y >= 0, 0, slope) if base == 0 else slope
@@ -103,7 +105,7 @@ _exponential = op(  # number ** tensor
     np.power, name="rpow", grad_name="PowBackward2", promote="same", infix=True,
     y=lambda g, x, out, y: _exponential_slope(g, x, out, y),
 )  # fmt: skip
-_power_of = op(  # tensor ** tensor
+_power_of: Applied = op(  # tensor ** tensor
     np.power, name="pow_tensor", grad_name="PowBackward1", promote="same", infix=True,
     x=lambda g, x, y: pick(y == 0, 0, g * (y * _power_of(x, y - 1))),
     y=lambda g, x, y, out: pick((x == 0) & (y >= 0), 0, g * (out * log(x))),
@@ -111,7 +113,7 @@ _power_of = op(  # tensor ** tensor
 _power_int = op(_integer_power, name="pow_int", promote="same", infix=True)
 
 
-def _pow(input, exponent):
+def _pow(input: Tensor, exponent: float) -> Tensor:
     """The operator ``**``."""
     c = exponent.__class__
     if (c is float or c is int) and input._array.dtype.kind == "f":
@@ -134,7 +136,7 @@ def _pow(input, exponent):
     return power_number(base, int(exponent))
 
 
-def _rpow(exponent, base):
+def _rpow(exponent: Tensor, base: float) -> Tensor:
     """The operator ``number ** tensor``."""
     floating = exponent._array.dtype.kind == "f" or isinstance(base, float)
     if not floating:
@@ -146,7 +148,7 @@ def _rpow(exponent, base):
     return _exponential(base, exponent)
 
 
-def pow(input, exponent, *, out=None):
+def pow(input: Tensor, exponent: Tensor | Number, *, out: Any = None) -> Tensor:
     """``input ** exponent``, broadcast, for tensors and numbers; at least one is a Tensor.
 
     Raises:
@@ -169,14 +171,14 @@ def pow(input, exponent, *, out=None):
 pow.op = power_number.op
 
 
-def float_power(input, exponent, *, out=None):
+def float_power(input: Tensor, exponent: Tensor, *, out: Any = None) -> Tensor:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
     double = np.dtype("float64")
     sides = [cast(t, double) if isinstance(t, Tensor) else float(t) for t in (input, exponent)]
     return pow(*sides, out=out)
 
 
-def _float_power_(self, exponent):
+def _float_power_(self: Tensor, exponent: Tensor) -> Tensor:
     """In-place version of ``float_power``, for float64. Raises RuntimeError for any other dtype."""
     if self._array.dtype != np.float64:
         raise RuntimeError(

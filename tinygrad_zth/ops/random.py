@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes, generator, sampling
 from ..backends import backend_of
 from ..device import default_device
+from ..dtypes import dtype
 from ..generator import BLOCK, Generator, default_generator
 from ..inplace import check_writeable, write
 from ..tensor import Tensor, current_node, new_tensor, storage_of
+from ..types import Array, Device
 from .create import _finish, _kind, _made, _shape
 from .create import empty_like as _empty_tensor_like
 
@@ -52,7 +55,7 @@ def set_rng_state(new_state: Tensor) -> None:
 
 
 @contextlib.contextmanager
-def fork_rng(devices=None, enabled: bool = True) -> Iterator[None]:
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
     """Whatever is drawn in the block leaves the default generator as it was before.
 
     ``devices`` is accepted as in PyTorch; all of them draw from the one stream.
@@ -64,7 +67,9 @@ def fork_rng(devices=None, enabled: bool = True) -> Iterator[None]:
 # ---------------------------------------------------------------------------- filling
 
 
-def fill_random(t: Tensor, name: str, sampler: Callable, *args, generator: Generator | None = None) -> Tensor:
+def fill_random(
+    t: Tensor, name: str, sampler: Callable[..., Any], *args: Any, generator: Generator | None = None
+) -> Tensor:
     """Fill ``t`` in place by ``sampler(array, *args, generator=...)``; returns ``t``.
 
     Raises RuntimeError for a leaf that requires grad, as every in-place operation does.
@@ -84,7 +89,7 @@ def fill_random(t: Tensor, name: str, sampler: Callable, *args, generator: Gener
     return write(t, new_tensor(backend_of(array).asarray(drawn)), (), name)
 
 
-def _filler(sampler: Callable, doc: str, **defaults) -> Callable:
+def _filler(sampler: Callable[..., Any], doc: str, **defaults: float) -> Callable[..., Any]:
     """The in-place method that draws from ``sampler``, with PyTorch's names for its parameters."""
     name = sampler.__name__
     signature = ", ".join(f"{p}={value!r}" for p, value in defaults.items())
@@ -106,7 +111,7 @@ exponential_ = _filler(sampling.exponential_, "Fill with exponential numbers of 
 cauchy_ = _filler(sampling.cauchy_, "Fill with Cauchy numbers.", median=0.0, sigma=1.0)
 
 
-def _uniform_method(self: Tensor, *bounds, generator: Generator | None = None, **named) -> Tensor:
+def _uniform_method(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Fill with numbers uniform on [from, to): ``uniform_(from=0, to=1, *, generator=None)``."""
     for i, name in enumerate(("from", "to")):  # `from` cannot be written as a parameter
         if name in named:
@@ -121,12 +126,12 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
     return fill_random(self, "geometric_", sampling.geometric_, p, generator=generator)
 
 
-def bernoulli_(self: Tensor, p=0.5, *, generator: Generator | None = None) -> Tensor:
+def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fill with ones of probability ``p`` (a number, or a tensor that broadcasts), else zeros."""
     return fill_random(self, "bernoulli_", sampling.bernoulli_, _host(p), generator=generator)
 
 
-def random_(self: Tensor, *bounds, generator: Generator | None = None, **named) -> Tensor:
+def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
     low, high = {0: (None, None), 1: (0, *bounds), 2: bounds}[len(bounds)]
     low, high = named.pop("from", low), named.pop("to", high)
@@ -135,7 +140,7 @@ def random_(self: Tensor, *bounds, generator: Generator | None = None, **named) 
     return fill_random(self, "random_", sampling.random_, low, high, generator=generator)
 
 
-def _host(p):
+def _host(p: Tensor) -> Array:
     return backend_of(p._array).to_numpy(p._array) if isinstance(p, Tensor) else p
 
 
@@ -160,10 +165,10 @@ def _quick_normal(source: Generator, n: int) -> np.ndarray:
     return out
 
 
-def _drawn(name: str, sampler: Callable, quick: Callable, doc: str) -> Callable:
+def _drawn(name: str, sampler: Callable[..., Any], quick: Callable[..., Any], doc: str) -> Callable[..., Any]:
     def make(
-        *size, generator: Generator | None = None, out=None, dtype=None, layout=None, device=None,
-        requires_grad: bool = False, pin_memory: bool = False, names=None, **named,
+        *size: Any, generator: Generator | None = None, out: Any=None, dtype: dtype | None=None, layout: Any=None, device: Device=None,
+        requires_grad: bool = False, pin_memory: bool = False, names: Any=None, **named: Any,
     ) -> Tensor:  # fmt: skip
         if dtype is None and device is None and out is None and size and not named:
             # The common call, without ado. What it does not understand is understood below.
@@ -199,10 +204,10 @@ rand = _drawn("rand", sampling.uniform_, _quick_uniform, "Numbers uniform on [0,
 randn = _drawn("randn", sampling.normal_, _quick_normal, "Standard normal numbers.")
 
 
-def _drawn_like(name: str, sampler: Callable, doc: str) -> Callable:
+def _drawn_like(name: str, sampler: Callable[..., Any], doc: str) -> Callable[..., Any]:
     def make(
-        input: Tensor, *, generator: Generator | None = None, dtype=None, layout=None, device=None,
-        requires_grad: bool = False, memory_format=None, pin_memory: bool = False,
+        input: Tensor, *, generator: Generator | None = None, dtype: Any=None, layout: Any=None, device: Device=None,
+        requires_grad: bool = False, memory_format: Any=None, pin_memory: bool = False,
     ) -> Tensor:  # fmt: skip
         t = _empty_tensor_like(input, dtype=dtype, device=device)
         fill_random(t, name, sampler, generator=generator)
@@ -217,7 +222,7 @@ rand_like = _drawn_like("rand_like", sampling.uniform_, "Numbers uniform on [0, 
 randn_like = _drawn_like("randn_like", sampling.normal_, "Standard normal numbers,")
 
 
-def _bounds(name: str, args: tuple, named: dict, last: tuple[str, ...]) -> list:
+def _bounds(name: str, args: tuple[Any, ...], named: dict[str, Any], last: tuple[str, ...]) -> list[Any]:
     """``(low, high, *last)`` from PyTorch's two forms, ``(high, ...)`` and ``(low, high, ...)``."""
     names: tuple[str, ...] = ("low", "high", *last)
     if not named and len(names) - 1 <= len(args) <= len(names):  # the common forms
@@ -242,8 +247,8 @@ def _bounds(name: str, args: tuple, named: dict, last: tuple[str, ...]) -> list:
 
 
 def randint(
-    *args, generator: Generator | None = None, out=None, dtype=None, layout=None, device=None,
-    requires_grad: bool = False, pin_memory: bool = False, **named,
+    *args: Any, generator: Generator | None = None, out: Any=None, dtype: Any=None, layout: Any=None, device: Device=None,
+    requires_grad: bool = False, pin_memory: bool = False, **named: Any,
 ) -> Tensor:  # fmt: skip
     """Integers uniform on [low, high): ``randint(low=0, high, size, *, generator=None, ...)``.
 
@@ -256,8 +261,8 @@ def randint(
 
 
 def randint_like(
-    input: Tensor, *args, generator: Generator | None = None, dtype=None, layout=None, device=None,
-    requires_grad: bool = False, memory_format=None, **named,
+    input: Tensor, *args: Any, generator: Generator | None = None, dtype: Any=None, layout: Any=None, device: Device=None,
+    requires_grad: bool = False, memory_format: Any=None, **named: Any,
 ) -> Tensor:  # fmt: skip
     """Integers uniform on [low, high), with the shape, dtype and device of ``input``."""
     low, high = _bounds("randint_like", args, named, ())
@@ -267,7 +272,7 @@ def randint_like(
 
 
 def randperm(
-    n: int, *, generator: Generator | None = None, out=None, dtype=None, layout=None, device=None,
+    n: int, *, generator: Generator | None = None, out: Any=None, dtype: Any=None, layout: Any=None, device: Device=None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
@@ -277,8 +282,8 @@ def randperm(
 
 
 def normal(
-    mean=0.0, std=1.0, size=None, *, generator: Generator | None = None, out=None, dtype=None,
-    layout=None, device=None, requires_grad: bool = False, pin_memory: bool = False,
+    mean: float=0.0, std: float=1.0, size: tuple[int, ...] | None=None, *, generator: Generator | None = None, out: Any=None, dtype: Any=None,
+    layout: Any=None, device: Device=None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal numbers: with numbers ``mean`` and ``std``, of shape ``size``; with a tensor for
     either, one number per element of it.
@@ -311,7 +316,7 @@ def normal(
     return _finish("normal", _made(z, device if device is not None else given[0].device, requires_grad), out)
 
 
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out=None) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Any = None) -> Tensor:
     """Ones with the probabilities in ``input`` (or, of its shape, with probability ``p``), else zeros.
 
     Raises RuntimeError for a probability outside [0, 1].
@@ -327,7 +332,7 @@ def multinomial(
     replacement: bool = False,
     *,
     generator: Generator | None = None,
-    out=None,
+    out: Any = None,
 ) -> Tensor:
     """Indices drawn with probabilities in proportion to the rows of ``input``, shape (n,) or (m, n).
 

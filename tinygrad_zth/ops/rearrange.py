@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..autograd import sum_to
 from ..dtypes import int64
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace
 from .index import getitem
 from .join import broadcast_tensors, cat
 from .view import dim_of, sizes_of, transpose
@@ -15,14 +18,14 @@ from .view import dim_of, sizes_of, transpose
 __all__ = ["FUNCTIONS", "METHODS", "flip", "roll"]
 
 
-def _flip(xp, x, dims):
+def _flip(xp: Namespace, x: Array, dims: tuple[int, ...]) -> Array:
     return xp.array(xp.flip(x, dims), order="C")
 
 
-_flip_op = op(_flip, x=lambda g, dims: _flip_op(g, dims))
+_flip_op: Applied = op(_flip, x=lambda g, dims: _flip_op(g, dims))
 
 
-def flip(input: Tensor, *dims, **named) -> Tensor:
+def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """A copy with the order of elements reversed along ``dims``."""
     if "dims" in named and not dims and len(named) == 1:
         dims = (named["dims"],)
@@ -35,7 +38,7 @@ def flip(input: Tensor, *dims, **named) -> Tensor:
     return _flip_op(input, axes)
 
 
-def _flip_function(input: Tensor, dims) -> Tensor:
+def _flip_function(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     return flip(input, *((dims,) if isinstance(dims, int) else dims))
 
 
@@ -53,14 +56,14 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-def _roll(xp, x, shifts, dims):
+def _roll(xp: Namespace, x: Array, shifts: tuple[int, ...], dims: tuple[int, ...] | None) -> Array:
     return xp.roll(x, shifts if dims is not None else shifts[0], dims)
 
 
-_roll_op = op(_roll, x=lambda g, shifts, dims: _roll_op(g, tuple(-s for s in shifts), dims))
+_roll_op: Applied = op(_roll, x=lambda g, shifts, dims: _roll_op(g, tuple(-s for s in shifts), dims))
 
 
-def roll(input: Tensor, shifts, dims=None) -> Tensor:
+def roll(input: Tensor, shifts: int, dims: int | None = None) -> Tensor:
     """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
@@ -73,7 +76,7 @@ def roll(input: Tensor, shifts, dims=None) -> Tensor:
     return _roll_op(input, shifts, tuple(dim_of(d, input._array.ndim) for d in dims))
 
 
-def rot90(input: Tensor, k: int = 1, dims=(0, 1)) -> Tensor:
+def rot90(input: Tensor, k: int = 1, dims: tuple[int, ...] = (0, 1)) -> Tensor:
     """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -125,7 +128,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return roll(a, -1, d) * roll(b, -2, d) - roll(a, -2, d) * roll(b, -1, d)
 
 
-def unravel_index(indices: Tensor, shape) -> tuple[Tensor, ...]:
+def unravel_index(indices: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if indices._array.dtype.kind not in "iu":
@@ -134,7 +137,7 @@ def unravel_index(indices: Tensor, shape) -> tuple[Tensor, ...]:
     return tuple(new_tensor(np.asarray(p, np.int64)) for p in places)
 
 
-def sum_to_size(self: Tensor, *size) -> Tensor:
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """Summed to a shape that broadcasts to this one. Raises RuntimeError for any other."""
     size = tuple(sizes_of(size))
     try:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..backends.sums import total
-from ..dtypes import get_default_dtype, of, to_numpy
-from ..operation import cast, op
+from ..dtypes import dtype, get_default_dtype, of, to_numpy
+from ..operation import Applied, cast, op
 from ..tensor import Tensor
+from ..types import Array, Namespace, Value
 from .calling import torch_call
 from .compare import pick
 from .view import dim_of
@@ -26,7 +29,7 @@ FLOAT16, FLOAT32, INT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("in
 _add = np.add.reduce
 
 
-def dims_of(dim, ndim: int):
+def dims_of(dim: int | tuple[int, ...] | None, ndim: int) -> int | tuple[int, ...] | None:
     """``dim`` checked: an int, a tuple of ints, or None for all dimensions.
 
     Raises IndexError for a dimension there is not, RuntimeError for one named twice.
@@ -45,7 +48,7 @@ def dims_of(dim, ndim: int):
     return dims[0] if len(dims) == 1 else dims
 
 
-def count_of(shape, dim) -> int:
+def count_of(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> int:
     """How many elements of ``shape`` make one element of the result."""
     if dim is None:
         return math.prod(shape)
@@ -54,7 +57,7 @@ def count_of(shape, dim) -> int:
     return math.prod([shape[d] for d in dim])
 
 
-def kept(shape, dim) -> tuple:
+def kept(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> tuple[Any, ...]:
     """``shape`` with ones for the reduced dimensions: the result's under ``keepdim``."""
     if dim is None:
         return (1,) * len(shape)
@@ -67,11 +70,11 @@ def kept(shape, dim) -> tuple:
 # ---------------------------------------------------------------------------- spread, sum, mean
 
 
-def _spread_any(xp, x, shape, dim, keepdim):
+def _spread_any(xp: Namespace, x: Array, shape: Any, dim: Any, keepdim: Any) -> Any:
     return xp.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
 
 
-def _spread(x, shape, dim, keepdim):
+def _spread(x: Array, shape: tuple[int, ...], dim: int | None, keepdim: bool) -> Array:
     x = np.asarray(x)
     if dim is None:
         strides = (0,) * len(shape)
@@ -86,24 +89,24 @@ def _spread(x, shape, dim, keepdim):
     return window
 
 
-def _sum(x, dim, keepdim):
+def _sum(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     if x.itemsize == 2 and x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does
         return _add(x, dim, FLOAT32, None, keepdim).astype(FLOAT16)
     return total(x, dim, keepdim)
 
 
-def _sum_any(x, dim, keepdim):
+def _sum_any(x: Any, dim: Any, keepdim: Any) -> Any:
     return x.sum(dim, keepdims=keepdim)
 
 
-def _mean(x, dim, keepdim):
+def _mean(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     n = count_of(x.shape, dim)
     if x.itemsize == 2 and x.dtype is FLOAT16:
         return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
     return total(x, dim, keepdim) / n
 
 
-def _mean_any(x, dim, keepdim):
+def _mean_any(x: Any, dim: Any, keepdim: Any) -> Any:
     return x.sum(dim, keepdims=keepdim) / count_of(x.shape, dim)
 
 
@@ -113,7 +116,7 @@ spread = op(
 )  # fmt: skip
 
 
-def _sum_entry(name: str, grad_name: str):
+def _sum_entry(name: str, grad_name: str) -> Callable[..., Any]:
     """One entry per name that PyTorch prints for it; so for the mean."""
     return op(
         _sum, name=name, grad_name=grad_name, kernels={"cupy": _sum_any},
@@ -121,7 +124,7 @@ def _sum_entry(name: str, grad_name: str):
     )  # fmt: skip
 
 
-def _mean_entry(name: str, grad_name: str):
+def _mean_entry(name: str, grad_name: str) -> Callable[..., Any]:
     return op(
         _mean, name=name, grad_name=grad_name, kernels={"cupy": _mean_any},
         x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
@@ -133,7 +136,7 @@ sum_of, sum_along = _sum_entry("sum", "SumBackward0"), _sum_entry("sum_along", "
 mean_of, mean_along = _mean_entry("mean", "MeanBackward0"), _mean_entry("mean_along", "MeanBackward1")
 
 
-def accumulable(input: Tensor, dtype) -> Tensor:
+def accumulable(input: Tensor, dtype: dtype | None) -> Tensor:
     """``input`` in the type it is summed in: ``dtype`` if given, else int64 for bools, integers."""
     if dtype is not None:
         wanted = to_numpy(dtype)
@@ -145,7 +148,7 @@ def accumulable(input: Tensor, dtype) -> Tensor:
 
 
 @torch_call
-def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def sum(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
     array = input._array
     if dim is not None:
@@ -157,7 +160,7 @@ def sum(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor
     return (sum_of if dim is None else sum_along)(input, dim, keepdim)
 
 
-def require_float(name: str, input: Tensor, dtype=None) -> Tensor:
+def require_float(name: str, input: Tensor, dtype: dtype | None = None) -> Tensor:
     """``input`` cast to ``dtype`` if given. Raises RuntimeError if that is no floating type."""
     if dtype is not None:
         input = accumulable(input, dtype)
@@ -173,7 +176,9 @@ def require_float(name: str, input: Tensor, dtype=None) -> Tensor:
 
 
 @torch_call
-def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def mean(
+    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
     """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
     array = input._array
     if dim is not None:
@@ -186,11 +191,11 @@ def mean(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
 # ---------------------------------------------------------------------------- variance
 
 
-def _variance_by(add):
+def _variance_by(add: Callable[..., Any]) -> Callable[..., Any]:
     """The variance, by this way to sum (``(x, dim, keepdim)``), and the mean. Two passes: the squares are
     taken of what is left when the mean is gone."""
 
-    def variance(x, dim, correction, keepdim):
+    def variance(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
         wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
         mean = add(wide, dim, True) / count_of(x.shape, dim)
         d = wide - mean
@@ -204,19 +209,19 @@ def _variance_by(add):
 _variance, _variance_any = _variance_by(total), _variance_by(_sum_any)
 
 
-def _freedom(shape, dim, correction):
+def _freedom(shape: tuple[int, ...], dim: int | None, correction: float) -> float:
     """n - correction, not below 0; a Python number, so that it widens nothing."""
     freedom = max(0, count_of(shape, dim) - correction)
     return int(freedom) if freedom == int(freedom) else freedom
 
 
-def _slope(shape, dim, correction):
+def _slope(shape: tuple[int, ...], dim: int | tuple[int, ...] | None, correction: float) -> float:
     """2 / (n - correction)."""
     freedom = count_of(shape, dim) - correction
     return 2.0 / freedom if freedom else math.inf
 
 
-def _times_centred(scale, x, mean, dim):
+def _times_centred(scale: Array, x: Array, mean: Value, dim: int | tuple[int, ...] | None) -> Value:
     d = x - mean
     d *= scale
     return d
@@ -224,45 +229,53 @@ def _times_centred(scale, x, mean, dim):
 
 #: scale * (x - the mean of x over dim), where scale has the mean's shape: the slope of a variance.
 #: The mean is handed over since it is known; the formula for x knows that it depends on x.
-times_centred = op(
+times_centred: Applied = op(
     _times_centred,
     scale=lambda g, x, mean, dim: times_centred(g, x, mean, dim),
     x=lambda g, scale, dim: _centred(g * scale, dim),
 )  # fmt: skip
 
 
-def _centred(x, dim):
+def _centred(x: Value, dim: int | tuple[int, ...] | None) -> Value:
     return x - mean_of(x, dim, True)
 
 
-def _var_gradient(g, x, x_shape, mean, dim, correction, keepdim):
+def _var_gradient(
+    g: Value,
+    x: Value,
+    x_shape: tuple[int, ...],
+    mean: Array,
+    dim: int | tuple[int, ...] | None,
+    correction: float,
+    keepdim: bool,
+) -> Value:
     if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
         return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, pick(x == x, math.inf, math.nan * x))
     scale = g if keepdim else g.reshape(kept(x_shape, dim))
     return times_centred(scale * _slope(x_shape, dim, correction), x, mean, dim)
 
 
-def _std(x, dim, correction, keepdim):
+def _std(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
     r, mean = _variance(x, dim, correction, keepdim)
     return np.sqrt(r), mean
 
 
-def _std_any(xp, x, dim, correction, keepdim):
+def _std_any(xp: Namespace, x: Array, dim: Any, correction: Any, keepdim: Any) -> Any:
     r, mean = _variance_any(x, dim, correction, keepdim)
     return xp.sqrt(r), mean
 
 
-def _divide_or_zero(x, y):
+def _divide_or_zero(x: Array, y: Array) -> Array:
     """x / y, of one shape, and 0 where y is 0: a slope that is taken to be 0 where there is none."""
     return np.divide(x, y, np.zeros(x.shape, y.dtype), where=y != 0)
 
 
-def _divide_or_zero_any(xp, x, y):
+def _divide_or_zero_any(xp: Namespace, x: Array, y: Array) -> Any:
     zero = y == 0
     return xp.where(zero, y.dtype.type(0), x / (y + zero))
 
 
-divide_or_zero = op(
+divide_or_zero: Applied = op(
     _divide_or_zero, kernels={"cupy": _divide_or_zero_any},
     x=lambda g, y: divide_or_zero(g, y),
     y=lambda g, out, y: -divide_or_zero(g * out, y),
@@ -276,7 +289,9 @@ std_of = op(
 )  # fmt: skip
 
 
-def _spread_arguments(name, input, dim, unbiased, correction):
+def _spread_arguments(
+    name: str, input: Tensor, dim: int | tuple[int, ...] | None, unbiased: bool | None, correction: int | None
+) -> tuple[Any, ...]:
     """The arguments of var and std, in both of PyTorch's forms (``unbiased`` may come first)."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -302,7 +317,14 @@ def _spread_arguments(name, input, dim, unbiased, correction):
 
 
 @torch_call
-def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
+def var(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
     ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
@@ -313,7 +335,14 @@ def var(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correc
 
 
 @torch_call
-def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> Tensor:
+def std(
+    input: Tensor,
+    dim: int | tuple[int, ...] | None = None,
+    unbiased: Any = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> Tensor:
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
     be 0.
     """
@@ -321,19 +350,41 @@ def std(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correc
     return std_of(input, dim, correction, keepdim)
 
 
-def _with_mean(name, apply, input, dim, unbiased, keepdim, correction):
+def _with_mean(
+    name: str,
+    apply: Callable[..., Any],
+    input: Tensor,
+    dim: int | None,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: int | None,
+) -> tuple[Tensor, ...]:
     dim, correction = _spread_arguments(name, input, dim, unbiased, correction)
     return apply(input, dim, correction, keepdim), mean_of(input, dim, keepdim)
 
 
 @torch_call
-def var_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+def var_mean(
+    input: Tensor,
+    dim: int | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> tuple[Any, ...]:
     """The pair (variance, mean); see ``var``."""
     return _with_mean("var_mean", var_of, input, dim, unbiased, keepdim, correction)
 
 
 @torch_call
-def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, correction=None) -> tuple:
+def std_mean(
+    input: Tensor,
+    dim: int | None = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: int | None = None,
+) -> tuple[Any, ...]:
     """The pair (standard deviation, mean); see ``std``."""
     return _with_mean("std_mean", std_of, input, dim, unbiased, keepdim, correction)
 
@@ -341,20 +392,20 @@ def std_mean(input: Tensor, dim=None, unbiased=None, keepdim: bool = False, *, c
 # ---------------------------------------------------------------------------- logsumexp
 
 
-def _logsumexp(xp, x, dim, keepdim):
+def _logsumexp(xp: Namespace, x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     top = x.max(dim, keepdims=True)
     top = xp.where(xp.isfinite(top), top, top.dtype.type(0))  # -inf and inf carry themselves
     total = xp.log(xp.exp(x - top).sum(dim, keepdims=True)) + top
     return total if keepdim else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
 
 
-def _flags(ndim, dim):
+def _flags(ndim: int, dim: int | tuple[int, ...] | None) -> list[bool]:
     """Per dimension, whether it is reduced."""
     dims = range(ndim) if dim is None else (dim,) if dim.__class__ is int else dim
     return [i in dims for i in range(ndim)]
 
 
-def _exp_difference(xp, x, y):
+def _exp_difference(xp: Namespace, x: Array, y: Array) -> Array:
     return xp.exp(x - y)
 
 
@@ -367,7 +418,7 @@ logsumexp_of = op(
 
 
 @torch_call
-def logsumexp(input: Tensor, dim, keepdim: bool = False) -> Tensor:
+def logsumexp(input: Tensor, dim: Sequence[int] | int, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
 
     Integers become the default floating type.

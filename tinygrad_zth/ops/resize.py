@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes
 from ..backends import backend_of
+from ..dtypes import dtype
 from ..inplace import check_writeable, write_back
 from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor
+from ..types import Array, Device
 from .create import _made
 from .view import as_strided, sizes_of
 
 __all__ = ["FUNCTIONS", "METHODS", "empty_strided"]
 
 
-def _strided(size, stride, kind):
+def _strided(size: tuple[int, ...], stride: tuple[int, ...], kind: np.dtype[Any]) -> Array:
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(n < 0 for n in size) or any(s < 0 for s in stride):
@@ -28,7 +31,14 @@ def _strided(size, stride, kind):
 
 
 def empty_strided(
-    size, stride, *, dtype=None, layout=None, device=None, requires_grad: bool = False, pin_memory: bool = False
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    *,
+    dtype: dtype | None = None,
+    layout: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Uninitialised memory of the given size and strides (in elements)."""
     kind = dtypes.to_numpy(dtype or dtypes.get_default_dtype())
@@ -36,7 +46,7 @@ def empty_strided(
 
 
 def empty_permuted(
-    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad: bool = False,
+    size: tuple[int, ...], physical_layout: tuple[int, ...], *, dtype: Any=None, layout: Any=None, device: Device=None, requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uninitialised memory, dense, whose dimensions lie in memory in the order ``physical_layout``."""
@@ -53,7 +63,14 @@ def empty_permuted(
 
 
 def new_empty_strided(
-    self: Tensor, size, stride, *, dtype=None, device=None, requires_grad: bool = False, **_
+    self: Tensor,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    **_: Any,
 ) -> Tensor:
     """``empty_strided`` with this tensor's dtype and device unless others are given."""
     return empty_strided(
@@ -61,7 +78,7 @@ def new_empty_strided(
     )
 
 
-def resize_(self: Tensor, *sizes, memory_format=None) -> Tensor:
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """Change the shape in place: the elements keep their places in memory, new ones are uninitialised.
 
     Raises RuntimeError for a tensor that requires grad, or shares its memory and would have to grow.
@@ -85,12 +102,14 @@ def resize_(self: Tensor, *sizes, memory_format=None) -> Tensor:
     return self
 
 
-def resize_as_(self: Tensor, the_template: Tensor, *, memory_format=None) -> Tensor:
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
     """``resize_`` to the shape of another tensor."""
     return resize_(self, tuple(the_template._array.shape))
 
 
-def as_strided_scatter(input: Tensor, src: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
+) -> Tensor:
     """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
     out = new_tensor(np.empty_like(input._array)) if not input.requires_grad else None
     out = input.clone() if out is None else out.copy_(input)
@@ -98,7 +117,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size, stride, storage_offset:
     return out
 
 
-def fill_diagonal_(self: Tensor, fill_value, wrap: bool = False) -> Tensor:
+def fill_diagonal_(self: Tensor, fill_value: int, wrap: bool = False) -> Tensor:
     """Write a value along the main diagonal, in place (of a tall matrix, with ``wrap``, again and again)."""
     shape = self._array.shape
     if len(shape) < 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from typing import Any
 
 __all__: list[str] = []  # filled below
 
@@ -10,7 +11,7 @@ __all__: list[str] = []  # filled below
 def _define(name: str, fields: str) -> type:
     base = namedtuple(name, fields)
 
-    def text(self) -> str:
+    def text(self: Any) -> str:
         rows = ",\n".join(f"{field}={value!r}" for field, value in zip(self._fields, self, strict=True))
         return f"torch.return_types.{name}(\n{rows})"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..backends import backend_of
@@ -9,19 +12,20 @@ from ..dtypes import of
 from ..inplace import twin
 from ..operation import as_function, op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace
 from . import return_types
 from .compare import pick
 
 __all__ = ["FUNCTIONS", "METHODS", "ceil", "floor", "frac", "round", "trunc"]
 
 
-def _step(forward, name):
+def _step(forward: str, name: str) -> Callable[..., Any]:
     """A step function: integers are whole already."""
     return op(_whole(forward), name=name, promote="same", x=lambda g: g * 0)
 
 
-def _whole(forward):
-    def kernel(xp, x):
+def _whole(forward: str) -> Callable[..., Any]:
+    def kernel(xp: Namespace, x: Array) -> Array:
         if x.dtype.kind == "b":
             raise NotImplementedError(f"\"{forward}_vml_cpu\" not implemented for 'Bool'")
         return getattr(xp, forward)(x) if x.dtype.kind == "f" else x.copy()
@@ -33,7 +37,7 @@ ceil, floor, trunc = _step("ceil", "ceil"), _step("floor", "floor"), _step("trun
 _round = _step("rint", "round")
 
 
-def _frac(xp, x):
+def _frac(xp: Namespace, x: Array) -> Array:
     if x.dtype.kind != "f":
         raise NotImplementedError(f"\"frac_vml_cpu\" not implemented for '{of(x.dtype).legacy}'")
     return x - xp.trunc(x)
@@ -63,7 +67,7 @@ as_function(round, _round.op)
 # ---------------------------------------------------------------------------- the parts of a number
 
 
-def frexp(input: Tensor):
+def frexp(input: Tensor) -> Any:
     """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
     array = input._array
     if array.dtype.kind != "f":

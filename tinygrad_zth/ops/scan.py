@@ -8,12 +8,16 @@ themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from ..dtypes import of
+from ..dtypes import dtype, of
 from ..inplace import write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace, Value
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim
@@ -27,18 +31,18 @@ FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
 _multiply = np.multiply.reduce
 
 
-def _key(dim: int, part) -> tuple:
+def _key(dim: int, part: slice) -> tuple[Any, ...]:
     return (slice(None),) * dim + (part,)
 
 
-def _backwards(x, dim: int):
+def _backwards(x: Array, dim: int) -> Array:
     return x[_key(dim, slice(None, None, -1))]
 
 
-def _running(name: str):
+def _running(name: str) -> Callable[..., Any]:
     """cumsum or cumprod, accumulated in float64 as PyTorch does."""
 
-    def kernel(xp, x, dim, reverse):
+    def kernel(xp: Namespace, x: Array, dim: int, reverse: bool) -> Array:
         wide = FLOAT64 if x.dtype.kind == "f" else x.dtype
         r = getattr(xp, name)(_backwards(x, dim) if reverse else x, dim, wide)
         r = r if r.dtype == x.dtype else r.astype(x.dtype)
@@ -47,7 +51,7 @@ def _running(name: str):
     return kernel
 
 
-def _shift(xp, x, dim, step, fill):
+def _shift(xp: Namespace, x: Array, dim: int, step: int, fill: int) -> Array:
     """Every element moved by ``step`` along ``dim``; ``fill`` moves in."""
     r = xp.full_like(x, fill)
     n = x.shape[dim]
@@ -58,7 +62,7 @@ def _shift(xp, x, dim, step, fill):
     return r
 
 
-def _recurrence(xp, a, b, dim, reverse):
+def _recurrence(xp: Namespace, a: Array, b: Array, dim: int, reverse: bool) -> Array:
     s = xp.array(b)
     steps = range(s.shape[dim])[::-1] if reverse else range(s.shape[dim])
     last = None
@@ -70,8 +74,8 @@ def _recurrence(xp, a, b, dim, reverse):
     return s
 
 
-shift = op(_shift, x=lambda g, dim, step: shift(g, dim, -step, 0))
-recurrence = op(
+shift: Applied = op(_shift, x=lambda g, dim, step: shift(g, dim, -step, 0))
+recurrence: Applied = op(
     _recurrence, name="linear_recurrence",
     a=lambda g, a, out, dim, reverse: (
         recurrence(shift(a, dim, 1 if reverse else -1, 0), g, dim, not reverse)
@@ -83,7 +87,7 @@ recurrence = op(
 )  # fmt: skip
 
 
-def _cumprod_gradient(g, x, out, dim, reverse):
+def _cumprod_gradient(g: Value, x: Value, out: Value, dim: int, reverse: bool) -> Value:
     if not bool((x == 0).any()):
         return cumsum_of(g * out, dim, not reverse) / x
     ahead = 1 if reverse else -1  # the way back: from the end of the running product to its start
@@ -91,19 +95,19 @@ def _cumprod_gradient(g, x, out, dim, reverse):
     return shift(out, dim, -ahead, 1) * rest
 
 
-cumsum_of = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
+cumsum_of: Applied = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
 cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
 
 
-def _prod(x, dim, keepdim):
+def _prod(x: Array, dim: int, keepdim: bool) -> Array:
     return _multiply(x, dim, x.dtype, None, keepdim)
 
 
-def _prod_any(x, dim, keepdim):
+def _prod_any(x: Any, dim: Any, keepdim: Any) -> Any:
     return x.prod(dim, keepdims=keepdim)
 
 
-def _prod_gradient(g, x, x_shape, out, dim, keepdim):
+def _prod_gradient(g: Value, x: Value, x_shape: tuple[int, ...], out: Value, dim: int, keepdim: bool) -> Value:
     if not bool((x == 0).any()):
         return spread(g * out, x_shape, dim, keepdim) / x
     before = shift(cumprod_of(x, dim, False), dim, 1, 1)
@@ -115,7 +119,7 @@ prod_of = op(_prod, name="prod", kernels={"cupy": _prod_any}, x=_prod_gradient)
 
 
 @torch_call
-def prod(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tensor:
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None) -> Tensor:
     """The product over one dimension or all; of bools and integers, an int64."""
     input = accumulable(input, dtype)
     array = input._array
@@ -128,7 +132,7 @@ def prod(input: Tensor, dim=None, keepdim: bool = False, *, dtype=None) -> Tenso
     return prod_of(input, dim, keepdim)
 
 
-def _running_call(name: str, apply, input: Tensor, dim, dtype) -> Tensor:
+def _running_call(name: str, apply: Callable[..., Any], input: Tensor, dim: int, dtype: Any) -> Tensor:
     input = accumulable(input, dtype)
     dim = one_dim(name, dim, input._array.ndim)
     if input._array.ndim == 0:
@@ -137,13 +141,13 @@ def _running_call(name: str, apply, input: Tensor, dim, dtype) -> Tensor:
 
 
 @torch_call
-def cumsum(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running sum along ``dim``; of bools and integers, an int64."""
     return _running_call("cumsum", cumsum_of, input, dim, dtype)
 
 
 @torch_call
-def cumprod(input: Tensor, dim: int, *, dtype=None) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The running product along ``dim``; of bools and integers, an int64."""
     return _running_call("cumprod", cumprod_of, input, dim, dtype)
 
@@ -151,10 +155,10 @@ def cumprod(input: Tensor, dim: int, *, dtype=None) -> Tensor:
 # ---------------------------------------------------------------------------- by another operation
 
 
-def _accumulate(ufunc):
+def _accumulate(ufunc: Callable[..., Any]) -> Callable[..., Any]:
     """``ufunc.accumulate``, and the same step by step for backends that have no such method."""
 
-    def by_steps(xp, x, dim):
+    def by_steps(xp: Namespace, x: Array, dim: Any) -> Any:
         r = xp.array(x)
         one = getattr(xp, ufunc.__name__)
         for i in range(1, r.shape[dim]):
@@ -171,7 +175,7 @@ def _accumulate(ufunc):
 _running_max, _running_min = _accumulate(np.maximum), _accumulate(np.minimum)
 
 
-def _positions(xp, x, best, dim):
+def _positions(xp: Namespace, x: Array, best: Array, dim: int) -> Array:
     """For each running extreme, the last index so far that holds it (or the last nan)."""
     n = x.shape[dim]
     place = xp.arange(n).reshape((n,) + (1,) * (x.ndim - 1 - dim))
@@ -181,7 +185,7 @@ def _positions(xp, x, best, dim):
 _positions_of = op(_positions, name="running_positions")
 
 
-def _running_extreme(name: str, apply, input: Tensor, dim, pair: type):
+def _running_extreme(name: str, apply: Callable[..., Any], input: Tensor, dim: int, pair: type) -> Any:
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
@@ -191,7 +195,7 @@ def _running_extreme(name: str, apply, input: Tensor, dim, pair: type):
 
 
 @torch_call
-def cummax(input: Tensor, dim: int):
+def cummax(input: Tensor, dim: int) -> Any:
     """The named tuple (values, indices) of the running maximum along ``dim``; the last among
     equals.
     """
@@ -199,7 +203,7 @@ def cummax(input: Tensor, dim: int):
 
 
 @torch_call
-def cummin(input: Tensor, dim: int):
+def cummin(input: Tensor, dim: int) -> Any:
     """The named tuple (values, indices) of the running minimum along ``dim``; the last among
     equals.
     """
@@ -209,7 +213,7 @@ def cummin(input: Tensor, dim: int):
 _log_running_sum = _accumulate(np.logaddexp)
 
 
-def _falling(xp, x, y):
+def _falling(xp: Namespace, x: Array, y: Array) -> Array:
     """exp(x - y) for x <= y; 0 where both are -inf."""
     return xp.exp(x - xp.maximum(y, xp.finfo(x.dtype).min))
 
@@ -217,7 +221,7 @@ def _falling(xp, x, y):
 falling = op(_falling, x=lambda g, out: g * out, y=lambda g, out: -g * out)
 
 
-def _logcumsumexp_gradient(g, x, out, dim):
+def _logcumsumexp_gradient(g: Value, x: Value, out: Value, dim: int) -> Value:
     following = shift(out, dim, -1, 0)
     rest = recurrence(falling(out, following), g, dim, True)
     return rest * falling(x, out)

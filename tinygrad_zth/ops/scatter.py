@@ -7,12 +7,16 @@ of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..backends import HOST, backend_of
 from ..inplace import write_back
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
+from ..types import Array, Namespace, Number, Value
 from .compare import pick
 from .index import index as index_of
 from .index import index_add, index_copy, slice_of
@@ -23,7 +27,7 @@ __all__ = ["FUNCTIONS", "METHODS", "gather", "scatter", "scatter_add", "take_alo
 # ---------------------------------------------------------------------------- the primitives
 
 
-def _grid(xp, array, dim):
+def _grid(xp: Namespace, array: Array, dim: int) -> tuple[Array, ...]:
     """Open index arrays that pair ``array`` (indices along ``dim``) with its own places elsewhere."""
     grid = []
     for d, n in enumerate(array.shape):
@@ -31,42 +35,42 @@ def _grid(xp, array, dim):
     return tuple(grid)
 
 
-def _places(xp, whole, dim, index):
+def _places(xp: Namespace, whole: Array, dim: int, index: Array) -> tuple[Any, ...]:
     """``whole`` and a key into it; a 0-d tensor is read as a vector of one."""
     if whole.ndim == 0 or index.ndim == 0 or not index.size:
         return whole.reshape(-1), (index.reshape(-1),)
     return whole, _grid(xp, index, dim)
 
 
-def _corner(src, index):
+def _corner(src: Array, index: Array) -> Array:
     """The leading part of ``src`` that an index of this shape uses."""
     if index.ndim == 0 or src.ndim == 0 or not index.size:
         return src.reshape(-1)
     return src[tuple(slice(0, n) for n in index.shape)]
 
 
-def _gather(xp, x, dim, index):
+def _gather(xp: Namespace, x: Array, dim: int, index: Array) -> Array:
     x = xp.asarray(x)
     if x.ndim == 0 or index.ndim == 0 or not index.size:
         return x.reshape(-1)[index]
     return x[_grid(xp, index, dim)]
 
 
-def _scatter(xp, x, dim, index, src):
+def _scatter(xp: Namespace, x: Array, dim: int, index: Array, src: Array) -> Array:
     result = xp.array(x)
     whole, key = _places(xp, result, dim, index)
     whole[key] = _corner(xp.asarray(src), index)
     return result
 
 
-def _scatter_fill(xp, x, dim, index, value):
+def _scatter_fill(xp: Namespace, x: Array, dim: int, index: Array, value: float) -> Array:
     result = xp.array(x)
     whole, key = _places(xp, result, dim, index)
     whole[key] = value
     return result
 
 
-def _scatter_add(xp, x, dim, index, src):
+def _scatter_add(xp: Namespace, x: Array, dim: int, index: Array, src: Array) -> Array:
     result = xp.array(x)
     whole, key = _places(xp, result, dim, index)
     backend_of(whole).index_add(whole, key, _corner(xp.asarray(src), index))
@@ -77,7 +81,7 @@ _gather_op = op(
     _gather, name="gather", tensors=("index",),
     x=lambda g, x_shape, dim, index: _scatter_add_op(_zeros(g, x_shape), dim, index, g),
 )  # fmt: skip
-_scatter_add_op = op(
+_scatter_add_op: Applied = op(
     _scatter_add, name="scatter_add", tensors=("index",),
     x=lambda g: g,
     src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
@@ -87,19 +91,19 @@ _scatter_op = op(
     x=lambda g, dim, index: _scatter_fill_op(g, dim, index, 0),
     src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
 )  # fmt: skip
-_scatter_fill_op = op(
+_scatter_fill_op: Applied = op(
     _scatter_fill, name="scatter_value", grad_name="ScatterBackward1", tensors=("index",),
     x=lambda g, dim, index: _scatter_fill_op(g, dim, index, 0),
 )  # fmt: skip
 
 
-def _zeros(g, shape):
+def _zeros(g: Array, shape: tuple[int, ...]) -> Array:
     array = g._array if isinstance(g, Tensor) else g
     zeros = backend_of(array).xp.zeros(shape, array.dtype)
     return new_tensor(zeros) if isinstance(g, Tensor) else zeros
 
 
-def _from_corner(g, shape):
+def _from_corner(g: Value, shape: tuple[int, ...]) -> Value:
     """The gradient of a source of which only the leading corner was used."""
     if tuple(g.shape) == tuple(shape):
         return g
@@ -111,7 +115,7 @@ def _from_corner(g, shape):
 # ---------------------------------------------------------------------------- reading
 
 
-def _check(name: str, x, dim: int, index: Tensor, src=None) -> int:
+def _check(name: str, x: Array, dim: int, index: Tensor, src: Array = None) -> int:
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type(index).__name__}")
     array = index._array
@@ -181,7 +185,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(input, d, _wrapped(indices.expand(shape), input._array.shape[d]))
 
 
-def _but(shape, d):
+def _but(shape: tuple[int, ...], d: int) -> tuple[int, ...]:
     return (*shape[:d], 1, *shape[d + 1 :])
 
 
@@ -192,7 +196,7 @@ def _wrapped(indices: Tensor, n: int) -> Tensor:
     return indices
 
 
-def _flat_places(name: str, input: Tensor, index: Tensor):
+def _flat_places(name: str, input: Tensor, index: Tensor) -> Array:
     if not isinstance(index, Tensor) or index._array.dtype.kind != "i" or index._array.itemsize < 8:
         raise RuntimeError(
             f"{name}(): Expected a long tensor for index, but got {getattr(index, 'dtype', type(index).__name__)}"
@@ -231,7 +235,15 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 # ---------------------------------------------------------------------------- writing
 
 
-def scatter(input: Tensor, dim: int, index: Tensor, src=None, *, value=None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor | Number | None = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+) -> Tensor:
     """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
 
     ``reduce``, "add" or "multiply", is PyTorch's older form of ``scatter_reduce``.
@@ -260,8 +272,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return _scatter_add_op(input, d, index, src) if index._array.size else input.clone()
 
 
-def _combining(ufunc: str):
-    def kernel(xp, x, dim, index, src):
+def _combining(ufunc: str) -> Callable[..., Any]:
+    def kernel(xp: Namespace, x: Array, dim: int, index: Array, src: Array) -> Array:
         result = xp.array(x)
         whole, key = _places(xp, result, dim, index)
         getattr(xp, ufunc).at(whole, key, _corner(xp.asarray(src), index))
@@ -270,19 +282,19 @@ def _combining(ufunc: str):
     return kernel
 
 
-def _extreme(name: str, ufunc: str):
+def _extreme(name: str, ufunc: str) -> Callable[..., Any]:
     """amax, amin: those that reached the result share its gradient."""
 
-    def share(g, x, dim, index, src, out):
+    def share(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> tuple[Any, ...]:
         hits = _equal(src_corner(src, index), _gather_op(out, dim, index))
         here = _equal(x, out)
         return hits, here, g / _scatter_add_op(here, dim, index, hits)
 
-    def of_self(g, x, dim, index, src, out):
+    def of_self(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> Value:
         _, here, each = share(g, x, dim, index, src, out)
         return pick(here != 0, each, 0)
 
-    def of_src(g, x, dim, index, src, src_shape, out):
+    def of_src(g: Value, x: Value, dim: int, index: Value, src: Value, src_shape: tuple[int, ...], out: Value) -> Value:
         hits, _, each = share(g, x, dim, index, src, out)
         return _from_corner(pick(hits != 0, _gather_op(each, dim, index), 0), src_shape)
 
@@ -290,26 +302,26 @@ def _extreme(name: str, ufunc: str):
               x=of_self, src=of_src)  # fmt: skip
 
 
-def src_corner(src, index):
+def src_corner(src: Value, index: Value) -> Value:
     """``_corner`` for formulas: of arrays or Tensors."""
     shape = index.shape
     return src if tuple(src.shape) == tuple(shape) or not shape else src[tuple(slice(0, n) for n in shape)]
 
 
-def _equal(a, b):
+def _equal(a: Array, b: Array) -> Array:
     """1 where two values are equal, else 0, in their dtype; no gradient passes."""
     if isinstance(a, Tensor):
         return new_tensor(_equal(a._array, b._array))
     return backend_of(a).xp.asarray(a == b).astype(a.dtype)
 
 
-def _prod_self(g, x, dim, index, src, out):
+def _prod_self(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> Value:
     zero = x == 0
     filled = pick(zero, 1, x)
     return g * _prod_op(filled, dim, index, src) / filled
 
 
-def _prod_src(g, x, dim, index, src, src_shape, out):
+def _prod_src(g: Value, x: Value, dim: int, index: Value, src: Value, src_shape: tuple[int, ...], out: Value) -> Value:
     """By division where no zero is among the factors; a single zero's gradient is what the others make."""
     used = src_corner(src, index)
     raw, raw_index = _raw(used), _raw(index)
@@ -327,12 +339,12 @@ def _prod_src(g, x, dim, index, src, src_shape, out):
     return _from_corner(by_division, src_shape)
 
 
-def _raw(x):
+def _raw(x: Value) -> Array:
     array = x._array if isinstance(x, Tensor) else x
     return backend_of(array).xp.asarray(array)
 
 
-def _as(like, array):
+def _as(like: Value, array: Array) -> Value:
     return new_tensor(array) if isinstance(like, Tensor) else array
 
 
@@ -345,7 +357,7 @@ _REDUCERS = {
 }  # fmt: skip
 
 
-def _neutral(reduce: str, dtype):
+def _neutral(reduce: str, dtype: np.dtype[Any]) -> int:
     if reduce in ("sum", "mean", "prod"):
         return 1 if reduce == "prod" else 0
     if dtype.kind == "f":

@@ -7,12 +7,15 @@ which its gradient goes back.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..backends import backend_of
 from ..operation import op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace, Number
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim, pick, refuse_empty, shares_of_all
@@ -23,13 +26,13 @@ from .view import reshape
 __all__ = ["FUNCTIONS", "METHODS"]
 
 
-def _at(xp, x, k, dim, keepdim):
+def _at(xp: Namespace, x: Array, k: int, dim: int, keepdim: bool) -> Array:
     """The index of the element of rank ``k`` (from 0) along ``dim``."""
     ranked = order(x, dim, False)[(slice(None),) * dim + (slice(k, k + 1),)]
     return ranked if keepdim else ranked.squeeze(dim)
 
 
-def _median_index(xp, x, dim, keepdim, skip):
+def _median_index(xp: Namespace, x: Array, dim: int, keepdim: bool, skip: bool) -> Array:
     """The index of the lower median; of nan, where there is one and ``skip`` is False."""
     ranked = order(x, dim, False)
     numbers = (x == x).sum(dim, keepdims=True)
@@ -42,7 +45,7 @@ def _median_index(xp, x, dim, keepdim, skip):
     return index if keepdim else index.squeeze(dim)
 
 
-def _mode_index(xp, x, dim, keepdim):
+def _mode_index(xp: Namespace, x: Array, dim: int, keepdim: bool) -> Array:
     """The last index of the most frequent element; the smallest, among equally frequent ones."""
     n = x.shape[dim]
     ranked = order(x, dim, False)
@@ -66,7 +69,7 @@ median_of_all = op(  # all that equal it share the gradient
 )  # fmt: skip
 
 
-def _picked(name: str, input: Tensor, dim, keepdim: bool, find, pair: type):
+def _picked(name: str, input: Tensor, dim: int, keepdim: bool, find: Callable[..., Any], pair: type) -> Any:
     """The named tuple of what ``find`` finds along ``dim``."""
     array = input._array
     dim = one_dim(name, dim, array.ndim)
@@ -79,7 +82,7 @@ def _picked(name: str, input: Tensor, dim, keepdim: bool, find, pair: type):
 
 
 @torch_call
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
     dim = one_dim("kthvalue", dim, input._array.ndim)
     if input._array.ndim and not input._array.shape[dim]:
@@ -96,7 +99,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False):
     )
 
 
-def _median(name: str, input: Tensor, dim, keepdim: bool, pair: type):
+def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, pair: type) -> Any:
     skip = name == "nanmedian"
     if dim is not None:
         return _picked(name, input, dim, keepdim, lambda x, d: median_index(x, d, keepdim, skip), pair)
@@ -109,19 +112,19 @@ def _median(name: str, input: Tensor, dim, keepdim: bool, pair: type):
 
 
 @torch_call
-def median(input: Tensor, dim=None, keepdim: bool = False):
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median, the lower of two; nan if there is a nan. With ``dim``, also the indices."""
     return _median("median", input, dim, keepdim, return_types.median)
 
 
 @torch_call
-def nanmedian(input: Tensor, dim=None, keepdim: bool = False):
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median of what is not nan, the lower of two. With ``dim``, also the indices."""
     return _median("nanmedian", input, dim, keepdim, return_types.nanmedian)
 
 
 @torch_call
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
     of them.
     """
@@ -134,7 +137,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False):
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _ranks(xp, x, q, dim, interpolation, skip):
+def _ranks(xp: Namespace, x: Array, q: Array, dim: int, interpolation: str, skip: bool) -> tuple[Array, ...]:
     """Indices of the elements below and above each quantile of ``q``, the upper's weight."""
     n = x.shape[dim]
     ranked = order(x, dim, False)
@@ -157,7 +160,7 @@ def _ranks(xp, x, q, dim, interpolation, skip):
     return lower, upper, weight
 
 
-def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: str) -> Tensor:
+def _quantile(name: str, input: Tensor, q: float, dim: int | None, keepdim: bool, interpolation: str) -> Tensor:
     array = input._array
     if array.size == 0:
         raise RuntimeError("quantile() input tensor must be non-empty")
@@ -199,7 +202,9 @@ def _quantile(name: str, input: Tensor, q, dim, keepdim: bool, interpolation: st
 
 
 @torch_call
-def quantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def quantile(
+    input: Tensor, q: Tensor | Number, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
     ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
@@ -209,7 +214,9 @@ def quantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation
 
 
 @torch_call
-def nanquantile(input: Tensor, q, dim=None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def nanquantile(
+    input: Tensor, q: float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """``quantile`` of what is not nan."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..backends import HOST, Kernels, backend_of
 from ..dtypes import of
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, from_array, new_tensor
+from ..types import Array, Namespace, Value
 from . import return_types
 from .calling import by_host, torch_call
 from .compare import where
@@ -22,12 +24,12 @@ class LinAlgError(RuntimeError):
     """A matrix that cannot be factorised or inverted: ``torch.linalg.LinAlgError``."""
 
 
-def raw_of(x):
+def raw_of(x: Value) -> Array:
     """The array in ``x``, which may be a Tensor or an array."""
     return x._array if isinstance(x, Tensor) else x
 
 
-def mt(x):
+def mt(x: Value) -> Value:
     """The matrices transposed."""
     return x.swapaxes(-1, -2)
 
@@ -58,7 +60,7 @@ def square(name: str, A: Tensor, lapack: bool = True) -> None:
         raise RuntimeError(f"{name}: A must be batches of square matrices, but they are {m} by {n} matrices")
 
 
-def _first_singular(array) -> str:
+def _first_singular(array: Array) -> str:
     """Which of a batch is singular, and where its elimination stops, in PyTorch's words."""
     for place in np.ndindex(array.shape[:-2]):
         values = np.linalg.svd(array[place], compute_uv=False)
@@ -75,7 +77,7 @@ inv_of = op(
     lambda xp, x: xp.linalg.inv(x), name="linalg_inv", kernels=HOST, grad_name="LinalgInvExBackward0",
     x=lambda g, out: -bmm_of(bmm_of(mt(out), g), mt(out)),
 )  # fmt: skip
-solve_of = op(
+solve_of: Applied = op(
     lambda xp, a, b: xp.linalg.solve(a, b), name="linalg_solve", kernels=HOST, grad_name="LinalgSolveExBackward0",
     a=lambda g, a, out: -bmm_of(solve_of(mt(a), g), mt(out)),
     b=lambda g, a: solve_of(mt(a), g),
@@ -97,7 +99,7 @@ def inv(A: Tensor) -> Tensor:
         ) from None
 
 
-def _inverse_or_inf(xp, x):
+def _inverse_or_inf(xp: Namespace, x: Array) -> Array:
     """The inverses; inf for the singular ones of a batch."""
     try:
         return xp.linalg.inv(x)
@@ -116,7 +118,7 @@ inverse_or_inf = op(
 
 
 @by_host
-def inv_ex(A: Tensor, *, check_errors: bool = False):
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
     """The named tuple (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""
     square("linalg.inv_ex", A)
     found = inv(A) if check_errors else inverse_or_inf(A)
@@ -124,7 +126,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False):
     return return_types.linalg_inv_ex(found, from_array(bad.astype(np.int32)))
 
 
-def _is_vector(a, b) -> bool:
+def _is_vector(a: Array, b: Array) -> bool:
     """Whether a right-hand side is a batch of vectors rather than of matrices (PyTorch's rule)."""
     return b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
 
@@ -194,7 +196,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
 # ---------------------------------------------------------------------------- determinant
 
 
-def _cofactors(xp, x):
+def _cofactors(xp: Namespace, x: Array) -> Array:
     """The derivative of the determinant, also where that is 0: from the products of singular
     values.
     """
@@ -209,13 +211,13 @@ def _cofactors(xp, x):
 cofactors = op(_cofactors, kernels=HOST)
 
 
-def _det_gradient(g, x, out):
+def _det_gradient(g: Value, x: Value, out: Value) -> Value:
     if bool((out == 0).any()):
         return g[..., None, None] * cofactors(x)
     return (g * out)[..., None, None] * mt(inv_of(x))
 
 
-def _log_gradient(g, x):
+def _log_gradient(g: Value, x: Value) -> Value:
     return g[..., None, None] * mt(inverse_or_inf(x))
 
 
@@ -262,21 +264,21 @@ def logdet(input: Tensor) -> Tensor:
     return where(sign < 0, math.nan, logabsdet_of(input))
 
 
-def _slogdet(A: Tensor, pair: type):
+def _slogdet(A: Tensor, pair: type) -> Any:
     square("linalg.slogdet", A)
     return pair(sign_of(A), logabsdet_of(A))
 
 
 @torch_call
 @by_host
-def slogdet(input: Tensor):
+def slogdet(input: Tensor) -> Any:
     """The named tuple (sign, logabsdet) of determinants."""
     return _slogdet(input, return_types.slogdet)
 
 
 @torch_call
 @by_host
-def linalg_slogdet(A: Tensor):
+def linalg_slogdet(A: Tensor) -> Any:
     """The named tuple (sign, logabsdet) of determinants."""
     return _slogdet(A, return_types.linalg_slogdet)
 
@@ -284,7 +286,7 @@ def linalg_slogdet(A: Tensor):
 # ---------------------------------------------------------------------------- pseudo-inverse
 
 
-def _pinv(xp, x, rcond):
+def _pinv(xp: Namespace, x: Array, rcond: Array) -> Array:
     """Singular values below ``rcond`` times the largest count as 0."""
     u, s, vh = xp.linalg.svd(x, full_matrices=False)
     kept = s > rcond
@@ -292,7 +294,7 @@ def _pinv(xp, x, rcond):
     return xp.matmul(mt(vh) * inverse[..., None, :], mt(u))
 
 
-def _pinv_gradient(g, x, out):
+def _pinv_gradient(g: Value, x: Value, out: Value) -> Value:
     m, n = raw_of(x).shape[-2:]
     t, p = mt(g), mt(out)
     if m <= n:
@@ -313,7 +315,7 @@ pinv_of = op(_pinv, name="linalg_pinv", kernels=HOST, x=_pinv_gradient)
 _largest_singular_value = Kernels(lambda x: np.linalg.svd(x, compute_uv=False)[..., :1], HOST)
 
 
-def tolerance(array, atol, rtol):
+def tolerance(array: Array, atol: Any, rtol: float | None) -> Array:
     """What counts as 0 among singular values, per matrix: max(atol, rtol * the largest), as an
     array.
     """
@@ -326,15 +328,15 @@ def tolerance(array, atol, rtol):
     return xp.maximum(_column(floor), _column(share) * largest).astype(array.dtype)
 
 
-def _column(x):
+def _column(x: float) -> float:
     return x[..., None] if getattr(x, "ndim", 0) else x
 
 
-def _positive(x) -> bool:
+def _positive(x: Any) -> bool:
     return bool((raw_of(x) > 0) if not isinstance(x, Tensor) else (x._array > 0).any())
 
 
-def _pinv_hermitian(A: Tensor, atol, rtol) -> Tensor:
+def _pinv_hermitian(A: Tensor, atol: Any, rtol: Any) -> Tensor:
     """Of symmetric matrices, of which the lower triangles are looked at."""
     from .decompose import eigh
 
@@ -353,7 +355,9 @@ def _pinv_hermitian(A: Tensor, atol, rtol) -> Tensor:
 
 @torch_call
 @by_host
-def pinv(A: Tensor, rcond=None, *, atol=None, rtol=None, hermitian: bool = False) -> Tensor:
+def pinv(
+    A: Tensor, rcond: Any = None, *, atol: Any = None, rtol: float | None = None, hermitian: bool = False
+) -> Tensor:
     """The pseudo-inverses (Moore and Penrose).
 
     Singular values up to max(``atol``, ``rtol`` times the largest) count as 0; ``rtol`` is by
@@ -365,7 +369,7 @@ def pinv(A: Tensor, rcond=None, *, atol=None, rtol=None, hermitian: bool = False
     return pinv_of(A, tolerance(A._array, atol, rcond if rtol is None else rtol))
 
 
-def _lstsq(xp, a, b):
+def _lstsq(xp: Namespace, a: Array, b: Array) -> Array:
     shape = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     found = xp.empty((*shape, a.shape[-1], b.shape[-1]), a.dtype)
     a = xp.broadcast_to(a, (*shape, *a.shape[-2:]))
@@ -375,7 +379,7 @@ def _lstsq(xp, a, b):
     return found
 
 
-def _inverse_for(a):
+def _inverse_for(a: Value) -> Value:
     raw = raw_of(a)
     return pinv_of(a, tolerance(raw, None, None))
 
@@ -388,7 +392,7 @@ lstsq_of = op(
 
 
 @by_host
-def lstsq(A: Tensor, B: Tensor, rcond=None, *, driver: str | None = None):
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
     """The named tuple (solution, residuals, rank, singular_values) of min |A X - B|.
 
     ``residuals`` are given where A is tall and of full rank, but not by the default driver "gelsy";

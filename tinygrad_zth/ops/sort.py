@@ -6,11 +6,14 @@ gradients. Every sort here is stable, in both directions; nan is larger than eve
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..backends import HOST
 from ..operation import op
 from ..tensor import Tensor, from_array
+from ..types import Array, Namespace
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim, picking
@@ -18,7 +21,7 @@ from .extremes import one_dim, picking
 __all__ = ["FUNCTIONS", "METHODS"]
 
 
-def _order(xp, x, dim, descending):
+def _order(xp: Namespace, x: Array, dim: int, descending: bool) -> Array:
     """The indices that sort ``x`` along ``dim``, equal elements in their order."""
     if not descending:
         return xp.argsort(x, dim, kind="stable")
@@ -26,7 +29,7 @@ def _order(xp, x, dim, descending):
     return x.shape[dim] - 1 - xp.argsort(x[back], dim, kind="stable")[back]
 
 
-def _top(xp, x, k, dim, largest):
+def _top(xp: Namespace, x: Array, k: int, dim: int, largest: bool) -> Array:
     """The indices of the k largest (smallest), the first of them first."""
     return _order(xp, x, dim, largest)[(slice(None),) * dim + (slice(k),)]
 
@@ -36,14 +39,14 @@ sorted_values, top_values = picking("sort_values", "SortBackward0"), picking("to
 order, top = op(_order, name="order", kernels=HOST), op(_top, name="top", kernels=HOST)
 
 
-def _ordered(input: Tensor, dim: int, descending: bool):
+def _ordered(input: Tensor, dim: int, descending: bool) -> tuple[Tensor, ...]:
     array = input._array
     indices = from_array(order(array, dim, descending) if array.ndim else np.zeros((), np.int64))
     return (sorted_values(input, indices, dim, True) if array.ndim else input.clone()), indices
 
 
 @torch_call
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False):
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
     dim = one_dim("sort", dim, input._array.ndim)
     return return_types.sort(*_ordered(input, dim, bool(descending)))
@@ -64,7 +67,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @torch_call
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
     first.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ __all__ = [
 
 @torch_call
 @by_host
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False):
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """The named tuple (L, info): where ``info`` is not 0, that leading minor is not positive definite.
 
     Raises LinAlgError only with ``check_errors``; L is not defined for a matrix that failed.
@@ -51,7 +52,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False):
 
 @torch_call
 @by_host
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False):
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
     """The named tuple (result, info) of ``solve``; ``info`` is not 0 where the matrix is singular."""
     square("linalg.solve_ex", A)
     bad = np.asarray(np.linalg.slogdet(A._array)[0] == 0)
@@ -130,7 +131,7 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return cat([ones, repeated.cumprod(-1)], -1)
 
 
-def tensorsolve(A: Tensor, B: Tensor, dims=None, *, out: Tensor | None = None) -> Tensor:
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """X with ``tensordot(A, X, X.ndim) = B``: A's first dimensions are B's, the others X's."""
     if dims is not None:
         dims = (dims,) if isinstance(dims, int) else tuple(dims)

@@ -7,14 +7,16 @@ and version, so that writes through any of them are seen by all (``inplace.py``)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .. import dtypes
 from ..autograd import alias, expand_to
 from ..backends import backend_of
-from ..operation import op
+from ..operation import Applied, op
 from ..storage import buffer_of
 from ..tensor import Size, Tensor, new_tensor, replay, storage_of
+from ..types import Array, Namespace, Value
 
 __all__ = ["FUNCTIONS", "METHODS", "dim_of", "permute", "reshape", "sizes_of"]
 
@@ -29,14 +31,14 @@ def dim_of(dim: int, ndim: int) -> int:
     raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
 
 
-def sizes_of(sizes: tuple) -> tuple:
+def sizes_of(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
     """``(2, 3)`` from either ``f(2, 3)`` or ``f((2, 3))``."""
     if len(sizes) == 1 and not isinstance(sizes[0], int) and isinstance(sizes[0], Sequence):
         return tuple(sizes[0])
     return sizes
 
 
-def named_sizes(name: str, keyword: str, given: tuple, named: dict) -> tuple:
+def named_sizes(name: str, keyword: str, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     """Sizes or dimensions given by their keyword: ``x.permute(dims=(1, 0))``. Raises TypeError for another keyword."""
     if keyword not in named or len(named) > 1 or given:
         wrong = next((k for k in named if k != keyword), keyword)
@@ -47,7 +49,7 @@ def named_sizes(name: str, keyword: str, given: tuple, named: dict) -> tuple:
 # ---------------------------------------------------------------------------- shape
 
 
-def _reshape(x, shape):
+def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
@@ -55,7 +57,7 @@ _view = op(_reshape, name="view", view=True, x=lambda g, x_shape: reshape(g, x_s
 _copy = op(_reshape, name="reshape", grad_name="UnsafeViewBackward0", x=lambda g, x_shape: reshape(g, x_shape))
 
 
-def _shape(x, sizes) -> tuple:
+def _shape(x: Tensor, sizes: tuple[int, ...]) -> tuple[Any, ...]:
     """``sizes`` as ints with -1 worked out. Raises RuntimeError if they do not hold x's elements."""
     shape = tuple([s if s.__class__ is int else s.__index__() for s in sizes])
     n, known, unknown = x._array.size, math.prod(shape), None
@@ -82,11 +84,11 @@ def _shape(x, sizes) -> tuple:
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
 
 
-def _is_window(array, shape) -> bool:
+def _is_window(array: Array, shape: tuple[int, ...]) -> bool:
     return array.flags.c_contiguous or buffer_of(array.reshape(shape)) is buffer_of(array)
 
 
-def view(input: Tensor, *shape, **named) -> Tensor:
+def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same memory under another shape (one size may be -1), or, given a dtype, other elements.
 
     Raises:
@@ -109,13 +111,13 @@ def view(input: Tensor, *shape, **named) -> Tensor:
     return _view(input, shape)
 
 
-def _view_dtype(input: Tensor, dtype) -> Tensor:
+def _view_dtype(input: Tensor, dtype: Any) -> Tensor:
     t = new_tensor(input._array.view(dtypes.to_numpy(dtype)))
     t._storage = storage_of(input)
     return t
 
 
-def reshape(input, *shape, **named):
+def reshape(input: Value, *shape: Any, **named: Any) -> Value:
     """The same elements under another shape: a view where possible, else a copy."""
     if named:
         shape = named_sizes("reshape", "shape", shape, named)
@@ -125,7 +127,7 @@ def reshape(input, *shape, **named):
     return (_view if _is_window(input._array, shape) else _copy)(input, shape)
 
 
-def _reshape_function(input: Tensor, shape) -> Tensor:
+def _reshape_function(input: Tensor, shape: Sequence[int]) -> Tensor:
     return reshape(input, tuple(shape))
 
 
@@ -148,7 +150,7 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, (input._array.size,)).contiguous()
 
 
-def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
+def unflatten(input: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
     """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     d, s = dim_of(dim, input._array.ndim), input._array.shape
     sizes = tuple(sizes)
@@ -169,26 +171,26 @@ def unflatten(input: Tensor, dim: int, sizes) -> Tensor:
 # ---------------------------------------------------------------------------- order of dimensions
 
 
-def _permute(x, dims):
+def _permute(x: Array, dims: tuple[int, ...]) -> Array:
     return x.transpose(dims)
 
 
-def _inverse(dims):
+def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(dims)), key=dims.__getitem__))
 
 
-_permute_op = op(_permute, name="permute", view=True, x=lambda g, dims: _permute_op(g, _inverse(dims)))
+_permute_op: Applied = op(_permute, name="permute", view=True, x=lambda g, dims: _permute_op(g, _inverse(dims)))
 
 
-def _swap(x, dim0, dim1):
+def _swap(x: Array, dim0: int, dim1: int) -> Array:
     return x.swapaxes(dim0, dim1)
 
 
-_transpose = op(_swap, name="transpose", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
+_transpose: Applied = op(_swap, name="transpose", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
 _t = op(_swap, name="t", grad_name="TBackward0", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
 
 
-def permute(input: Tensor, *dims, **named) -> Tensor:
+def permute(input: Tensor, *dims: int, **named: Any) -> Tensor:
     """The dimensions in another order."""
     if named:
         dims = named_sizes("permute", "dims", dims, named)
@@ -205,7 +207,7 @@ def permute(input: Tensor, *dims, **named) -> Tensor:
     return _permute_op(input, dims)
 
 
-def _permute_function(input: Tensor, dims) -> Tensor:
+def _permute_function(input: Tensor, dims: tuple[int, ...]) -> Tensor:
     return permute(input, *dims)
 
 
@@ -241,7 +243,7 @@ def matrix_transpose(input: Tensor) -> Tensor:
     return _transpose(input, ndim - 2, ndim - 1)
 
 
-def movedim(input: Tensor, source, destination) -> Tensor:
+def movedim(input: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Tensor:
     """Dimensions moved to new places; the others keep their order."""
     ndim = input._array.ndim
     source = (source,) if isinstance(source, int) else tuple(source)
@@ -263,11 +265,11 @@ def movedim(input: Tensor, source, destination) -> Tensor:
 # ---------------------------------------------------------------------------- dimensions of size one
 
 
-def _squeeze(x, dims):
+def _squeeze(x: Array, dims: tuple[int, ...]) -> Array:
     return x.squeeze(dims)
 
 
-def _squeezing(name: str, grad_name: str):
+def _squeezing(name: str, grad_name: str) -> Callable[..., Any]:
     return op(_squeeze, name=name, grad_name=grad_name, view=True, x=lambda g, x_shape: reshape(g, x_shape))
 
 
@@ -277,7 +279,7 @@ _squeeze_one = _squeezing("squeeze_dim", "SqueezeBackward1")
 _squeeze_some = _squeezing("squeeze_dims", "SqueezeBackward2")
 
 
-def squeeze(input: Tensor, dim=None) -> Tensor:
+def squeeze(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
     shape = input._array.shape
     if dim is None:
@@ -288,7 +290,7 @@ def squeeze(input: Tensor, dim=None) -> Tensor:
     return (_squeeze_one if isinstance(dim, int) else _squeeze_some)(input, dims)
 
 
-def _unsqueeze(xp, x, dim):
+def _unsqueeze(xp: Namespace, x: Array, dim: int) -> Array:
     return xp.expand_dims(x, dim)
 
 
@@ -303,7 +305,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 # ---------------------------------------------------------------------------- expanding
 
 
-def expand(input: Tensor, *sizes, implicit: bool = False, **named) -> Tensor:
+def expand(input: Tensor, *sizes: Any, implicit: bool = False, **named: Any) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
 
     Raises RuntimeError where a size other than 1 would have to change.
@@ -334,7 +336,7 @@ def expand(input: Tensor, *sizes, implicit: bool = False, **named) -> Tensor:
     return alias(input) if target == shape else expand_to(input, target)
 
 
-def broadcast_to(input: Tensor, size) -> Tensor:
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """``input`` expanded to ``size``."""
     return expand(input, *size)
 
@@ -342,12 +344,12 @@ def broadcast_to(input: Tensor, size) -> Tensor:
 # ---------------------------------------------------------------------------- windows by stride
 
 
-def embed_in(shape, value, path):
+def embed_in(shape: tuple[int, ...], value: Value, path: tuple[Any, ...]) -> Value:
     """Zeros of ``shape`` with ``value`` in the window ``path``: the opposite of looking through it."""
     return _embed(value, tuple(shape), path)
 
 
-def _embed_kernel(xp, x, shape, path):
+def _embed_kernel(xp: Namespace, x: Array, shape: tuple[int, ...], path: tuple[Any, ...]) -> Array:
     from ..inplace import _set_window
 
     whole = xp.zeros(shape, x.dtype)
@@ -358,7 +360,7 @@ def _embed_kernel(xp, x, shape, path):
 _embed = op(_embed_kernel, name="embed", x=lambda g, path: replay(g, path))
 
 
-def _diagonal(x, offset, dim1, dim2):
+def _diagonal(x: Array, offset: int, dim1: int, dim2: int) -> Array:
     n1, n2 = x.shape[dim1], x.shape[dim2]
     length = max(0, min(n1, n2 - offset) if offset >= 0 else min(n1 + offset, n2))
     keep = [d for d in range(x.ndim) if d not in (dim1, dim2)]
@@ -375,7 +377,7 @@ def _diagonal(x, offset, dim1, dim2):
     )
 
 
-_diagonal_op = op(
+_diagonal_op: Applied = op(
     _diagonal,
     name="diagonal",
     view=True,
@@ -392,14 +394,14 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return _diagonal_op(input, offset, a, b)
 
 
-def _unfold(x, dim, size, pace):
+def _unfold(x: Array, dim: int, size: int, pace: int) -> Array:
     count = (x.shape[dim] - size) // pace + 1
     shape = (*x.shape[:dim], count, *x.shape[dim + 1 :], size)
     strides = (*x.strides[:dim], x.strides[dim] * pace, *x.strides[dim + 1 :], x.strides[dim])
     return backend_of(x).as_strided(x, shape, strides)
 
 
-def _fold(xp, x, shape, dim, size, pace):
+def _fold(xp: Namespace, x: Array, shape: tuple[int, ...], dim: int, size: int, pace: int) -> Array:
     whole = xp.zeros(shape, x.dtype)
     key = [slice(None)] * len(shape)
     for i in range(size):  # windows overlap; the places with one offset do not
@@ -412,7 +414,7 @@ _unfold_op = op(
     _unfold, name="unfold", view=True,
     x=lambda g, x_shape, dim, size, pace: _fold_op(g, x_shape, dim, size, pace),
 )  # fmt: skip
-_fold_op = op(_fold, name="unfold_backward", x=lambda g, dim, size, pace: _unfold_op(g, dim, size, pace))
+_fold_op: Applied = op(_fold, name="unfold_backward", x=lambda g, dim, size, pace: _unfold_op(g, dim, size, pace))
 
 
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -429,17 +431,25 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     return _unfold_op(input, d, size, step)
 
 
-def _as_strided(x, size, stride, offset):
+def _as_strided(x: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int) -> Array:
     base, item = buffer_of(x), x.itemsize
     flat = base.reshape(-1, order="A") if base.flags.c_contiguous or base.flags.f_contiguous else base.ravel()
     return backend_of(x).as_strided(flat[offset:], size, tuple(s * item for s in stride))
 
 
-def _place(x, size, stride, offset, x_shape, x_stride, x_offset):
+def _place(
+    x: Array,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int,
+    x_shape: tuple[int, ...],
+    x_stride: tuple[int, ...],
+    x_offset: int,
+) -> Array:
     """Where each element of the strided window lies in the window ``x``; -1 for those outside."""
     import numpy as np
 
-    def places(shape, strides, start):
+    def places(shape: tuple[int, ...], strides: tuple[int, ...], start: int) -> Array:
         where = np.full(shape, start)
         for d, (n, s) in enumerate(zip(shape, strides, strict=True)):
             where += (np.arange(n) * s).reshape([-1 if i == d else 1 for i in range(len(shape))])
@@ -451,7 +461,7 @@ def _place(x, size, stride, offset, x_shape, x_stride, x_offset):
     return lookup[mine]
 
 
-def _strided_sum(xp, x, places, shape):
+def _strided_sum(xp: Namespace, x: Array, places: Array, shape: tuple[int, ...]) -> Array:
     n = 1
     for s in shape:
         n *= s
@@ -460,7 +470,7 @@ def _strided_sum(xp, x, places, shape):
     return flat[:n].reshape(shape)
 
 
-def _strided_take(xp, x, places, shape):
+def _strided_take(xp: Namespace, x: Array, places: Array, shape: tuple[int, ...]) -> Array:
     flat = xp.concatenate([x.reshape(-1), xp.zeros(1, x.dtype)])
     return flat[xp.asarray(places)]
 
@@ -468,12 +478,12 @@ def _strided_take(xp, x, places, shape):
 _strided_sum_op = op(
     _strided_sum, name="as_strided_scatter", x=lambda g, places, shape: _strided_take_op(g, places, shape)
 )
-_strided_take_op = op(
+_strided_take_op: Applied = op(
     _strided_take, name="as_strided_gather", x=lambda g, places, shape: _strided_sum_op(g, places, shape)
 )
 
 
-def _as_strided_kernel(x, size, stride, offset, places):
+def _as_strided_kernel(x: Array, size: tuple[int, ...], stride: tuple[int, ...], offset: int, places: Array) -> Array:
     return _as_strided(x, size, stride, offset)
 
 
@@ -483,7 +493,9 @@ _as_strided_op = op(
 )  # fmt: skip
 
 
-def as_strided(input: Tensor, size, stride, storage_offset: int | None = None) -> Tensor:
+def as_strided(
+    input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
+) -> Tensor:
     """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
     Raises RuntimeError if the window does not lie within the storage or a stride is negative.

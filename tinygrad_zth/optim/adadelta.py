@@ -36,7 +36,7 @@ class Adadelta(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
@@ -66,7 +66,7 @@ class Adadelta(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         return adaptive_steps.adadelta(
             xp, lr=number(group["lr"]), rho=number(group["rho"]), eps=number(group["eps"]),

@@ -38,7 +38,7 @@ class Adagrad(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -82,7 +82,7 @@ class Adagrad(BlockOptimizer):
     def _initial(self, name: str, group: dict[str, Any]) -> float:
         return number(group["initial_accumulator_value"])
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         rate = number(group["lr"]) / (1 + counts["step"] * group["lr_decay"])
         counts["step"] += 1
         return adaptive_steps.adagrad(

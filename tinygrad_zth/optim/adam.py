@@ -48,7 +48,7 @@ class Adam(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -93,7 +93,7 @@ class Adam(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")[: 3 if group["amsgrad"] else 2]
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         beta1, beta2 = group["betas"]
         return optimizer_steps.adam(

@@ -35,7 +35,7 @@ class Adamax(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -65,7 +65,7 @@ class Adamax(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         beta1, beta2 = group["betas"]
         return adaptive_steps.adamax(

@@ -38,7 +38,7 @@ class ASGD(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,
@@ -70,7 +70,7 @@ class ASGD(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("ax",)
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         lr, lambd = number(group["lr"]), number(group["lambd"])
         rule = optimizer_steps.asgd(
             xp, eta=counts["eta"], lambd=lambd, mu=counts["mu"], weight_decay=number(group["weight_decay"]),

@@ -72,7 +72,7 @@ class BlockOptimizer(Optimizer):
         """What such a state begins as."""
         return 0.0
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         """The update of this step. ``counts`` has the counters' values; they are moved on in it.
         ``first``: the states were made just now."""
         raise NotImplementedError
@@ -105,7 +105,7 @@ class BlockOptimizer(Optimizer):
             names = self._state_names(group)
             if not bundles.still_hold(params, names, self.state):
                 bundles.make(params, names, self, group)
-            rules: dict[tuple, tuple] = {}
+            rules: dict[tuple[Any, ...], tuple[Any, ...]] = {}
             for bundle in bundles.all:
                 now = Counts({name: flat.item(0) for name, flat in bundle.counters.items()})
                 now.kinds = bundle.kinds
@@ -150,7 +150,7 @@ class _Bundle:
     They agree in dtype, device and in their counters.
     """
 
-    def __init__(self, params: list[Tensor], first: bool, counters: dict[str, float], kinds: dict[str, type]):
+    def __init__(self, params: list[Tensor], first: bool, counters: dict[str, float], kinds: dict[str, type]) -> None:
         arrays = [p._array for p in params]
         backend = backend_of(arrays[0])
         self.backend, self.xp, self.params, self.first = backend, backend.xp, params, first
@@ -164,7 +164,7 @@ class _Bundle:
         self.kinds = kinds
         self.counters: dict[str, np.ndarray] = {k: np.full(len(params), v, kinds[k]) for k, v in counters.items()}
         self.states: list[Any] = []
-        self.blocks: list[tuple] | None = None
+        self.blocks: list[tuple[Any, ...]] | None = None
 
     def cut(self, flat: Any) -> list[Any]:
         """Windows on ``flat``, one for each parameter, of its shape and order in memory."""
@@ -192,7 +192,7 @@ class _Bundle:
             windows.append(window)
         return windows
 
-    def cut_blocks(self) -> list[tuple]:
+    def cut_blocks(self) -> list[tuple[Any, ...]]:
         """Everything cut into blocks, made when it is first needed: some kernels need none."""
         if self.gathered:
             self.p = self.xp.empty(self.size, self.dtype)
@@ -212,7 +212,7 @@ class _Bundle:
         self.storage.version += 1
         for p in self.params:
             (p._storage or storage_of(p)).version += 1
-        grads: list[Any] = [p._grad._array for p in self.params]  # type: ignore[union-attr]
+        grads: list[Any] = [p._grad._array for p in self.params]
         if not self.plain:
             grads = [_ordered(g, order) for g, order in zip(grads, self.orders, strict=True)]
         kernel = getattr(rule, "all_at_once", {}).get(self.backend.name)
@@ -255,7 +255,7 @@ class _Bundles:
         self.all: list[_Bundle] = []
         self.params: list[Tensor] = []
 
-    def still_hold(self, params: list[Tensor], names: tuple[str, ...], state: dict) -> bool:
+    def still_hold(self, params: list[Tensor], names: tuple[str, ...], state: dict[Tensor, Any]) -> bool:
         """Whether parameters, their memory, and their states are those that were bundled."""
         if len(params) != len(self.params) or names != self.names:
             return False
@@ -264,10 +264,10 @@ class _Bundles:
         if not all(map(is_, [p._array for p in params], self.arrays)):
             return False
         if self.tensors:
-            mine = [state.get(p) for p in params]
+            mine: list[Any] = [state.get(p) for p in params]
             for name, tensors in self.tensors.items():
                 try:
-                    found = [states[name] for states in mine]  # type: ignore[index]
+                    found = [states[name] for states in mine]
                 except (KeyError, TypeError):
                     return False
                 if not all(map(is_, found, tensors)):
@@ -281,7 +281,7 @@ class _Bundles:
                     return False
         return True
 
-    def make(self, params: list[Tensor], names: tuple[str, ...], owner: BlockOptimizer, group: dict) -> None:
+    def make(self, params: list[Tensor], names: tuple[str, ...], owner: BlockOptimizer, group: dict[str, Any]) -> None:
         """Bundle ``params`` anew, with the states they have; those they lack are begun."""
         self.params, self.names, self.all = params, names, []
         self.arrays = [p._array for p in params]
@@ -290,7 +290,7 @@ class _Bundles:
                 check_writeable(p, "optimizer step")
         counters = owner.counters_of(group)
         kept = (*counters, *names)
-        alike: dict[tuple, tuple[list[list[Tensor]], int]] = {}  # and the room in the last
+        alike: dict[tuple[Any, ...], tuple[list[list[Tensor]], int]] = {}  # and the room in the last
         for p in dict.fromkeys(params):
             states = owner.state.get(p, {})
             first = any(states.get(name) is None for name in names)
@@ -317,7 +317,7 @@ class _Bundles:
         self.tensors = {name: [owner.state[p][name] for p in params] for name in kept}
         self.windows = {name: [t._array for t in ts] for name, ts in self.tensors.items()}
 
-    def _give_states(self, bundle: _Bundle, owner: BlockOptimizer, group: dict) -> None:
+    def _give_states(self, bundle: _Bundle, owner: BlockOptimizer, group: dict[str, Any]) -> None:
         for name, flat in bundle.counters.items():
             for i, p in enumerate(bundle.params):
                 _point(owner.state[p], name, flat[i : i + 1].reshape(()), Storage())

@@ -36,7 +36,7 @@ class LBFGS(Optimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1,
         max_iter: int = 20,
         max_eval: int | None = None,
@@ -78,7 +78,7 @@ class LBFGS(Optimizer):
             p.add_(direction[at : at + p.numel()].reshape(p.shape), alpha=number(length))
             at += p.numel()
 
-    def _search(self, closure: Callable, start: Point, t: Any, d: Tensor, most: int) -> tuple[Point, int]:
+    def _search(self, closure: Callable[..., Any], start: Point, t: Any, d: Tensor, most: int) -> tuple[Point, int]:
         params = self._parameters()
         kept = [p.clone() for p in params]
 

@@ -42,7 +42,7 @@ class RAdam(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -74,7 +74,7 @@ class RAdam(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         beta1, beta2 = group["betas"]
         return adaptive_steps.radam(

@@ -45,7 +45,7 @@ class RMSprop(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -84,7 +84,7 @@ class RMSprop(BlockOptimizer):
             names.append("grad_avg")
         return tuple(names)
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         return adaptive_steps.rmsprop(
             xp, lr=number(group["lr"]), alpha=number(group["alpha"]), eps=number(group["eps"]),

@@ -36,7 +36,7 @@ class Rprop(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),
@@ -66,7 +66,7 @@ class Rprop(BlockOptimizer):
     def _initial(self, name: str, group: dict[str, Any]) -> float:
         return number(group["lr"]) if name == "step_size" else 0.0
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         counts["step"] += 1
         (eta_minus, eta_plus), (smallest, largest) = group["etas"], group["step_sizes"]
         return optimizer_steps.rprop(

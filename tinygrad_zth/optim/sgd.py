@@ -38,7 +38,7 @@ class SGD(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable,
+        params: Iterable[Any],
         lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -72,7 +72,7 @@ class SGD(BlockOptimizer):
     def _state_names(self, group: dict[str, Any]) -> tuple[str, ...]:
         return ("momentum_buffer",) if group["momentum"] else ()
 
-    def _rule(self, xp: Any, group: dict, first: bool, counts: Counts) -> Rule:
+    def _rule(self, xp: Any, group: dict[str, Any], first: bool, counts: Counts) -> Rule:
         return optimizer_steps.sgd(
             xp, lr=number(group["lr"]), momentum=number(group["momentum"]),
             dampening=number(group["dampening"]), weight_decay=number(group["weight_decay"]),

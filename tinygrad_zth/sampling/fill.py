@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ _CHUNK = 1 << 15  # elements a pass: its temporaries stay in a core's cache
 FLOAT16, FLOAT32, FLOAT64 = (np.dtype(name) for name in ("float16", "float32", "float64"))
 DIGITS: dict[np.dtype, int] = {FLOAT16: 11, FLOAT32: 24, FLOAT64: 53}
 # The least and the largest finite number of each type.
-LIMITS: dict[np.dtype, tuple] = {np.dtype(np.bool_): (0, 1)}
+LIMITS: dict[np.dtype, tuple[Any, ...]] = {np.dtype(np.bool_): (0, 1)}
 LIMITS |= {t: (float(np.finfo(t).min), float(np.finfo(t).max)) for t in DIGITS}
 LIMITS |= {
     np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t in ("uint8", "int8", "int16", "int32", "int64")

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..generator import Generator
+from ..types import Array
 
 __all__ = ["blocks", "fma32", "fma64", "libm", "multiply_add", "pairs", "scalar_kernels"]
 
@@ -45,14 +46,14 @@ def libm(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
 # -- fused multiply-add ------------------------------------------------------------------------
 
 
-def _two_sum(x, y):
+def _two_sum(x: Array, y: Array) -> tuple[Array, ...]:
     """Knuth (1969): s + e is x + y exactly, s its rounding."""
     s = x + y
     t = s - x
     return s, (x - (s - t)) + (y - t)
 
 
-def _two_product(x, y):
+def _two_product(x: Array, y: Array) -> tuple[Array, ...]:
     """Dekker (1971), by Veltkamp's splitting: p + e is x * y exactly, p its rounding."""
     p = x * y
     cx, cy = x * 134217729.0, y * 134217729.0
@@ -61,7 +62,7 @@ def _two_product(x, y):
     return p, ((xh * yh - p) + xh * yl + xl * yh) + xl * yl
 
 
-def _to_odd(s, e):
+def _to_odd(s: Array, e: Array) -> Array:
     """The sum s + e of a :func:`_two_sum`, rounded to odd: what is cut off stays visible in the
     last bit, so that a second rounding cannot go wrong (Boldo & Melquiond 2008)."""
     even = (np.asarray(s).view(np.int64) & 1) == 0
@@ -310,7 +311,7 @@ def _radius(words: np.ndarray) -> np.ndarray:
     return np.sqrt(m, out=m)
 
 
-def _fma(a, b, c, t, rounded, again) -> None:
+def _fma(a: Array, b: Array, c: Array, t: Array, rounded: Array, again: Array) -> None:
     """``rounded`` (float32) and ``again`` (float64) get a * b + c; ``t`` is scratch (float64)."""
     np.multiply(a, b, out=t)
     t += c

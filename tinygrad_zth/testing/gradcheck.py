@@ -32,6 +32,7 @@ import numpy as np
 from .. import autograd
 from ..graph import enable_grad
 from ..tensor import Tensor, current_node, new_tensor
+from ..types import Array, Number
 
 __all__ = ["GradcheckError", "GradientReport", "check_gradients", "gradcheck", "gradgradcheck"]
 
@@ -115,7 +116,9 @@ class GradientReport:
 class _Check:
     """One call of ``fn`` at ``inputs``, and what is needed to look around that point."""
 
-    def __init__(self, fn, inputs, eps, atol, rtol, name):
+    def __init__(
+        self, fn: Callable[..., Any], inputs: tuple[Any, ...], eps: float, atol: float, rtol: float, name: str
+    ) -> None:
         self.fn, self.inputs, self.name = fn, inputs, name
         self.eps, self.atol, self.rtol = eps, atol, rtol
         self.varied = [i for i, t in enumerate(inputs) if _requires_grad(t)]
@@ -142,14 +145,14 @@ class _Check:
         finally:
             array[...] = before
 
-    def slopes(self, i, direction, h) -> list[np.ndarray]:
+    def slopes(self, i: int, direction: Array, h: float) -> list[np.ndarray]:
         """(4 D(h/2) - D(h)) / 3 of every output."""
         wide = zip(self.along(i, direction, h), self.along(i, direction, -h), strict=True)
         narrow = zip(self.along(i, direction, h / 2), self.along(i, direction, -h / 2), strict=True)
         with np.errstate(all="ignore"):
             return [(4 * (a - b) / h - (c - d) / (2 * h)) / 3 for (a, b), (c, d) in zip(narrow, wide, strict=True)]
 
-    def agree(self, analytic, numeric):
+    def agree(self, analytic: Array, numeric: Array) -> Array:
         """Elementwise: |a - n| <= atol + rtol |n|; nan agrees with nothing here."""
         with np.errstate(all="ignore"):
             near = np.abs(analytic - numeric) <= self.atol + self.rtol * np.abs(numeric)
@@ -157,7 +160,14 @@ class _Check:
 
     # ------------------------------------------------------------------ a disagreement, looked into
 
-    def judge(self, entries: list[tuple[Entry, tuple, Any]], i, direction, scale, base) -> None:
+    def judge(
+        self,
+        entries: list[tuple[Entry, tuple[Any, ...], Any]],
+        i: int,
+        direction: Array,
+        scale: float,
+        base: list[Array],
+    ) -> None:
         """Sort the disagreeing ``entries`` (with the place of each in its output) into the report."""
         open_ = list(entries)
         sides = []
@@ -204,12 +214,12 @@ class _Check:
         return abs(last) > 0.5 * abs(first) and abs(last) > self.atol + noise
 
 
-def _weigh(value: np.ndarray, key, weight) -> float:
+def _weigh(value: np.ndarray, key: tuple[int, ...] | None, weight: Array) -> float:
     """An element of an output, or for a projection its weighted sum."""
     return float(value[key]) if weight is None else float((value * weight).sum())
 
 
-def _requires_grad(t) -> bool:
+def _requires_grad(t: Tensor | Number) -> bool:
     return isinstance(t, Tensor) and current_node(t) is not None
 
 
@@ -230,7 +240,7 @@ def _gradients(check: _Check, output: Tensor, seed: np.ndarray) -> list[Tensor |
     return list(autograd.grad(output, targets, v, retain_graph=True, allow_unused=True))
 
 
-def _checked_gradients(check: _Check, o: int, output: Tensor, seed, nondet_tol) -> list[np.ndarray]:
+def _checked_gradients(check: _Check, o: int, output: Tensor, seed: Array, nondet_tol: float) -> list[np.ndarray]:
     found = _gradients(check, output, seed)
     problems = check.report.problems
     for i, g in zip(check.varied, found, strict=True):
@@ -259,7 +269,7 @@ class _Hopeless(Exception):
     """Nothing more can be compared; the report says why."""
 
 
-def _full(check: _Check, outputs: list[Tensor], base, nondet_tol) -> None:
+def _full(check: _Check, outputs: list[Tensor], base: list[Array], nondet_tol: float) -> None:
     """Every element of the Jacobian: rows by backward passes, columns by differences."""
     rows: list[list[np.ndarray]] = []  # [output][varied input] -> (out elements, *input shape)
     for o, output in enumerate(outputs):
@@ -293,7 +303,7 @@ def _full(check: _Check, outputs: list[Tensor], base, nondet_tol) -> None:
                 check.judge(wrong, i, direction, scale, base)
 
 
-def _fast(check: _Check, outputs: list[Tensor], base, nondet_tol) -> None:
+def _fast(check: _Check, outputs: list[Tensor], base: list[Array], nondet_tol: float) -> None:
     """v^T J u for one random u per input and one random v per output."""
     rng = np.random.default_rng(0x5EED)
     weights = [_unit(rng, o._array.shape) for o in outputs]
@@ -318,14 +328,14 @@ def _fast(check: _Check, outputs: list[Tensor], base, nondet_tol) -> None:
             check.judge(wrong, i, direction, 1.0, base)
 
 
-def _unit(rng: np.random.Generator, shape) -> np.ndarray:
+def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """A random direction of length 1, every element well away from 0."""
     v = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
     return v / max(1.0, math.sqrt(float((v * v).sum())))
 
 
 def check_gradients(
-    fn: Callable,
+    fn: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
     *,
     eps: float = 1e-6,
@@ -377,7 +387,7 @@ def check_gradients(
     return check.report
 
 
-def _unsupported(name: str, **options) -> None:
+def _unsupported(name: str, **options: Any) -> None:
     for option, value in options.items():
         if value:
             raise NotImplementedError(f"{name}: {option}=True is not supported")
@@ -394,7 +404,7 @@ def _answer(report: GradientReport, name: str, raise_exception: bool) -> bool:
 
 
 def gradcheck(
-    func: Callable,
+    func: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
     *,
     eps: float = 1e-6,
@@ -455,7 +465,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Callable,
+    func: Callable[..., Any],
     inputs: Tensor | Sequence[Any],
     grad_outputs: Tensor | Sequence[Tensor] | None = None,
     *,
@@ -504,7 +514,7 @@ def gradgradcheck(
         given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
         seeds = [new_tensor(g._array.copy()).requires_grad_() for g in given]
 
-    def gradients(*args):
+    def gradients(*args: Any) -> tuple[Tensor, ...]:
         again = _Check(func, args[:count], eps, atol, rtol, "gradgradcheck").call()
         again = [again[n] for n in kept]
         targets = [t for t in args[:count] if _requires_grad(t)]

@@ -21,7 +21,7 @@ class _Recomputed(Function):
     """``run(*inputs)`` without a graph now, and with one in the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, run: Callable, state: Any, *inputs: Any) -> Any:
+    def forward(ctx: Any, run: Callable[..., Any], state: Any, *inputs: Any) -> Any:
         """The result, with nothing kept but the inputs."""
         ctx.run, ctx.state = run, state
         ctx.save_for_backward(*[t if isinstance(t, Tensor) else None for t in inputs])
@@ -29,7 +29,7 @@ class _Recomputed(Function):
         return run(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple:
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
         """The gradients of the inputs; those of the parameters inside are accumulated on the way."""
         inputs = [
             other if t is None else t.detach().requires_grad_(need)
@@ -48,7 +48,7 @@ class _Recomputed(Function):
 
 
 def checkpoint(
-    function: Callable,
+    function: Callable[..., Any],
     *args: Any,
     use_reentrant: bool | None = None,
     context_fn: Any = None,
@@ -80,7 +80,7 @@ def checkpoint_sequential(
     layers = list(functions.children()) if hasattr(functions, "children") else list(functions)
     size = max(1, len(layers) // segments)
 
-    def part(start: int, end: int) -> Callable:
+    def part(start: int, end: int) -> Callable[..., Any]:
         def run(x: Tensor) -> Tensor:
             for layer in layers[start:end]:
                 x = layer(x)

@@ -20,7 +20,7 @@ def _array_of(value: Any) -> Any:
     return value
 
 
-def _with_arrays(method: Callable) -> Callable:
+def _with_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         return method(self, *[_array_of(a) for a in args], **{name: _array_of(a) for name, a in kwargs.items()})

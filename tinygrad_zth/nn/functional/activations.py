@@ -23,6 +23,7 @@ from ...ops.elementwise import sigmoid, tanh
 from ...ops.powers import exp
 from ...ops.view import dim_of
 from ...tensor import Tensor, new_tensor
+from ...types import Array, Namespace, Value
 from .dropout import beside
 
 __all__ = [
@@ -48,13 +49,13 @@ def _numeric(input: Tensor, name: str) -> None:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
 
-def _apply(operation: Callable, input: Tensor, *parameters: Any, inplace: bool = False) -> Tensor:
+def _apply(operation: Callable[..., Any], input: Tensor, *parameters: Any, inplace: bool = False) -> Tensor:
     """The operation's result, or ``input`` itself, changed to be it."""
     _floating(input, operation.op.name)  # type: ignore[attr-defined]
     return _done(operation, input, parameters, inplace)
 
 
-def _done(operation: Callable, input: Tensor, parameters: tuple, inplace: bool) -> Tensor:
+def _done(operation: Callable[..., Any], input: Tensor, parameters: tuple[Any, ...], inplace: bool) -> Tensor:
     result = operation(input, *parameters)
     return write_result(input, result, operation.op.name + "_") if inplace else result  # type: ignore[attr-defined]
 
@@ -62,31 +63,31 @@ def _done(operation: Callable, input: Tensor, parameters: tuple, inplace: bool) 
 # ---------------------------------------------------------------------------- with kinks
 
 
-def _hardtanh(xp, x, low, high):
+def _hardtanh(xp: Namespace, x: Array, low: float, high: float) -> Array:
     return xp.clip(x, low, high)
 
 
-def _leaky_relu(xp, x, slope):
+def _leaky_relu(xp: Namespace, x: Array, slope: float) -> Array:
     return xp.where(x > 0, x, x * slope)
 
 
-def _threshold(xp, x, threshold, value):
+def _threshold(xp: Namespace, x: Array, threshold: float, value: float) -> Array:
     return xp.where(x <= threshold, x.dtype.type(value), x)
 
 
-def _hardshrink(xp, x, lambd):
+def _hardshrink(xp: Namespace, x: Array, lambd: float) -> Array:
     return xp.where(abs(x) <= lambd, x.dtype.type(0), x)
 
 
-def _softshrink(xp, x, lambd):
+def _softshrink(xp: Namespace, x: Array, lambd: float) -> Array:
     return xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, x * 0))
 
 
-def _hardsigmoid(xp, x):
+def _hardsigmoid(xp: Namespace, x: Array) -> Array:
     return xp.clip(x + 3, 0, 6) / 6
 
 
-def _hardswish(xp, x):
+def _hardswish(xp: Namespace, x: Array) -> Array:
     return x * xp.clip(x + 3, 0, 6) / 6
 
 
@@ -201,7 +202,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight._array.ndim}"
         )
     if n == 1:
-        w = weight.reshape(())  # type: ignore[attr-defined]
+        w = weight.reshape(())
     else:
         channels = 1 if len(shape) < 2 else shape[1]
         if not shape:
@@ -211,14 +212,14 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} "
                 f"and channel size = {channels}."
             )
-        w = weight.reshape(-1, *(1,) * (len(shape) - 2))  # type: ignore[attr-defined]
+        w = weight.reshape(-1, *(1,) * (len(shape) - 2))
     if input._array.dtype != weight._array.dtype:
         raise RuntimeError(
             f"prelu: Type promoting not supported. Got {of(input._array.dtype).legacy} and "
             f"{of(weight._array.dtype).legacy}"
         )
-    positive = input > 0  # type: ignore[operator]
-    return pick(positive, input, input * w)  # type: ignore[operator]
+    positive = input > 0
+    return pick(positive, input, input * w)
 
 
 def rrelu(
@@ -238,7 +239,7 @@ def rrelu(
     drawn = np.empty(int(negative.sum()))
     sampling.uniform_(drawn, lower, upper)
     slopes[negative] = drawn
-    result = input * beside(input, slopes)  # type: ignore[operator]
+    result = input * beside(input, slopes)
     return write_result(input, result, "rrelu_") if inplace else result
 
 
@@ -250,37 +251,37 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
 # ---------------------------------------------------------------------------- smooth
 
 
-def _elu(xp, x, alpha, scale, input_scale):
+def _elu(xp: Namespace, x: Array, alpha: float, scale: float, input_scale: float) -> Array:
     return xp.where(x > 0, x * scale, xp.expm1(xp.minimum(x, 0) * input_scale) * (alpha * scale))
 
 
-def _silu(xp, x):
+def _silu(xp: Namespace, x: Array) -> Array:
     return x / (1 + xp.exp(-x))
 
 
-def _softplus(xp, x, beta, threshold):
+def _softplus(xp: Namespace, x: Array, beta: float, threshold: float) -> Array:
     z = x * beta
     return xp.where(z > threshold, x, xp.log1p(xp.exp(xp.minimum(z, threshold))) / beta)
 
 
-def _logsigmoid(xp, x):
+def _logsigmoid(xp: Namespace, x: Array) -> Array:
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-abs(x)))
 
 
-def _mish(xp, x):
+def _mish(xp: Namespace, x: Array) -> Array:
     return x * xp.tanh(xp.logaddexp(x, x.dtype.type(0)))
 
 
-def _softsign(xp, x):
+def _softsign(xp: Namespace, x: Array) -> Array:
     return x / (1 + abs(x))
 
 
-def _silu_slope(x):
+def _silu_slope(x: Value) -> Value:
     s = sigmoid(x)
     return s * (1 + x * (1 - s))
 
 
-def _mish_slope(x):
+def _mish_slope(x: Value) -> Value:
     s, t = sigmoid(x), tanh(_softplus_op(x, 1, 20))
     return t + x * s * (1 - t * t)
 
@@ -370,13 +371,13 @@ def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|); integers become floating."""
     _numeric(input, "abs")
     if input._array.dtype.kind != "f":
-        return input / (input.abs() + 1)  # type: ignore[attr-defined,operator]
+        return input / (input.abs() + 1)
     return _apply(_softsign_op, input)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
-    return input - tanh(input)  # type: ignore[operator]
+    return input - tanh(input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -393,7 +394,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if n % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {n}")
     _floating(input, "glu")
-    return input.narrow(d, 0, n // 2) * sigmoid(input.narrow(d, n // 2, n // 2))  # type: ignore[attr-defined]
+    return input.narrow(d, 0, n // 2) * sigmoid(input.narrow(d, n // 2, n // 2))
 
 
 # ---------------------------------------------------------------------------- along a dimension
@@ -404,7 +405,9 @@ def _default_dim(ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def _along(operation: Callable, input: Tensor, dim: int | None, dtype: dtype_type | None, name: str = "") -> Tensor:
+def _along(
+    operation: Callable[..., Any], input: Tensor, dim: int | None, dtype: dtype_type | None, name: str = ""
+) -> Tensor:
     if dim is None:
         warnings.warn(
             f"Implicit dimension choice for {name or operation.op.name} has been deprecated. "  # type: ignore[attr-defined]
@@ -412,7 +415,7 @@ def _along(operation: Callable, input: Tensor, dim: int | None, dtype: dtype_typ
             stacklevel=3,
         )
     if dtype is not None:
-        input = input.to(dtype)  # type: ignore[attr-defined]
+        input = input.to(dtype)
     ndim = input._array.ndim
     return _apply(operation, input, dim_of(_default_dim(ndim) if dim is None else dim, ndim))
 
@@ -429,7 +432,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype_type | None = None) -> Tensor:
     """:func:`softmax` of -x."""
-    return _along(_softmax_op, -input, dim, dtype, "softmin")  # type: ignore[operator]
+    return _along(_softmax_op, -input, dim, dtype, "softmin")
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
@@ -439,9 +442,9 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     """
     noise = sampling.empty_like(logits._array)
     sampling.gumbel_(noise)
-    soft = softmax((logits + beside(logits, noise)) / tau, dim)  # type: ignore[operator]
+    soft = softmax((logits + beside(logits, noise)) / tau, dim)
     if not hard:
         return soft
-    index = soft.max(dim, keepdim=True)[1]  # type: ignore[attr-defined]
-    one_hot = new_tensor(np.zeros(soft._array.shape, soft._array.dtype)).scatter_(dim, index, 1.0)  # type: ignore[attr-defined]
+    index = soft.max(dim, keepdim=True)[1]
+    one_hot = new_tensor(np.zeros(soft._array.shape, soft._array.dtype)).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft

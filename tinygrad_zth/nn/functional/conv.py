@@ -103,7 +103,7 @@ def _conv(
         before = ints(padding, n, "padding")
     _require("padding", before, 0)
     batched = input._array.ndim == n + 2
-    x = input if batched else input.unsqueeze(0)  # type: ignore[attr-defined]
+    x = input if batched else input.unsqueeze(0)
     size = x._array.shape[2:]
     whole = [s + 2 * p for s, p in zip(size, before)]
     needed = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
@@ -135,7 +135,7 @@ def _conv_transpose(
         )
     kernel = weight._array.shape[2:]
     batched = input._array.ndim == n + 2
-    y = input if batched else input.unsqueeze(0)  # type: ignore[attr-defined]
+    y = input if batched else input.unsqueeze(0)
     windows = y._array.shape[2:]
     size = tuple(
         (w - 1) * s - 2 * p + d * (k - 1) + e + 1
@@ -148,11 +148,11 @@ def _conv_transpose(
         )
     result = conv_input(y, weight, size, Geometry(kernel, stride, before, dilation, windows), groups)
     if bias is not None:
-        result = result + bias.reshape(1, -1, *(1,) * n)  # type: ignore[attr-defined]
+        result = result + bias.reshape(1, -1, *(1,) * n)
     return result if batched else result.squeeze(0)
 
 
-def _define(n: int) -> tuple[Callable, Callable]:
+def _define(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     name = f"conv{n}d"
 
     def conv(
@@ -226,7 +226,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
             f"but got: {list(input.shape)}"
         )
     batched = input._array.ndim == 4
-    x = input if batched else input.unsqueeze(0)  # type: ignore[attr-defined]
+    x = input if batched else input.unsqueeze(0)
     result = unfold_windows(x, _window_geometry(x._array.shape[2:], kernel_size, dilation, padding, stride))
     return result if batched else result.squeeze(0)
 
@@ -243,7 +243,7 @@ def fold(
     size = ints(output_size, 2, "output_size")
     geometry = _window_geometry(size, kernel_size, dilation, padding, stride)
     batched = input._array.ndim == 3
-    columns = input if batched else input.unsqueeze(0)  # type: ignore[attr-defined]
+    columns = input if batched else input.unsqueeze(0)
     taps, windows = math.prod(geometry.kernel), math.prod(geometry.out)
     if columns._array.shape[1] % taps:
         raise RuntimeError(

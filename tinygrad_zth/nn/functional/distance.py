@@ -16,7 +16,7 @@ __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension: (*, D) and (*, D), broadcast -> (*)."""
-    d = x1 - x2 + eps  # type: ignore[operator]
+    d = x1 - x2 + eps
     return norm(d, p, -1, keepdim) if d.dim() else d.abs()
 
 
@@ -30,7 +30,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             raise TypeError(
                 f"cosine_similarity(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}"
             )
-    one, other = x1 + x2.new_zeros(()), x2 + x1.new_zeros(())  # type: ignore[attr-defined,operator]
+    one, other = x1 + x2.new_zeros(()), x2 + x1.new_zeros(())
     kind = one._array.dtype
     if kind.kind != "f":
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {of(kind).legacy}")
@@ -48,14 +48,14 @@ def _fit(a: Tensor, b: Tensor) -> bool:
     try:
         np.broadcast_shapes(a._array.shape, b._array.shape)
     except ValueError:
-        a + b  # type: ignore[operator]  # raises, naming the sizes
+        a + b  # raises, naming the sizes
     return True
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """Divided by its p-norm along ``dim``, or by ``eps`` where that is larger."""
     lengths = norm(input, p, dim, keepdim=True).clamp_min(eps)
-    result = input / lengths.expand_as(input)  # type: ignore[operator]
+    result = input / lengths.expand_as(input)
     if out is None:
         return result
     from ...inplace import write_out
@@ -75,7 +75,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")
     first, second = np.triu_indices(input.shape[0], 1)
-    d = input[new_tensor(first)] - input[new_tensor(second)]  # type: ignore[index]
+    d = input[new_tensor(first)] - input[new_tensor(second)]
     if not d._array.size:
         return d.sum(1)
     return (d != 0).sum(1).to(input.dtype) if p == 0 else norm(d, math.inf if p == math.inf else p, 1)

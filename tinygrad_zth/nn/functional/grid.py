@@ -60,7 +60,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         axes.append(at if align_corners else at * (s - 1) / s)
     points = np.stack([*reversed(np.meshgrid(*axes, indexing="ij")), np.ones(tuple(size[2:]))], -1)
     base = new_tensor(points.reshape(1, -1, n + 1).astype(theta._array.dtype))
-    return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], n)  # type: ignore[attr-defined,operator]
+    return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], n)
 
 
 def grid_sample(
@@ -91,20 +91,20 @@ def grid_sample(
     n = len(size)
     at = []  # coordinates in elements, as the input's dimensions are ordered
     for i, s in enumerate(size):
-        g = grid[..., n - 1 - i]  # type: ignore[index]
+        g = grid[..., n - 1 - i]
         at.append((g + 1) * ((s - 1) / 2) if align else ((g + 1) * s - 1) / 2)
     if mode == "bicubic":
         return _bicubic(input, at, padding_mode, align)
     at = [_held(x, s, padding_mode, align) for x, s in zip(at, size)]
     if mode == "nearest":
-        zero = grid.sum(-1) * 0  # type: ignore[attr-defined]  # the grid has a gradient, and it is zero
-        return _read(input, [np.rint(x._array).astype(np.int64) for x in at]) + zero.unsqueeze(1)  # type: ignore
+        zero = grid.sum(-1) * 0  # the grid has a gradient, and it is zero
+        return _read(input, [np.rint(x._array).astype(np.int64) for x in at]) + zero.unsqueeze(1)
     first = [np.floor(x._array) for x in at]
     share = [x - new_tensor(f) for x, f in zip(at, first)]
     total = None
     for corner in itertools.product((0, 1), repeat=n):
         weight = math.prod(s if c else 1 - s for s, c in zip(share, corner))
-        part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)]) * weight.unsqueeze(1)  # type: ignore
+        part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)]) * weight.unsqueeze(1)
         total = part if total is None else total + part
     return total  # type: ignore[return-value]
 
@@ -145,13 +145,13 @@ def _held(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
     if padding_mode == "reflection":
         low, span = (0.0, float(size - 1)) if align else (-0.5, float(size))
         if span == 0:
-            return x * 0  # type: ignore[operator]
-        away = (x - low).abs()  # type: ignore[operator]
+            return x * 0
+        away = (x - low).abs()
         flips = np.floor(away._array / span)
         rest = away - new_tensor(flips * span)
         odd = new_tensor(flips % 2)
         x = rest * (1 - 2 * odd) + odd * span + low
-    return x if padding_mode == "zeros" else x.clamp(0, size - 1)  # type: ignore[attr-defined]
+    return x if padding_mode == "zeros" else x.clamp(0, size - 1)
 
 
 def _read(input: Tensor, at: list[np.ndarray]) -> Tensor:
@@ -172,24 +172,24 @@ def _coefficients(t: Tensor) -> list[Tensor]:
     a = -0.75
 
     def near(x: Tensor) -> Tensor:
-        return ((a + 2) * x - (a + 3)) * x * x + 1  # type: ignore[operator]
+        return ((a + 2) * x - (a + 3)) * x * x + 1
 
     def far(x: Tensor) -> Tensor:
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a  # type: ignore[operator]
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
 
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]  # type: ignore[operator]
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 
 def _bicubic(input: Tensor, at: list[Tensor], padding_mode: str, align: bool) -> Tensor:
     size = input.shape[2:]
     first = [np.floor(x._array) for x in at]
-    weights = [_coefficients(x - new_tensor(f)) for x, f in zip(at, first)]  # type: ignore[operator]
+    weights = [_coefficients(x - new_tensor(f)) for x, f in zip(at, first)]
     total = None
     for i, j in itertools.product(range(4), repeat=2):
         places = []
         for f, k, s in zip(first, (i, j), size):
             place = _held(new_tensor(f + (k - 1)), s, padding_mode, align)._array
             places.append(place.astype(np.int64))
-        part = _read(input, places) * (weights[0][i] * weights[1][j]).unsqueeze(1)  # type: ignore[operator,attr-defined]
+        part = _read(input, places) * (weights[0][i] * weights[1][j]).unsqueeze(1)
         total = part if total is None else total + part
     return total  # type: ignore[return-value]

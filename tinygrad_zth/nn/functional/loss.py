@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 from ...dtypes import of
 from ...fused.cross_entropy import cross_entropy as _cross_entropy
@@ -15,6 +16,7 @@ from ...ops.compare import where
 from ...ops.elementwise import sigmoid
 from ...ops.powers import exp, log
 from ...tensor import Tensor, new_tensor
+from ...types import Array, Namespace
 from .activations import logsigmoid
 from .reduction import reduced, reduction_of
 
@@ -32,7 +34,7 @@ def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
             "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=4,
         )
-    d = input - target  # type: ignore[operator]
+    d = input - target
     if d._array.dtype.kind != "f":
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(d._array.dtype).legacy}'")
     return d
@@ -87,15 +89,15 @@ def nll_loss(
     shape, wanted = input.shape, target.shape
     _check_nll(input, target, weight)
     if len(shape) == 1 and len(wanted) == 1:  # one sample, in PyTorch's eyes, too
-        target = target.squeeze(0)  # type: ignore[attr-defined]
+        target = target.squeeze(0)
     axis = 1 if len(shape) > 1 else 0
     kept = target != ignore_index
-    index = target.masked_fill(~kept, 0)  # type: ignore[attr-defined]
+    index = target.masked_fill(~kept, 0)
     array, classes = index._array, shape[axis]
     if array.size and (array.min() < 0 or array.max() >= classes):
         raise IndexError(f"Target {int(array.max() if array.max() >= classes else array.min())} is out of bounds.")
-    row = kept.to(input.dtype) if weight is None else weight[index] * kept.to(input.dtype)  # type: ignore
-    picked = input.gather(axis, index.unsqueeze(axis)).squeeze(axis)  # type: ignore[attr-defined]
+    row = kept.to(input.dtype) if weight is None else weight[index] * kept.to(input.dtype)
+    picked = input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
     losses = where(kept, -picked * row, new_tensor(picked._array.dtype.type(0).reshape(())))
     return losses.sum() / row.sum() if reduction == "mean" else reduced(losses, reduction)
 
@@ -136,7 +138,7 @@ def kl_div(
     how = reduction_of(reduction, size_average, reduce, "batchmean")
     if input._array.dtype.kind != "f" or target._array.dtype.kind != "f":
         raise RuntimeError("kl_div: Integral inputs not supported.")
-    losses = exp(target) * (target - input) if log_target else target.xlogy(target) - target * input  # type: ignore
+    losses = exp(target) * (target - input) if log_target else target.xlogy(target) - target * input
     if how == "batchmean":
         return losses.sum() / (input.shape[0] if input.dim() else 1)
     if how == "mean" and size_average is None and reduce is None:
@@ -152,17 +154,17 @@ def kl_div(
 # ---------------------------------------------------------------------------- probabilities
 
 
-def _log_held(xp, x):
+def _log_held(xp: Namespace, x: Array) -> Array:
     """log x, held above -100."""
     return xp.maximum(xp.log(x), -100)
 
 
-def _bce(xp, x, y):
+def _bce(xp: Namespace, x: Array, y: Array) -> Array:
     log_1x = xp.maximum(xp.log1p(-x), -100)
     return (y - 1) * log_1x - y * _log_held(xp, x)
 
 
-def _bce_plain(x, y):
+def _bce_plain(x: Any, y: Any) -> Any:
     return -(y * log(x).clamp(min=-100) + (1 - y) * log(1 - x).clamp(min=-100))
 
 
@@ -202,7 +204,7 @@ def binary_cross_entropy(
 def _weighted(losses: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return losses
-    result = losses * weight  # type: ignore[operator]
+    result = losses * weight
     if result.shape != losses.shape:
         raise RuntimeError(
             f"output with shape {list(losses.shape)} doesn't match the broadcast shape {list(result.shape)}"
@@ -210,7 +212,7 @@ def _weighted(losses: Tensor, weight: Tensor | None) -> Tensor:
     return result
 
 
-def _bce_logits(xp, x, y):
+def _bce_logits(xp: Namespace, x: Array, y: Array) -> Array:
     return xp.maximum(x, 0) - x * y + xp.log1p(xp.exp(-abs(x)))
 
 
@@ -242,7 +244,7 @@ def binary_cross_entropy_with_logits(
         losses = _bce_logits_op(input, target)
     else:
         positive = _weighted(target, pos_weight)
-        losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))  # type: ignore[operator]
+        losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     return reduced(_weighted(losses, weight), how)
 
 
@@ -253,19 +255,19 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = input.new_full(input.shape, var)  # type: ignore[attr-defined]
+        var = input.new_full(input.shape, var)
     elif (var._array < 0).any():
         raise ValueError("var has negative entry/entries")
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:
-            var = var.unsqueeze(-1)  # type: ignore[attr-defined]
+            var = var.unsqueeze(-1)
         elif var.shape[:-1] != input.shape[:-1] or var.shape[-1:] != (1,):
             raise ValueError("var is of incorrect size")
     how = reduction_of(reduction)
-    held = var.clone()  # type: ignore[attr-defined]
+    held = var.clone()
     with no_grad():  # the gradient of var is as if it had not been held
         held.clamp_(min=eps)
-    losses = 0.5 * (log(held) + (input - target) ** 2 / held)  # type: ignore[operator]
+    losses = 0.5 * (log(held) + (input - target) ** 2 / held)
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, how)
 
 
@@ -275,7 +277,7 @@ def poisson_nll_loss(
 ) -> Tensor:  # fmt: skip
     """exp(input) - target * input (or input - target log(input + eps)); ``full`` adds Stirling's term."""
     how = reduction_of(reduction, size_average, reduce)
-    losses = exp(input) - target * input if log_input else input - target * log(input + eps)  # type: ignore[operator]
+    losses = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
         stirling = target * log(target) - target + 0.5 * log(2 * math.pi * target)
         losses = add(losses, stirling.masked_fill(target <= 1, 0))
@@ -290,8 +292,8 @@ def _averaged(losses: Tensor, weight: Tensor | None, how: str, input: Tensor) ->
     if weight is None:
         return reduced(losses, how)
     _same_weights(weight, input)
-    losses = losses * weight  # type: ignore[operator]
-    return losses.sum() / weight.sum() if how == "mean" else reduced(losses, how)  # type: ignore[attr-defined]
+    losses = losses * weight
+    return losses.sum() / weight.sum() if how == "mean" else reduced(losses, how)
 
 
 def _same_weights(weight: Tensor, input: Tensor) -> None:
@@ -305,7 +307,7 @@ def mse_loss(
 ) -> Tensor:  # fmt: skip
     """(input - target)^2. weight: of the input's shape; the mean is then divided by its sum."""
     how = reduction_of(reduction, size_average, reduce)
-    return _averaged(_difference("mse", input, target) ** 2, weight, how, input)  # type: ignore[operator]
+    return _averaged(_difference("mse", input, target) ** 2, weight, how, input)
 
 
 def l1_loss(
@@ -314,10 +316,10 @@ def l1_loss(
 ) -> Tensor:  # fmt: skip
     """|input - target|. weight: of the input's shape; the mean is then divided by its sum."""
     how = reduction_of(reduction, size_average, reduce)
-    return _averaged(_difference("l1", input, target).abs(), weight, how, input)  # type: ignore[attr-defined]
+    return _averaged(_difference("l1", input, target).abs(), weight, how, input)
 
 
-def _huber(xp, d, delta):
+def _huber(xp: Namespace, d: Array, delta: float) -> Array:
     size = abs(d)
     return xp.where(size <= delta, d * d * 0.5, (size - 0.5 * delta) * delta)
 
@@ -334,7 +336,7 @@ def smooth_l1_loss(
     how = reduction_of(reduction, size_average, reduce)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    return reduced(_huber_op(d, beta) / beta if beta else d.abs(), how)  # type: ignore[attr-defined]
+    return reduced(_huber_op(d, beta) / beta if beta else d.abs(), how)
 
 
 def huber_loss(

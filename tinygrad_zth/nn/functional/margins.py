@@ -25,7 +25,7 @@ def _zero(like: Tensor) -> Tensor:
 
 
 def _hinge(x: Tensor) -> Tensor:
-    return x.clamp_min(0)  # type: ignore[attr-defined]
+    return x.clamp_min(0)
 
 
 # ---------------------------------------------------------------------------- classes
@@ -38,7 +38,7 @@ def _rows(input: Tensor) -> Tensor:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(shape)}"
         )
-    return input if len(shape) == 2 else input.reshape(1, -1)  # type: ignore[attr-defined]
+    return input if len(shape) == 2 else input.reshape(1, -1)
 
 
 def multi_margin_loss(
@@ -68,12 +68,12 @@ def multi_margin_loss(
         raise RuntimeError(f"expected scalar type Long but found {of(places.dtype).legacy}")
     if places.size and (places.min() < 0 or places.max() >= classes):
         raise RuntimeError("target out of range")
-    index = target.reshape(-1, 1)  # type: ignore[attr-defined]
-    gaps = _hinge(rows - rows.gather(1, index) + margin)  # type: ignore[attr-defined,operator]
-    gaps = gaps if p == 1 else gaps * gaps  # type: ignore[operator]
+    index = target.reshape(-1, 1)
+    gaps = _hinge(rows - rows.gather(1, index) + margin)
+    gaps = gaps if p == 1 else gaps * gaps
     if weight is not None:
-        gaps = gaps * weight[index]  # type: ignore[index,operator]
-    losses = gaps.scatter(1, index, 0.0).sum(1) / classes  # type: ignore[attr-defined]
+        gaps = gaps * weight[index]
+    losses = gaps.scatter(1, index, 0.0).sum(1) / classes
     return reduced(losses if input.dim() == 2 else losses.squeeze(0), how)
 
 
@@ -101,8 +101,8 @@ def multilabel_margin_loss(
     np.put_along_axis(own, labels, counted, 1)  # a place counted first may be written False by a 0 put in above
     np.logical_or.at(own, (np.arange(len(own))[:, None], labels), counted)
     pairs = (counted[:, :, None] & ~own[:, None, :]).astype(rows._array.dtype)
-    wanted = rows.gather(1, new_tensor(labels)).unsqueeze(2)  # type: ignore[attr-defined]
-    gaps = _hinge(1 - wanted + rows.unsqueeze(1)) * new_tensor(pairs)  # type: ignore[attr-defined,operator]
+    wanted = rows.gather(1, new_tensor(labels)).unsqueeze(2)
+    gaps = _hinge(1 - wanted + rows.unsqueeze(1)) * new_tensor(pairs)
     losses = gaps.sum((1, 2)) / classes
     return reduced(losses if input.dim() == 2 else losses.squeeze(0), how)
 
@@ -112,9 +112,9 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
     """Mean over classes of the logistic loss of each label; (N, C)."""
-    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))  # type: ignore[operator]
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     losses = losses if weight is None else losses * weight
-    losses = losses.sum(input.dim() - 1) / input.shape[-1]  # type: ignore[attr-defined]
+    losses = losses.sum(input.dim() - 1) / input.shape[-1]
     return reduced(losses, reduction_of(reduction, size_average, reduce))
 
 
@@ -127,7 +127,7 @@ def soft_margin_loss(
 ) -> Tensor:  # fmt: skip
     """log(1 + exp(-y x)), y being 1 or -1."""
     how = reduction_of(reduction, size_average, reduce)
-    return reduced(softplus(-target * input, threshold=1e30), how)  # type: ignore[operator]
+    return reduced(softplus(-target * input, threshold=1e30), how)
 
 
 def hinge_embedding_loss(
@@ -137,7 +137,7 @@ def hinge_embedding_loss(
     """x where y is 1, max(0, margin - x) where it is -1."""
     how = reduction_of(reduction, size_average, reduce)
     nothing = _zero(input)
-    apart = where(target != 1, _hinge(margin - input), nothing)  # type: ignore[operator]
+    apart = where(target != 1, _hinge(margin - input), nothing)
     return reduced(apart + where(target != -1, input, nothing), how)
 
 
@@ -152,7 +152,7 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
         )
-    return reduced(_hinge(-target * (input1 - input2) + margin), how)  # type: ignore[operator]
+    return reduced(_hinge(-target * (input1 - input2) + margin), how)
 
 
 def cosine_embedding_loss(
@@ -172,8 +172,8 @@ def cosine_embedding_loss(
             f"{d}D target tensor expects {d + 1}D input tensors, but found inputs with sizes {list(input1.shape)} and "
             f"{list(input2.shape)}."
         )
-    products = (input1 * input2).sum(-1)  # type: ignore[operator]
-    lengths = ((input1 * input1).sum(-1) + 1e-12) * ((input2 * input2).sum(-1) + 1e-12)  # type: ignore[operator]
+    products = (input1 * input2).sum(-1)
+    lengths = ((input1 * input1).sum(-1) + 1e-12) * ((input2 * input2).sum(-1) + 1e-12)
     cos = products / lengths.sqrt()
     nothing = _zero(cos)
     losses = where(target == 1, 1 - cos, nothing) + where(target == -1, _hinge(cos - margin), nothing)
@@ -217,5 +217,5 @@ def triplet_margin_with_distance_loss(
     distance = pairwise_distance if distance_function is None else distance_function
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = far.minimum(distance(positive, negative))  # type: ignore[attr-defined]
-    return reduced(_hinge(near - far + margin), how)  # type: ignore[operator]
+        far = far.minimum(distance(positive, negative))
+    return reduced(_hinge(near - far + margin), how)

@@ -160,7 +160,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if size < 1:
         raise RuntimeError(f"local_response_norm: size should be greater than zero, but got {size}")
     n, c = input.shape[:2]
-    square = (input * input).reshape(n, 1, c, -1)  # type: ignore[operator]
+    square = (input * input).reshape(n, 1, c, -1)
     # A window along the channels is one of two dimensions that is as wide as one element.
     geometry = Geometry((size, 1), (1, 1), (size // 2, 0), (1, 1), tuple(square.shape[2:]))
     mean = sum_windows(square, geometry).reshape(input.shape) * (1 / size)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...operation import op
 from ...tensor import Tensor, new_tensor
+from ...types import Array, Namespace
 
 __all__ = ["pad"]
 
@@ -20,7 +22,7 @@ def _cut(begin: int, end: int, n: int) -> tuple[slice, slice]:
     )
 
 
-def _pad(xp, x, amounts, value):
+def _pad(xp: Namespace, x: Array, amounts: tuple[Any, ...], value: float) -> Array:
     """``amounts``: (before, after) for every dimension of x."""
     shape = tuple(n + a + b for n, (a, b) in zip(x.shape, amounts))
     out = xp.full(shape, value, x.dtype)
@@ -95,5 +97,5 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if n == 0 and (a or b):
             raise RuntimeError(f"Expected a non-empty dimension {i} to pad, but got input of size {list(input.shape)}")
         if a or b:
-            input = input.index_select(i, new_tensor(_source(mode, n, a, b)))  # type: ignore[attr-defined]
+            input = input.index_select(i, new_tensor(_source(mode, n, a, b)))
     return input

@@ -41,7 +41,7 @@ def _batched(name: str, n: int, input: Tensor) -> tuple[Tensor, bool]:
             f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
             f"got:{list(shape)}"
         )
-    return (input if batch else input.unsqueeze(0)), batch  # type: ignore[attr-defined]
+    return (input if batch else input.unsqueeze(0)), batch
 
 
 def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
@@ -142,8 +142,8 @@ def _lp_pool(
 ) -> Tensor:
     x, batched = _batched(name, n, input)
     kernel = ints(kernel_size, n, f"{name}: kernel_size")
-    mean = _average(name, n, x**norm_type, kernel, stride, 0, ceil_mode, True, None)  # type: ignore[operator]
-    result = (mean.sign() * mean.abs().relu() * math.prod(kernel)) ** (1.0 / norm_type)  # type: ignore[attr-defined]
+    mean = _average(name, n, x**norm_type, kernel, stride, 0, ceil_mode, True, None)
+    result = (mean.sign() * mean.abs().relu() * math.prod(kernel)) ** (1.0 / norm_type)
     return result if batched else result.squeeze(0)
 
 
@@ -179,7 +179,7 @@ def _adaptive_average(name: str, n: int, input: Tensor, output_size: Any) -> Ten
     size = x._array.shape[2:]
     out = _output_size(name, n, output_size, size)
     if all(o == 1 for o in out):
-        result = x.mean(tuple(range(2, n + 2)), keepdim=True)  # type: ignore[attr-defined]
+        result = x.mean(tuple(range(2, n + 2)), keepdim=True)
     elif all(o and s % o == 0 for o, s in zip(out, size)):
         kernel = tuple(s // o for o, s in zip(out, size))
         geometry = Geometry(kernel, kernel, (0,) * n, (1,) * n, out)
@@ -255,15 +255,15 @@ def _unpool(
         for i, (d, t) in enumerate(zip(default, steps)):
             if not d - t < size[i] < d + t:
                 raise ValueError(f"invalid output_size {size} (dim {i} must be between {d - t} and {d + t})")
-    where = indices if batched else indices.unsqueeze(0)  # type: ignore[attr-defined]
+    where = indices if batched else indices.unsqueeze(0)
     plane, places = math.prod(size), where._array
     if places.size and (places.min() < 0 or places.max() >= plane):
         raise RuntimeError(
             f"Found an invalid max index: {int(places.max())} (output volumes are of size {' x '.join(map(str, size))})"
         )
     nc = x._array.shape[:2]
-    flat = x.new_zeros((*nc, plane))  # type: ignore[attr-defined]
-    result = flat.scatter(2, where.reshape(*nc, -1), x.reshape(*nc, -1)).reshape(*nc, *size)  # type: ignore[attr-defined]
+    flat = x.new_zeros((*nc, plane))
+    result = flat.scatter(2, where.reshape(*nc, -1), x.reshape(*nc, -1)).reshape(*nc, *size)
     return result if batched else result.squeeze(0)
 
 
@@ -272,13 +272,13 @@ def _unpool(
 _SHAPES = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
 
 
-def _named(function: Callable, name: str, doc: str) -> Callable:
+def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
-def _define_max(n: int) -> tuple[Callable, Callable]:
+def _define_max(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     name = f"max_pool{n}d"
 
     def pool(
@@ -305,7 +305,7 @@ def _define_max(n: int) -> tuple[Callable, Callable]:
     return _named(pool, name, doc), _named(with_indices, f"{name}_with_indices", doc)
 
 
-def _define_unpool(n: int) -> Callable:
+def _define_unpool(n: int) -> Callable[..., Any]:
     name = f"max_unpool{n}d"
 
     def unpool(
@@ -320,7 +320,7 @@ def _define_unpool(n: int) -> Callable:
     return _named(unpool, name, doc)
 
 
-def _define_adaptive(n: int) -> tuple[Callable, Callable, Callable]:
+def _define_adaptive(n: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     def average(input: Tensor, output_size: Any) -> Tensor:
         return _adaptive_average(f"adaptive_avg_pool{n}d", n, input, output_size)
 
@@ -341,7 +341,7 @@ def _define_adaptive(n: int) -> tuple[Callable, Callable, Callable]:
     )
 
 
-def _define_lp(n: int) -> Callable:
+def _define_lp(n: int) -> Callable[..., Any]:
     name = f"lp_pool{n}d"
 
     def pool(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
@@ -362,7 +362,7 @@ def avg_pool1d(
     return _average("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-def _define_average(n: int) -> Callable:
+def _define_average(n: int) -> Callable[..., Any]:
     name = f"avg_pool{n}d"
 
     def pool(

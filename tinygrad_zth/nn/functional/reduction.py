@@ -29,5 +29,5 @@ def reduction_of(reduction: str, size_average: bool | None = None, reduce: bool 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
     """The mean or the sum of the losses, or ("none") all of them."""
     if reduction == "mean":
-        return losses.mean()  # type: ignore[attr-defined]
-    return losses.sum() if reduction == "sum" else losses  # type: ignore[attr-defined]
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses

@@ -74,7 +74,7 @@ def interpolate(
         if mode in _SMOOTH:
             input = resample(input, _weights(mode, n, m, scale, align, antialias), i + 2)
         else:
-            input = input.index_select(i + 2, new_tensor(_nearest(n, m, scale, mode)))  # type: ignore[attr-defined]
+            input = input.index_select(i + 2, new_tensor(_nearest(n, m, scale, mode)))
     return input
 
 

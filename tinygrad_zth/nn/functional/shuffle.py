@@ -37,7 +37,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
             f"but input.size(-3)={c} is not divisible by {r * r}"
         )
-    x = input.reshape(*lead, c // (r * r), r, r, h, w)  # type: ignore[attr-defined]
+    x = input.reshape(*lead, c // (r * r), r, r, h, w)
     return x.movedim((-2, -1), (-4, -2)).reshape(*lead, c // (r * r), h * r, w * r)
 
 
@@ -55,7 +55,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({d})={size} is not "
                 f"divisible by {r}"
             )
-    x = input.reshape(*lead, c, h // r, r, w // r, r)  # type: ignore[attr-defined]
+    x = input.reshape(*lead, c, h // r, r, w // r, r)
     return x.movedim((-3, -1), (-4, -3)).reshape(*lead, c * r * r, h // r, w // r)
 
 
@@ -74,7 +74,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {shape[1]} channels and {groups} groups."
         )
-    x = input.reshape(shape[0], groups, shape[1] // groups, *shape[2:])  # type: ignore[attr-defined]
+    x = input.reshape(shape[0], groups, shape[1] // groups, *shape[2:])
     return x.transpose(1, 2).reshape(shape)
 
 

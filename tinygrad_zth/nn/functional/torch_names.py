@@ -6,8 +6,10 @@ has the weight first. Those of the same signature are handed on as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from ...dtypes import dtype
 from ...tensor import Tensor
 from . import activations, affine, conv, distance, normalization, padding, pooling, shuffle
 from .dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
@@ -15,12 +17,12 @@ from .dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_drop
 __all__ = ["FUNCTIONS"]
 
 
-def softmax(input: Tensor, dim: int, dtype=None, *, out: Tensor | None = None) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
     return _stored("softmax", activations.softmax(input, dim, dtype=dtype), out)
 
 
-def log_softmax(input: Tensor, dim: int, dtype=None, *, out: Tensor | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
     return _stored("log_softmax", activations.log_softmax(input, dim, dtype=dtype), out)
 
@@ -33,7 +35,7 @@ def _stored(name: str, result: Tensor, out: Tensor | None) -> Tensor:
     return write_out(out, result, name)
 
 
-def _switch(apply):
+def _switch(apply: Callable[..., Any]) -> dict[str, Any]:
     """``torch.dropout(input, p, train)`` and its in-place twin."""
     name = apply.__name__
 
@@ -50,7 +52,7 @@ def _switch(apply):
 
 
 def layer_norm(
-    input: Tensor, normalized_shape, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Tensor:  # fmt: skip
     """``nn.functional.layer_norm``."""
@@ -94,7 +96,7 @@ def embedding(
     )
 
 
-def constant_pad_nd(input: Tensor, pad, value: float = 0) -> Tensor:
+def constant_pad_nd(input: Tensor, pad: list[int], value: float = 0) -> Tensor:
     """``nn.functional.pad`` with a constant."""
     return padding.pad(input, pad, "constant", value)
 

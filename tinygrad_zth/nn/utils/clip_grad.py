@@ -45,7 +45,7 @@ def get_total_norm(
     return new_tensor(total)
 
 
-def _norm(arrays: list, p: float) -> Any:
+def _norm(arrays: list[Any], p: float) -> Any:
     """The norm of order ``p`` of the norms of all arrays."""
     xp = backend_of(arrays[0]).xp
     norms = []
@@ -61,7 +61,7 @@ def _norm(arrays: list, p: float) -> Any:
     return each.max() if p == math.inf else xp.sqrt(xp.dot(each, each)) if p == 2.0 else (each**p).sum() ** (1 / p)
 
 
-def _scale(arrays: list, norm: Any, most: float) -> None:
+def _scale(arrays: list[Any], norm: Any, most: float) -> None:
     """Each array in place times most / (norm + 1e-6), where that is below 1."""
     scale = most / (norm + 1e-6)
     if scale >= 1:
@@ -70,14 +70,14 @@ def _scale(arrays: list, norm: Any, most: float) -> None:
         a *= np.minimum(scale.astype(a.dtype), a.dtype.type(1))
 
 
-def _scale_each(arrays: list, norm: Any, most: float) -> None:
+def _scale_each(arrays: list[Any], norm: Any, most: float) -> None:
     """``_scale`` of arrays of several dtypes, or not contiguous, without looking at the norm."""
     xp = backend_of(norm).xp
     for a in arrays:
         a *= xp.minimum((most / (norm + 1e-6)).astype(a.dtype), a.dtype.type(1))
 
 
-def _scale_on_device(arrays: list, norm: Any, most: float) -> None:
+def _scale_on_device(arrays: list[Any], norm: Any, most: float) -> None:
     together = all(a.flags.c_contiguous and a.dtype == norm.dtype for a in arrays)
     (many_tensors_cuda.scale_all if together else _scale_each)(arrays, norm, most)
 

@@ -132,7 +132,7 @@ class LRScheduler:
         self._get_lr_called_within_step = True
         try:
             self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-            closed: Callable | None = getattr(self, "_get_closed_form_lr", None)
+            closed: Callable[..., Any] | None = getattr(self, "_get_closed_form_lr", None)
             rates = self.get_lr() if epoch is None or closed is None else closed()
         finally:
             self._get_lr_called_within_step = False
