@@ -48,17 +48,17 @@ from .graph import set_grad_enabled as set_grad_enabled
 __version__: builtins.str
 def abs(input: Any, *, out: Any = None) -> Any:
     ...
-def abs_(self: Any, *operands: Any, **options: Any) -> Any:
+def abs_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``abs``; returns the tensor itself."""
 def absolute(input: Any, *, out: Any = None) -> Any:
     ...
 def acos(input: Any, *, out: Any = None) -> Any:
     ...
-def acos_(self: Any, *operands: Any, **options: Any) -> Any:
+def acos_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``acos``; returns the tensor itself."""
 def acosh(input: Any, *, out: Any = None) -> Any:
     ...
-def acosh_(self: Any, *operands: Any, **options: Any) -> Any:
+def acosh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``acosh``; returns the tensor itself."""
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means of ``output_size`` windows along each dimension of (N, C, L) or (C, L), which together cover it.
@@ -70,25 +70,25 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: builtin
 
     output_size: an int or 1 of them; None keeps a dimension's size. Raises RuntimeError for others.
     """
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def add(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input + alpha * other``, broadcast, in the promoted dtype."""
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
-def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1, out: Tensor | None = None) -> Tensor:
     """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
-def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1, out: Tensor | None = None) -> Tensor:
     """input + value * tensor1 * tensor2."""
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * mat @ vec, for a matrix and a vector."""
-def addmv_(self: Any, *operands: Any, **options: Any) -> Any:
+def addmv_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``addmv``; returns the tensor itself."""
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * (the outer product of two vectors)."""
 def adjoint(input: Tensor) -> Tensor:
     """``x.mT``: the last two dimensions exchanged."""
-def all(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+def all(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
 def allclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
     """Whether ``isclose`` holds everywhere."""
@@ -100,10 +100,10 @@ def amax(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: 
     """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
 def amin(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """The smallest elements over ``dim`` (all, if empty); equal ones share the gradient."""
-def aminmax(input: Tensor, *, dim: Any = None, keepdim: builtins.bool = False, out: Any = None) -> Any:
+def aminmax(input: Tensor, *, dim: builtins.int | None = None, keepdim: builtins.bool = False, out: Any = None) -> Any:
     """The named tuple (min, max), over one dimension or all."""
 annotations: Any
-def any(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+def any(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
 def arange(*args: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
     """``arange([start,] end[, step])``: from start (0) up to, not including, end. int64 for ints.
@@ -112,48 +112,48 @@ def arange(*args: Any, out: Any = None, dtype: Any = None, layout: Any = None, d
     """
 def arccos(input: Any, *, out: Any = None) -> Any:
     ...
-def arccos_(self: Any, *operands: Any, **options: Any) -> Any:
+def arccos_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``acos``; returns the tensor itself."""
 def arccosh(input: Any, *, out: Any = None) -> Any:
     ...
-def arccosh_(self: Any, *operands: Any, **options: Any) -> Any:
+def arccosh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``acosh``; returns the tensor itself."""
 def arcsin(input: Any, *, out: Any = None) -> Any:
     ...
-def arcsin_(self: Any, *operands: Any, **options: Any) -> Any:
+def arcsin_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``asin``; returns the tensor itself."""
 def arcsinh(input: Any, *, out: Any = None) -> Any:
     ...
-def arcsinh_(self: Any, *operands: Any, **options: Any) -> Any:
+def arcsinh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``asinh``; returns the tensor itself."""
 def arctan(input: Any, *, out: Any = None) -> Any:
     ...
 def arctan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def arctan_(self: Any, *operands: Any, **options: Any) -> Any:
+def arctan_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``atan``; returns the tensor itself."""
 def arctanh(input: Any, *, out: Any = None) -> Any:
     ...
-def arctanh_(self: Any, *operands: Any, **options: Any) -> Any:
+def arctanh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``atanh``; returns the tensor itself."""
 def are_deterministic_algorithms_enabled() -> builtins.bool:
     """What was last asked for."""
-def argmax(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+def argmax(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Where the largest element is: the first, in the flattened input or along ``dim``."""
-def argmin(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+def argmin(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Where the smallest element is: the first, in the flattened input or along ``dim``."""
 def argsort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Tensor:
     """The indices that put ``input`` in order along ``dim``."""
 def argwhere(input: Tensor) -> Tensor:
     """Where ``input`` is not zero: a (count, ndim) tensor."""
-def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+def as_strided(input: Tensor, size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], storage_offset: builtins.int | None = None) -> Tensor:
     """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
     Raises RuntimeError if the window does not lie within the storage or a stride is negative.
     """
 def as_strided_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """``as_strided``, in place: the same memory through another window."""
-def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+def as_strided_scatter(input: Tensor, src: Tensor, size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], storage_offset: builtins.int | None = None) -> Tensor:
     """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory where dtype and device allow it."""
@@ -161,27 +161,27 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: builtins.b
     """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
 def asin(input: Any, *, out: Any = None) -> Any:
     ...
-def asin_(self: Any, *operands: Any, **options: Any) -> Any:
+def asin_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``asin``; returns the tensor itself."""
 def asinh(input: Any, *, out: Any = None) -> Any:
     ...
-def asinh_(self: Any, *operands: Any, **options: Any) -> Any:
+def asinh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``asinh``; returns the tensor itself."""
 def atan(input: Any, *, out: Any = None) -> Any:
     ...
 def atan2(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def atan_(self: Any, *operands: Any, **options: Any) -> Any:
+def atan_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``atan``; returns the tensor itself."""
 def atanh(input: Any, *, out: Any = None) -> Any:
     ...
-def atanh_(self: Any, *operands: Any, **options: Any) -> Any:
+def atanh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``atanh``; returns the tensor itself."""
-def atleast_1d(*tensors: Any) -> Any:
+def atleast_1d(*tensors: Tensor | builtins.list[Tensor]) -> Tensor | builtins.tuple[Tensor, ...]:
     """Each tensor as a view with at least 1 dimensions."""
-def atleast_2d(*tensors: Any) -> Any:
+def atleast_2d(*tensors: Tensor | builtins.list[Tensor]) -> Tensor | builtins.tuple[Tensor, ...]:
     """Each tensor as a view with at least 2 dimensions."""
-def atleast_3d(*tensors: Any) -> Any:
+def atleast_3d(*tensors: Tensor | builtins.list[Tensor]) -> Tensor | builtins.tuple[Tensor, ...]:
     """Each tensor as a view with at least 3 dimensions."""
 def avg_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: builtins.bool = False, count_include_pad: builtins.bool = True) -> Tensor:
     """The mean of each window of (N, C, L) or (C, L).
@@ -189,7 +189,7 @@ def avg_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any
     stride: default, ``kernel_size``. count_include_pad: whether the zeros of the padding count as elements.
     Raises RuntimeError for sizes that do not fit.
     """
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
 def batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: builtins.bool, momentum: builtins.float, eps: builtins.float, cudnn_enabled: builtins.bool = True) -> Tensor:
     """``nn.functional.batch_norm``, its arguments in another order."""
@@ -208,39 +208,39 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: builtins.i
     The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for
     negative numbers, and for anything but a vector of integers.
     """
-def bitwise_and(input: Any, other: Any, *, out: Any = None) -> Any:
+def bitwise_and(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The bits that both have, elementwise; integers or bools."""
-def bitwise_left_shift(input: Any, other: Any, *, out: Any = None) -> Any:
+def bitwise_left_shift(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """Bits moved up by ``other`` places, elementwise; integers or bools."""
 def bitwise_not(input: Any, *, out: Any = None) -> Any:
     ...
-def bitwise_or(input: Any, other: Any, *, out: Any = None) -> Any:
+def bitwise_or(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The bits that either has, elementwise; integers or bools."""
-def bitwise_right_shift(input: Any, other: Any, *, out: Any = None) -> Any:
+def bitwise_right_shift(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """Bits moved down by ``other`` places, elementwise; integers or bools."""
-def bitwise_xor(input: Any, other: Any, *, out: Any = None) -> Any:
+def bitwise_xor(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The bits that exactly one has, elementwise; integers or bools."""
-def block_diag(*tensors: Any) -> Tensor:
+def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given matrices on its diagonal and zeros elsewhere."""
 def bmm(input: Tensor, mat2: Tensor, *, out: Any = None) -> Tensor:
     """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
 bool: dtype
-def broadcast_shapes(*shapes: Any) -> Any:
+def broadcast_shapes(*shapes: Any) -> builtins.tuple[builtins.int, ...]:
     """The shape that the given shapes broadcast to. Raises RuntimeError if there is none."""
-def broadcast_tensors(*tensors: Any) -> builtins.tuple[Tensor, ...]:
+def broadcast_tensors(*tensors: Tensor) -> builtins.tuple[Tensor, ...]:
     """All tensors expanded to their common shape. Raises RuntimeError if there is none."""
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """``input`` expanded to ``size``."""
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False) -> Tensor:
+def bucketize(input: Tensor, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False) -> Tensor:
     """The number of the interval between ``boundaries`` that each value lies in.
 
     An interval holds its upper boundary (its lower one, with ``right=True``).
     """
 def can_cast(from_: Any, to: Any) -> Any:
     """Whether an in-place result of type ``from_`` may be stored in ``to`` (category never falls)."""
-def cartesian_prod(*tensors: Any) -> Tensor:
+def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of the elements of 1-D tensors, one a row."""
-def cat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def cat(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -249,7 +249,7 @@ def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtin
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
 def ceil(input: Any, *, out: Any = None) -> Any:
     ...
-def ceil_(self: Any, *operands: Any, **options: Any) -> Any:
+def ceil_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``ceil``; returns the tensor itself."""
 def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = False) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron 2017). RuntimeError for alpha 0."""
@@ -272,44 +272,44 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: builtins.bool = False, *, ou
     """X with A X = ``input``, from A's Cholesky factor ``L``."""
 def chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+def clamp(input: Tensor, min: builtins.float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
     """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
     RuntimeError if both are None, TypeError for a number with a tensor.
     """
-def clamp_(self: Any, *operands: Any, **options: Any) -> Any:
+def clamp_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``clamp``; returns the tensor itself."""
-def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
+def clamp_max(input: Tensor, max: builtins.float, *, out: Any = None) -> Tensor:
     """``input`` lowered to ``max``, a number or a tensor."""
 def clamp_max_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """In-place version of ``clamp_max``; returns the tensor itself."""
-def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
+def clamp_min(input: Tensor, min: Any, *, out: Any = None) -> Tensor:
     """``input`` raised to ``min``, a number or a tensor."""
 def clamp_min_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """In-place version of ``clamp_min``; returns the tensor itself."""
-def clip(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+def clip(input: Tensor, min: builtins.float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
     """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
     RuntimeError if both are None, TypeError for a number with a tensor.
     """
-def clip_(self: Any, *operands: Any, **options: Any) -> Any:
+def clip_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``clamp``; returns the tensor itself."""
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that passes gradients on; its memory order is the input's where that is dense."""
-def column_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+def column_stack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
 def combinations(input: Tensor, r: builtins.int = 2, with_replacement: builtins.bool = False) -> Tensor:
     """The combinations of ``r`` elements of a 1-D tensor, one a row."""
 def compile(model: Any = None, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: Any = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Any:
     """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
-def concat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def concat(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
     """
-def concatenate(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def concatenate(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -320,7 +320,7 @@ def conj_physical(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def conj_physical_(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
-def constant_pad_nd(input: Tensor, pad: Any, value: builtins.float = 0) -> Tensor:
+def constant_pad_nd(input: Tensor, pad: builtins.list[builtins.int], value: builtins.float = 0) -> Tensor:
     """``nn.functional.pad`` with a constant."""
 contiguous_format: Any
 def conv1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: builtins.int = 1) -> Tensor:
@@ -389,18 +389,18 @@ def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables (rows): covariances over the standard deviations."""
 def cos(input: Any, *, out: Any = None) -> Any:
     ...
-def cos_(self: Any, *operands: Any, **options: Any) -> Any:
+def cos_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``cos``; returns the tensor itself."""
 def cosh(input: Any, *, out: Any = None) -> Any:
     ...
-def cosh_(self: Any, *operands: Any, **options: Any) -> Any:
+def cosh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``cosh``; returns the tensor itself."""
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: builtins.int = 1, eps: builtins.float = 1e-08) -> Tensor:
     """x1 . x2 over the product of their lengths, each held above ``eps``, along ``dim``; x1, x2 broadcast.
 
     Raises RuntimeError for integers, IndexError for a dimension that is not there.
     """
-def count_nonzero(input: Tensor, dim: Any = None, *, out: Any = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, *, out: Any = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
 def cov(input: Tensor, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
     """The covariances of variables (rows), each observed in the columns.
@@ -428,7 +428,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.flo
 default_generator: Any
 def deg2rad(input: Any, *, out: Any = None) -> Any:
     ...
-def deg2rad_(self: Any, *operands: Any, **options: Any) -> Any:
+def deg2rad_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``deg2rad``; returns the tensor itself."""
 def det(A: Tensor, *, out: Any = None) -> Tensor:
     """The determinants of square matrices."""
@@ -452,13 +452,13 @@ def digamma(input: Any, *, out: Any = None) -> Any:
     ...
 def dist(input: Tensor, other: Tensor, p: builtins.float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
-def div(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
+def div(input: Tensor, other: Any, *, rounding_mode: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
     """``input / other``, broadcast. Integers give the default floating type.
 
     With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
     dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
     """
-def divide(input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
+def divide(input: Tensor, other: Any, *, rounding_mode: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
     """``input / other``, broadcast. Integers give the default floating type.
 
     With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
@@ -471,12 +471,12 @@ def dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
     """``nn.functional.dropout``."""
 def dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
     """``nn.functional.dropout``, in place."""
-def dsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+def dsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
-def dstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+def dstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined along a third dimension."""
 e: Any
-def einsum(equation: Any, *operands: Any) -> Tensor:
+def einsum(equation: builtins.str, *operands: Any) -> Tensor:
     """Products of the operands summed over all indices that the result does not name.
 
     ``einsum("bij,bjk->bik", x, y)``; an index repeated within an operand is its diagonal, ``...``
@@ -488,15 +488,15 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     """
 def embedding(weight: Tensor, indices: Tensor, padding_idx: builtins.int = -1, scale_grad_by_freq: builtins.bool = False, sparse: builtins.bool = False) -> Tensor:
     """``nn.functional.embedding``, the weight first; a ``padding_idx`` of -1 is none."""
-def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
+def empty(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
     """A tensor of whatever the memory holds. ``empty(2, 3)`` or ``empty((2, 3))``; dtype defaults to the default dtype."""
-def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:
+def empty_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
     """Uninitialised memory with the shape, dtype and device of ``input``."""
-def empty_permuted(size: Any, physical_layout: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def empty_permuted(size: builtins.tuple[builtins.int, ...], physical_layout: builtins.tuple[builtins.int, ...], *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Uninitialised memory, dense, whose dimensions lie in memory in the order ``physical_layout``."""
-def empty_strided(size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def empty_strided(size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Uninitialised memory of the given size and strides (in elements)."""
-def eq(input: Any, other: Any, *, out: Any = None) -> Any:
+def eq(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input == other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
@@ -505,11 +505,11 @@ def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether both have one shape and equal elements (a NaN equals nothing)."""
 def erf(input: Any, *, out: Any = None) -> Any:
     ...
-def erf_(self: Any, *operands: Any, **options: Any) -> Any:
+def erf_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``erf``; returns the tensor itself."""
 def erfc(input: Any, *, out: Any = None) -> Any:
     ...
-def erfc_(self: Any, *operands: Any, **options: Any) -> Any:
+def erfc_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``erfc``; returns the tensor itself."""
 def erfinv(input: Any, *, out: Any = None) -> Any:
     ...
@@ -517,13 +517,13 @@ def exp(input: Any, *, out: Any = None) -> Any:
     ...
 def exp2(input: Any, *, out: Any = None) -> Any:
     ...
-def exp2_(self: Any, *operands: Any, **options: Any) -> Any:
+def exp2_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``exp2``; returns the tensor itself."""
-def exp_(self: Any, *operands: Any, **options: Any) -> Any:
+def exp_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``exp``; returns the tensor itself."""
 def expm1(input: Any, *, out: Any = None) -> Any:
     ...
-def expm1_(self: Any, *operands: Any, **options: Any) -> Any:
+def expm1_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``expm1``; returns the tensor itself."""
 def eye(n: builtins.int, m: builtins.int | None = None, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
@@ -535,17 +535,17 @@ def feature_dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> T
     """``nn.functional.feature_dropout``."""
 def feature_dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
     """``nn.functional.feature_dropout``, in place."""
-def fill(input: Tensor, value: Any) -> Tensor:
+def fill(input: Tensor, value: builtins.int) -> Tensor:
     """A copy filled with one value."""
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one value (a number or a 0-d tensor) everywhere."""
 def fix(input: Any, *, out: Any = None) -> Any:
     ...
-def fix_(self: Any, *operands: Any, **options: Any) -> Any:
+def fix_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``fix``; returns the tensor itself."""
 def flatten(input: Tensor, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
     """Dimensions ``start_dim`` to ``end_dim`` as one."""
-def flip(input: Tensor, dims: Any) -> Tensor:
+def flip(input: Tensor, dims: builtins.tuple[builtins.int, ...]) -> Tensor:
     ...
 def fliplr(input: Tensor) -> Tensor:
     """Columns in reverse order."""
@@ -555,19 +555,19 @@ float: dtype
 float16: dtype
 float32: dtype
 float64: dtype
-def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+def float_power(input: Tensor, exponent: Tensor, *, out: Any = None) -> Tensor:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
 def floor(input: Any, *, out: Any = None) -> Any:
     ...
-def floor_(self: Any, *operands: Any, **options: Any) -> Any:
+def floor_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``floor``; returns the tensor itself."""
-def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+def floor_divide(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
 def fmax(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def fmin(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
+def fmod(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
 def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Any:
     """Whatever is drawn in the block leaves the default generator as it was before.
@@ -576,19 +576,19 @@ def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Any:
     """
 def frac(input: Any, *, out: Any = None) -> Any:
     ...
-def frac_(self: Any, *operands: Any, **options: Any) -> Any:
+def frac_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``frac``; returns the tensor itself."""
 def frexp(input: Tensor) -> Any:
     """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
-def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: builtins.bool | None = None) -> Tensor:
+def from_dlpack(ext_tensor: Tensor, *, device: Any = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
 def from_numpy(ndarray: Any) -> Tensor:
     """A tensor on the array's own memory. Raises TypeError for other objects and unsupported dtypes."""
 def frombuffer(buffer: Any, *, dtype: Any, count: builtins.int = -1, offset: builtins.int = 0, requires_grad: builtins.bool = False) -> Tensor:
     """A 1-D tensor on the memory of an object with the buffer protocol."""
-def full(size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+def full(size: builtins.tuple[builtins.int, ...], fill_value: builtins.float | builtins.str, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
+def full_like(input: Tensor, fill_value: builtins.float, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
 def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
@@ -597,9 +597,9 @@ def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: buil
     """
 def gcd(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def gcd_(self: Any, other: Any, **options: Any) -> Any:
+def gcd_(self: Tensor, other: Any, **options: Any) -> Tensor:
     """In-place version of ``gcd``; returns the tensor itself."""
-def ge(input: Any, other: Any, *, out: Any = None) -> Any:
+def ge(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
@@ -626,25 +626,25 @@ def get_printoptions() -> builtins.dict[builtins.str, Any]:
     """The options in force, as keyword arguments for :func:`set_printoptions`."""
 def get_rng_state() -> Tensor:
     """The default generator's state (uint8, 5056 elements)."""
-def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: builtins.int = 1) -> builtins.tuple[Tensor, ...]:
+def gradient(input: Tensor, *, spacing: builtins.float = 1, dim: builtins.int | None = None, edge_order: builtins.int = 1) -> builtins.tuple[Tensor, ...]:
     """The slopes of samples along each of ``dim``: from both neighbours, at the ends from one side.
 
     ``spacing`` is a number, one number per dimension, or per dimension a 1-D tensor of coordinates.
     ``edge_order`` 2 takes three samples at the ends. Raises RuntimeError for too few samples.
     """
-def greater(input: Any, other: Any, *, out: Any = None) -> Any:
+def greater(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
-def greater_equal(input: Any, other: Any, *, out: Any = None) -> Any:
+def greater_equal(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def group_norm(input: Tensor, num_groups: builtins.int, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05, cudnn_enabled: builtins.bool = True) -> Tensor:
     """``nn.functional.group_norm``."""
-def gt(input: Any, other: Any, *, out: Any = None) -> Any:
+def gt(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
@@ -660,7 +660,7 @@ def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max:
     The range is the data's own where both are equal. Elements outside are not counted. Raises
     RuntimeError for no bins and for max < min, NotImplementedError for integers.
     """
-def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
+def histogram(input: Tensor, bins: Any = 100, *, range: builtins.tuple[builtins.float, ...] | None = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
     """The named tuple (hist, bin_edges).
 
     Args:
@@ -671,25 +671,25 @@ def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tens
 
     Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
     """
-def hsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+def hsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
-def hstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+def hstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
 def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
 def i0(input: Any, *, out: Any = None) -> Any:
     ...
-def i0_(self: Any, *operands: Any, **options: Any) -> Any:
+def i0_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
-def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.int = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
 def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with ``source`` at the places ``index`` of a dimension."""
-def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: builtins.float) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
-def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+def index_put(input: Tensor, indices: builtins.tuple[Tensor, ...], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
 def index_put_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """In-place version of ``index_put``; returns the tensor itself."""
@@ -717,13 +717,13 @@ def is_autocast_cache_enabled() -> builtins.bool:
     """Whether autocast was asked to keep its casts."""
 def is_autocast_enabled(device_type: builtins.str = 'cuda') -> builtins.bool:
     """Whether the code runs inside ``autocast(device_type)``."""
-def is_complex(input: Tensor) -> Any:
+def is_complex(input: Tensor) -> builtins.bool:
     """Always False: complex types are not offered."""
 def is_conj(input: Any) -> Any:
     ...
 def is_deterministic_algorithms_warn_only_enabled() -> builtins.bool:
     """What was last asked for."""
-def is_floating_point(input: Tensor) -> Any:
+def is_floating_point(input: Tensor) -> builtins.bool:
     """Whether the dtype is a floating-point type."""
 def is_grad_enabled() -> builtins.bool:
     """Whether operations in this thread are being recorded."""
@@ -737,7 +737,7 @@ def is_nonzero(input: Tensor) -> builtins.bool:
     """Whether the one element is not zero. Raises RuntimeError if there are more, or none."""
 def is_same_size(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether both have one shape."""
-def is_signed(input: Tensor) -> Any:
+def is_signed(input: Tensor) -> builtins.bool:
     """Whether the dtype can hold negative numbers."""
 def is_storage(obj: Any) -> builtins.bool:
     """Whether ``obj`` is what ``Tensor.untyped_storage`` returns."""
@@ -752,7 +752,7 @@ def isclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: bu
     """
 def isfinite(input: Any, *, out: Any = None) -> Any:
     ...
-def isin(elements: Any, test_elements: Any, *, assume_unique: builtins.bool = False, invert: builtins.bool = False) -> Tensor:
+def isin(elements: Tensor, test_elements: Tensor, *, assume_unique: builtins.bool = False, invert: builtins.bool = False) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
 def isinf(input: Any, *, out: Any = None) -> Any:
     ...
@@ -772,32 +772,32 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     """``nn.functional.layer_norm``."""
 def lcm(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def lcm_(self: Any, other: Any, **options: Any) -> Any:
+def lcm_(self: Tensor, other: Any, **options: Any) -> Tensor:
     """In-place version of ``lcm``; returns the tensor itself."""
 def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """input * 2 ** other."""
-def ldexp_(self: Any, *operands: Any, **options: Any) -> Any:
+def ldexp_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``ldexp``; returns the tensor itself."""
-def le(input: Any, other: Any, *, out: Any = None) -> Any:
+def le(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
-def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: builtins.float, *, out: Tensor | None = None) -> Tensor:
     """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
-def less(input: Any, other: Any, *, out: Any = None) -> Any:
+def less(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
-def less_equal(input: Any, other: Any, *, out: Any = None) -> Any:
+def less_equal(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def lgamma(input: Any, *, out: Any = None) -> Any:
     ...
-def linspace(start: Any, end: Any, steps: builtins.int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+def linspace(start: builtins.float, end: builtins.float, steps: builtins.int, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``steps`` values from start to end, both included."""
 def load(f: Any, map_location: Any = None, pickle_module: Any = None, *, weights_only: builtins.bool | None = None, mmap: builtins.bool | None = None) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
@@ -813,17 +813,17 @@ def log(input: Any, *, out: Any = None) -> Any:
     ...
 def log10(input: Any, *, out: Any = None) -> Any:
     ...
-def log10_(self: Any, *operands: Any, **options: Any) -> Any:
+def log10_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``log10``; returns the tensor itself."""
 def log1p(input: Any, *, out: Any = None) -> Any:
     ...
-def log1p_(self: Any, *operands: Any, **options: Any) -> Any:
+def log1p_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``log1p``; returns the tensor itself."""
 def log2(input: Any, *, out: Any = None) -> Any:
     ...
-def log2_(self: Any, *operands: Any, **options: Any) -> Any:
+def log2_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``log2``; returns the tensor itself."""
-def log_(self: Any, *operands: Any, **options: Any) -> Any:
+def log_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``log``; returns the tensor itself."""
 def log_softmax(input: Tensor, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
     """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
@@ -835,19 +835,19 @@ def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Any = None) -> Tensor
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
 def logdet(input: Tensor, *, out: Any = None) -> Tensor:
     """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
-def logical_and(input: Any, other: Any, *, out: Any = None) -> Any:
+def logical_and(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """Whether both are nonzero, elementwise (bool)."""
 def logical_not(input: Any, *, out: Any = None) -> Any:
     """Whether each element is zero (bool)."""
-def logical_or(input: Any, other: Any, *, out: Any = None) -> Any:
+def logical_or(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """Whether at least one is nonzero, elementwise (bool)."""
-def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
+def logical_xor(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """Whether exactly one is nonzero, elementwise (bool)."""
 def logit(input: Tensor, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
-def logit_(self: Any, *operands: Any, **options: Any) -> Any:
+def logit_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``logit``; returns the tensor itself."""
-def logspace(start: Any, end: Any, steps: builtins.int, base: builtins.float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+def logspace(start: builtins.int, end: builtins.float, steps: builtins.int, base: builtins.float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
 def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
@@ -855,17 +855,17 @@ def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = False, *, out: A
     Integers become the default floating type.
     """
 long: dtype
-def lt(input: Any, other: Any, *, out: Any = None) -> Any:
+def lt(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
-def manual_seed(seed: Any) -> Any:
+def manual_seed(seed: builtins.int) -> Any:
     """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
 
     The devices' stream (``backends.counter``) restarts there as well.
     """
-def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: builtins.float) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy with the elements of ``source``, in order, where ``mask`` is True."""
@@ -885,7 +885,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     """
 def matrix_power(A: Tensor, n: builtins.int, *, out: Any = None) -> Tensor:
     """The product of ``n`` factors A; of its inverse, for negative n; the unit matrix for 0."""
-def max(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+def max(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The largest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``max(input, other)``, with a Tensor, is ``maximum``. nan is larger than everything.
@@ -933,13 +933,13 @@ def max_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any
     """
 def maximum(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def mean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+def mean(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
-def median(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+def median(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The median, the lower of two; nan if there is a nan. With ``dim``, also the indices."""
-def meshgrid(*tensors: Any, indexing: builtins.str | None = None) -> builtins.tuple[Tensor, ...]:
+def meshgrid(*tensors: Tensor, indexing: builtins.str | None = None) -> builtins.tuple[Tensor, ...]:
     """Grids of coordinates from 1-D tensors; ``indexing`` is "ij" (default, as in PyTorch) or "xy"."""
-def min(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+def min(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The smallest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``min(input, other)``, with a Tensor, is ``minimum``. nan is smaller than everything.
@@ -953,13 +953,13 @@ def mode(input: Tensor, dim: builtins.int = -1, keepdim: builtins.bool = False, 
     """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
     of them.
     """
-def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
+def moveaxis(input: Tensor, source: builtins.int | builtins.tuple[builtins.int, ...], destination: builtins.int | builtins.tuple[builtins.int, ...]) -> Tensor:
     """Dimensions moved to new places; the others keep their order."""
-def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+def movedim(input: Tensor, source: builtins.int | builtins.tuple[builtins.int, ...], destination: builtins.int | builtins.tuple[builtins.int, ...]) -> Tensor:
     """Dimensions moved to new places; the others keep their order."""
 def msort(input: Tensor, *, out: Any = None) -> Tensor:
     """``input`` in order along its first dimension."""
-def mul(input: Any, other: Any, *, out: Any = None) -> Any:
+def mul(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input * other``, broadcast, in the promoted dtype."""
 def multinomial(input: Tensor, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Any = None, out: Any = None) -> Tensor:
     """Indices drawn with probabilities in proportion to the rows of ``input``, shape (n,) or (m, n).
@@ -976,7 +976,7 @@ def multinomial_rule(name: builtins.str) -> Any:
 
     Raises ValueError for a name that is not in ``RULES``.
     """
-def multiply(input: Any, other: Any, *, out: Any = None) -> Any:
+def multiply(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input * other``, broadcast, in the promoted dtype."""
 def mv(input: Tensor, vec: Tensor, *, out: Any = None) -> Tensor:
     """The product of a matrix and a vector."""
@@ -985,60 +985,60 @@ def mvlgamma(input: Tensor, p: builtins.int) -> Tensor:
 nan: Any
 def nan_to_num(input: Tensor, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
-def nan_to_num_(self: Any, *operands: Any, **options: Any) -> Any:
+def nan_to_num_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``nan_to_num``; returns the tensor itself."""
-def nanmean(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+def nanmean(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
-def nanmedian(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+def nanmedian(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
     """The median of what is not nan, the lower of two. With ``dim``, also the indices."""
-def nanquantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
+def nanquantile(input: Tensor, q: builtins.float, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
     """``quantile`` of what is not nan."""
 def nansum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The sum over ``dim`` of what is not nan."""
-def narrow(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -> Tensor:
+def narrow(input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
     """The view of ``length`` places of a dimension from ``start`` on."""
 def narrow_copy(input: Any, dim: Any, start: Any, length: Any) -> Any:
     ...
 def native_channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
     """:func:`channel_shuffle`, by its other name."""
-def ne(input: Any, other: Any, *, out: Any = None) -> Any:
+def ne(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input != other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def neg(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
-def neg_(self: Any, *operands: Any, **options: Any) -> Any:
+def neg_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``neg``; returns the tensor itself."""
 def negative(input: Any, *, out: Any = None) -> Any:
     """``-input``."""
-def negative_(self: Any, *operands: Any, **options: Any) -> Any:
+def negative_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``neg``; returns the tensor itself."""
 newaxis: Any
 def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
+def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Tensor | builtins.tuple[Tensor, ...]:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
 def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
     """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
-def norm(input: Tensor, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
+def norm(input: Tensor, p: builtins.float | builtins.str = 'fro', dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def normal(mean: builtins.float = 0.0, std: builtins.float = 1.0, size: builtins.tuple[builtins.int, ...] | None = None, *, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Normal numbers: with numbers ``mean`` and ``std``, of shape ``size``; with a tensor for
     either, one number per element of it.
 
     Raises RuntimeError if a standard deviation is negative.
     """
-def not_equal(input: Any, other: Any, *, out: Any = None) -> Any:
+def not_equal(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """``input != other``, elementwise: a bool tensor of the broadcast shape.
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def numel(input: Tensor) -> builtins.int:
     """The number of elements."""
-def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
+def ones(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
     """A tensor of ones. ``ones(2, 3)`` or ``ones((2, 3))``; dtype defaults to the default dtype."""
-def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:
+def ones_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
     """Ones with the shape, dtype and device of ``input``."""
 def outer(input: Tensor, vec2: Tensor, *, out: Any = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
@@ -1049,7 +1049,7 @@ def pdist(input: Tensor, p: builtins.float = 2.0) -> Tensor:
 
     Raises RuntimeError for another number of dimensions, integers, or a negative p.
     """
-def permute(input: Tensor, dims: Any) -> Tensor:
+def permute(input: Tensor, dims: builtins.tuple[builtins.int, ...]) -> Tensor:
     ...
 pi: Any
 def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
@@ -1066,9 +1066,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: builtins.int) -> Tensor:
     """
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
-def positive(input: Any) -> Any:
+def positive(input: Tensor) -> Tensor:
     """``input`` itself. Raises RuntimeError for a bool tensor."""
-def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
+def pow(input: Tensor, exponent: Any, *, out: Any = None) -> Tensor:
     """``input ** exponent``, broadcast, for tensors and numbers; at least one is a Tensor.
 
     Raises:
@@ -1086,7 +1086,7 @@ def printoptions(**options: Any) -> Any:
 
     Takes the arguments of :func:`set_printoptions`; an unknown one raises TypeError.
     """
-def prod(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+def prod(input: Tensor, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The product over one dimension or all; of bools and integers, an int64."""
 def promote_types(type1: Any, type2: Any) -> Any:
     """The smallest type that both can be converted to, of PyTorch's table."""
@@ -1094,7 +1094,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool 
     """A copy with ``source`` at places in the flattened input; with ``accumulate``, added to them."""
 def qr(input: Tensor, some: builtins.bool = True) -> Any:
     ...
-def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
+def quantile(input: Tensor, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
     """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
     ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
@@ -1102,7 +1102,7 @@ def quantile(input: Tensor, q: Any, dim: Any = None, keepdim: builtins.bool = Fa
     """
 def rad2deg(input: Any, *, out: Any = None) -> Any:
     ...
-def rad2deg_(self: Any, *operands: Any, **options: Any) -> Any:
+def rad2deg_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``rad2deg``; returns the tensor itself."""
 def rand(*size: Any, generator: Any = None, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None, **named: Any) -> Tensor:
     """Numbers uniform on [0, 1). ``rand(2, 3)`` or ``rand((2, 3))``. Raises NotImplementedError for a dtype that is not floating point."""
@@ -1127,13 +1127,13 @@ def real(input: Tensor) -> Tensor:
     """The real part: of a real tensor, itself."""
 def reciprocal(input: Any, *, out: Any = None) -> Any:
     ...
-def reciprocal_(self: Any, *operands: Any, **options: Any) -> Any:
+def reciprocal_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``reciprocal``; returns the tensor itself."""
 def relu(input: Any, *, out: Any = None) -> Any:
     ...
 def relu_(input: Tensor) -> Tensor:
     """In-place :func:`relu`."""
-def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+def remainder(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
 def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
     """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
@@ -1151,15 +1151,15 @@ def result_type(tensor: Any, other: Any) -> Any:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
 def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: builtins.float | None = None) -> Tensor:
     """Divided by the root mean square over the trailing dimensions; eps None is the dtype's epsilon."""
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+def roll(input: Tensor, shifts: builtins.int, dims: builtins.int | None = None) -> Tensor:
     """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
-def rot90(input: Tensor, k: builtins.int = 1, dims: Any = ...) -> Tensor:
+def rot90(input: Tensor, k: builtins.int = 1, dims: builtins.tuple[builtins.int, ...] = ...) -> Tensor:
     """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
 def round(input: Tensor, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
-def round_(self: Any, *operands: Any, **options: Any) -> Any:
+def round_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``round``; returns the tensor itself."""
-def row_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+def row_stack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
 def rrelu(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 0.3333333333333333, training: builtins.bool = False, inplace: builtins.bool = False) -> Tensor:
     """Leaky ReLU whose slope is drawn, per element, from [lower, upper] (Xu et al. 2015).
@@ -1170,9 +1170,9 @@ def rrelu_(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float =
     """In-place :func:`rrelu`."""
 def rsqrt(input: Any, *, out: Any = None) -> Any:
     ...
-def rsqrt_(self: Any, *operands: Any, **options: Any) -> Any:
+def rsqrt_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``rsqrt``; returns the tensor itself."""
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """``other - alpha * input``. Raises RuntimeError for bool tensors."""
 def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: Any = None, _use_new_zipfile_serialization: builtins.bool = True) -> None:
     """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
@@ -1184,7 +1184,7 @@ def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: Any = Non
         TypeError: for an object of another kind, naming where in ``obj`` it stands (a Module: save
             its ``state_dict()``). RuntimeError: if the file cannot be written.
     """
-def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+def scalar_tensor(s: builtins.float, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
 def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: builtins.str | None = None) -> Tensor:
     """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
@@ -1198,7 +1198,7 @@ def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor,
 
     With ``include_self=False`` what was at a named place before does not count.
     """
-def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: builtins.bool = False, right: builtins.bool = False, side: Any = None, sorter: Any = None, out: Any = None) -> Tensor:
+def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: builtins.bool = False, right: builtins.bool = False, side: builtins.str | None = None, sorter: Tensor | None = None, out: Any = None) -> Tensor:
     """Where each value would be inserted to keep the last dimension of ``sorted_sequence`` in
     order.
 
@@ -1258,7 +1258,7 @@ def sgn(input: Any, *, out: Any = None) -> Any:
 short: dtype
 def sigmoid(input: Any, *, out: Any = None) -> Any:
     ...
-def sigmoid_(self: Any, *operands: Any, **options: Any) -> Any:
+def sigmoid_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``sigmoid``; returns the tensor itself."""
 def sign(input: Any, *, out: Any = None) -> Any:
     ...
@@ -1266,15 +1266,15 @@ def signbit(input: Any, *, out: Any = None) -> Any:
     ...
 def sin(input: Any, *, out: Any = None) -> Any:
     ...
-def sin_(self: Any, *operands: Any, **options: Any) -> Any:
+def sin_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``sin``; returns the tensor itself."""
 def sinc(input: Any, *, out: Any = None) -> Any:
     ...
-def sinc_(self: Any, *operands: Any, **options: Any) -> Any:
+def sinc_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``sinc``; returns the tensor itself."""
 def sinh(input: Any, *, out: Any = None) -> Any:
     ...
-def sinh_(self: Any, *operands: Any, **options: Any) -> Any:
+def sinh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``sinh``; returns the tensor itself."""
 def slice_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
@@ -1284,34 +1284,34 @@ def softmax(input: Tensor, dim: builtins.int, dtype: Any = None, *, out: Tensor 
     """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
 def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Any:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
-def split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+def split(tensor: Tensor, split_size_or_sections: builtins.int | builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-def split_with_sizes(input: Tensor, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+def split_with_sizes(input: Tensor, split_sizes: builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given sizes along ``dim``, which add up to its size."""
 def sqrt(input: Any, *, out: Any = None) -> Any:
     ...
-def sqrt_(self: Any, *operands: Any, **options: Any) -> Any:
+def sqrt_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``sqrt``; returns the tensor itself."""
-def square(input: Any, *, out: Any = None) -> Any:
+def square(input: Tensor, *, out: Any = None) -> Tensor:
     """``input ** 2``, in the input's dtype (bool gives int64)."""
-def square_(self: Any, *operands: Any, **options: Any) -> Any:
+def square_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``square``; returns the tensor itself."""
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+def squeeze(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
-def stack(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def stack(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension ``dim``. Raises RuntimeError where shapes differ."""
-def std(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
+def std(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> Tensor:
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
     be 0.
     """
-def std_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple[Any, ...]:
+def std_mean(input: Tensor, dim: builtins.int | None = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> builtins.tuple[Any, ...]:
     """The pair (standard deviation, mean); see ``std``."""
 strided: Any
-def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def sub(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-def subtract(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+def subtract(input: Tensor, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-def sum(input: Tensor, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+def sum(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
     """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
 def svd(input: Tensor, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: Any = None) -> Any:
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
@@ -1333,11 +1333,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = No
     """
 def tan(input: Any, *, out: Any = None) -> Any:
     ...
-def tan_(self: Any, *operands: Any, **options: Any) -> Any:
+def tan_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``tan``; returns the tensor itself."""
 def tanh(input: Any, *, out: Any = None) -> Any:
     ...
-def tanh_(self: Any, *operands: Any, **options: Any) -> Any:
+def tanh_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``tanh``; returns the tensor itself."""
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """A new tensor holding a copy of ``data``: a number, nested sequences, an array or a tensor.
@@ -1348,9 +1348,9 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         ValueError: for sequences of unequal lengths. TypeError: for data that are no numbers.
         RuntimeError: if ``requires_grad`` is asked of integers.
     """
-def tensor_split(input: Tensor, indices_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+def tensor_split(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views cut at the given places, or into a number of nearly equal parts (the first are larger)."""
-def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Any = None) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: builtins.int | builtins.tuple[Any, ...] = 2, *, out: Any = None) -> Tensor:
     """The sum of products over ``dims``: the last n of ``a`` with the first n of ``b``, or two
     lists.
 
@@ -1384,34 +1384,34 @@ def triu(input: Tensor, diagonal: builtins.int = 0, *, out: Any = None) -> Tenso
     """The upper triangle of the last two dimensions, zeros elsewhere."""
 def triu_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
     """The row and column indices of a matrix's triu part, as a 2 x count tensor."""
-def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+def true_divide(input: Tensor, other: Any, *, out: Any = None) -> Tensor:
     """``div`` without rounding."""
 def trunc(input: Any, *, out: Any = None) -> Any:
     ...
-def trunc_(self: Any, *operands: Any, **options: Any) -> Any:
+def trunc_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``trunc``; returns the tensor itself."""
 def typename(obj: Any) -> builtins.str:
     """The name of a tensor's type, "torch.FloatTensor", or of any object's class."""
 uint8: dtype
 def unbind(input: Tensor, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """The views at each place of ``dim``, which disappears."""
-def unflatten(input: Tensor, dim: builtins.int, sizes: Any) -> Tensor:
+def unflatten(input: Tensor, dim: builtins.int, sizes: builtins.tuple[builtins.int, ...]) -> Tensor:
     """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
-def unique(input: Tensor, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
+def unique(input: Tensor, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
     """The distinct elements (slices, along ``dim``), in order.
 
     With ``return_inverse`` also the place of each element of the input among them, with
     ``return_counts`` also how often each occurs. ``sorted=False`` sorts too.
     """
-def unique_consecutive(input: Tensor, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
+def unique_consecutive(input: Tensor, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
-def unravel_index(indices: Tensor, shape: Any) -> builtins.tuple[Tensor, ...]:
+def unravel_index(indices: Tensor, shape: builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
 def unsafe_chunk(input: Tensor, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
-def unsafe_split(tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+def unsafe_split(tensor: Tensor, split_size_or_sections: builtins.int | builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-def unsafe_split_with_sizes(input: Tensor, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+def unsafe_split_with_sizes(input: Tensor, split_sizes: builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given sizes along ``dim``, which add up to its size."""
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
@@ -1419,13 +1419,13 @@ def use_deterministic_algorithms(mode: builtins.bool, *, warn_only: builtins.boo
     """Noted: on the CPU every algorithm here is deterministic."""
 def vander(x: Tensor, N: builtins.int | None = None, increasing: builtins.bool = False) -> Tensor:
     """The powers of a vector's elements as columns, the highest first unless ``increasing``."""
-def var(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
+def var(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
     ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
     Raises RuntimeError for integers; warns where nothing is left to divide by.
     """
-def var_mean(input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> builtins.tuple[Any, ...]:
+def var_mean(input: Tensor, dim: builtins.int | None = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> builtins.tuple[Any, ...]:
     """The pair (variance, mean); see ``var``."""
 def vdot(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """``dot``: for real vectors, the same."""
@@ -1438,11 +1438,11 @@ def vmap(func: Any, in_dims: Any = 0, out_dims: Any = 0, randomness: builtins.st
 
     Raises ValueError, when called, for arguments that do not fit ``in_dims`` or each other.
     """
-def vsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+def vsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
-def vstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
+def vstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
-def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Tensor:
     """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.
 
     ``input`` and ``other`` are tensors or numbers, brought to one dtype. With ``condition`` alone:
@@ -1452,13 +1452,13 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         TypeError: if ``condition`` is no tensor, or only one of the two is given.
         RuntimeError: if ``condition`` is not bool, or the shapes do not broadcast.
     """
-def xlogy(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+def xlogy(input: Tensor, other: Any, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
-def xlogy_(self: Any, *operands: Any, **options: Any) -> Any:
+def xlogy_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``xlogy``; returns the tensor itself."""
 def zero_(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
-def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, pin_memory: Any = False, **named: Any) -> Tensor:
+def zeros(*size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
     """A tensor of zeros. ``zeros(2, 3)`` or ``zeros((2, 3))``; dtype defaults to the default dtype."""
-def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: Any = False, memory_format: Any = None) -> Tensor:
+def zeros_like(input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
     """Zeros with the shape, dtype and device of ``input``."""

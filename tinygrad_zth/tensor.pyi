@@ -28,15 +28,15 @@ class Tensor:
     def __and__(self, other: Any) -> Tensor: ...
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         ...
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: Any = False) -> Any:
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: builtins.bool = False) -> Any:
         ...
     def __bool__(self) -> builtins.bool:
         ...
     def __complex__(self) -> builtins.complex:
         ...
-    def __contains__(self, element: Any) -> builtins.bool:
+    def __contains__(self, element: builtins.int) -> builtins.bool:
         """Whether some element equals ``element`` (a number or a Tensor that broadcasts)."""
-    def __deepcopy__(self, memo: builtins.dict[Any, Any]) -> Tensor:
+    def __deepcopy__(self, memo: builtins.dict[builtins.str, Any]) -> Tensor:
         """A leaf with a copy of the memory and of ``.grad``. Raises RuntimeError for an inner node."""
     def __dlpack__(self, **options: Any) -> Any:
         """A DLPack capsule over this tensor's memory. Raises BufferError if it requires grad."""
@@ -71,7 +71,7 @@ class Tensor:
     def __ipow__(self, other: Any) -> Tensor: ...
     def __irshift__(self, other: Any) -> Tensor: ...
     def __isub__(self, other: Any) -> Tensor: ...
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Any:
         """Iterate over the first dimension."""
     def __itruediv__(self, other: Any) -> Tensor: ...
     def __ixor__(self, other: Any) -> Tensor: ...
@@ -95,7 +95,7 @@ class Tensor:
     def __pow__(self, other: Any) -> Tensor: ...
     def __radd__(self, other: Any) -> Tensor: ...
     def __rand__(self, other: Any) -> Tensor: ...
-    def __rdiv__(self, other: Any) -> Tensor:
+    def __rdiv__(self, other: Any) -> Any:
         ...
     def __reduce_ex__(self, protocol: Any) -> builtins.tuple[Any, ...]:
         """Pickling, for a user's own use; ``torch.save`` does not pickle. What comes back is a leaf."""
@@ -132,51 +132,51 @@ class Tensor:
         ...
     def abs(self, *, out: Any = None) -> Any:
         ...
-    def abs_(self, *operands: Any, **options: Any) -> Any:
+    def abs_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``abs``; returns the tensor itself."""
     def absolute(self, *, out: Any = None) -> Any:
         ...
-    def absolute_(self, *operands: Any, **options: Any) -> Any:
+    def absolute_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``abs``; returns the tensor itself."""
     def acos(self, *, out: Any = None) -> Any:
         ...
-    def acos_(self, *operands: Any, **options: Any) -> Any:
+    def acos_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``acos``; returns the tensor itself."""
     def acosh(self, *, out: Any = None) -> Any:
         ...
-    def acosh_(self, *operands: Any, **options: Any) -> Any:
+    def acosh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``acosh``; returns the tensor itself."""
-    def add(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    def add(self, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
         """``input + alpha * other``, broadcast, in the promoted dtype."""
-    def add_(self, other: Any, **options: Any) -> Any:
+    def add_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``add``; returns the tensor itself."""
-    def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+    def addbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * (the sum of batch1 @ batch2 over the batch)."""
-    def addbmm_(self, *operands: Any, **options: Any) -> Any:
+    def addbmm_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addbmm``; returns the tensor itself."""
-    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    def addcdiv(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1, out: Tensor | None = None) -> Tensor:
         """input + value * tensor1 / tensor2. Raises RuntimeError for integers."""
-    def addcdiv_(self, *operands: Any, **options: Any) -> Any:
+    def addcdiv_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addcdiv``; returns the tensor itself."""
-    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1, out: Tensor | None = None) -> Tensor:
+    def addcmul(self, tensor1: Tensor, tensor2: Tensor, *, value: builtins.float = 1, out: Tensor | None = None) -> Tensor:
         """input + value * tensor1 * tensor2."""
-    def addcmul_(self, *operands: Any, **options: Any) -> Any:
+    def addcmul_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addcmul``; returns the tensor itself."""
-    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+    def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * mat1 @ mat2, for matrices; ``input`` broadcasts."""
-    def addmm_(self, *operands: Any, **options: Any) -> Any:
+    def addmm_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addmm``; returns the tensor itself."""
-    def addmv(self, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+    def addmv(self, mat: Tensor, vec: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * mat @ vec, for a matrix and a vector."""
-    def addmv_(self, *operands: Any, **options: Any) -> Any:
+    def addmv_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addmv``; returns the tensor itself."""
-    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+    def addr(self, vec1: Tensor, vec2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * (the outer product of two vectors)."""
-    def addr_(self, *operands: Any, **options: Any) -> Any:
+    def addr_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``addr``; returns the tensor itself."""
     def adjoint(self) -> Tensor:
         """``x.mT``: the last two dimensions exchanged."""
-    def all(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+    def all(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
     def allclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
         """Whether ``isclose`` holds everywhere."""
@@ -184,89 +184,89 @@ class Tensor:
         """The largest elements over ``dim`` (all, if empty); equal ones share the gradient."""
     def amin(self, dim: Any = ..., keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """The smallest elements over ``dim`` (all, if empty); equal ones share the gradient."""
-    def aminmax(self, *, dim: Any = None, keepdim: builtins.bool = False, out: Any = None) -> Any:
+    def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False, out: Any = None) -> Any:
         """The named tuple (min, max), over one dimension or all."""
-    def any(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+    def any(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
     def apply_(self, callable: Any) -> Tensor:
         """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
     def arccos(self, *, out: Any = None) -> Any:
         ...
-    def arccos_(self, *operands: Any, **options: Any) -> Any:
+    def arccos_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``acos``; returns the tensor itself."""
     def arccosh(self, *, out: Any = None) -> Any:
         ...
-    def arccosh_(self, *operands: Any, **options: Any) -> Any:
+    def arccosh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``acosh``; returns the tensor itself."""
     def arcsin(self, *, out: Any = None) -> Any:
         ...
-    def arcsin_(self, *operands: Any, **options: Any) -> Any:
+    def arcsin_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``asin``; returns the tensor itself."""
     def arcsinh(self, *, out: Any = None) -> Any:
         ...
-    def arcsinh_(self, *operands: Any, **options: Any) -> Any:
+    def arcsinh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def arctan(self, *, out: Any = None) -> Any:
         ...
     def arctan2(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def arctan2_(self, other: Any, **options: Any) -> Any:
+    def arctan2_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``arctan2``; returns the tensor itself."""
-    def arctan_(self, *operands: Any, **options: Any) -> Any:
+    def arctan_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``atan``; returns the tensor itself."""
     def arctanh(self, *, out: Any = None) -> Any:
         ...
-    def arctanh_(self, *operands: Any, **options: Any) -> Any:
+    def arctanh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``atanh``; returns the tensor itself."""
-    def argmax(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+    def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Where the largest element is: the first, in the flattened input or along ``dim``."""
-    def argmin(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
+    def argmin(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """Where the smallest element is: the first, in the flattened input or along ``dim``."""
     def argsort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Tensor:
         """The indices that put ``input`` in order along ``dim``."""
     def argwhere(self) -> Tensor:
         """Where ``input`` is not zero: a (count, ndim) tensor."""
-    def as_strided(self, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+    def as_strided(self, size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], storage_offset: builtins.int | None = None) -> Tensor:
         """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
         Raises RuntimeError if the window does not lie within the storage or a stride is negative.
         """
     def as_strided_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``as_strided``, in place: the same memory through another window."""
-    def as_strided_scatter(self, src: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = None) -> Tensor:
+    def as_strided_scatter(self, src: Tensor, size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], storage_offset: builtins.int | None = None) -> Tensor:
         """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
     def asin(self, *, out: Any = None) -> Any:
         ...
-    def asin_(self, *operands: Any, **options: Any) -> Any:
+    def asin_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``asin``; returns the tensor itself."""
     def asinh(self, *, out: Any = None) -> Any:
         ...
-    def asinh_(self, *operands: Any, **options: Any) -> Any:
+    def asinh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def atan(self, *, out: Any = None) -> Any:
         ...
     def atan2(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def atan2_(self, other: Any, **options: Any) -> Any:
+    def atan2_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``atan2``; returns the tensor itself."""
-    def atan_(self, *operands: Any, **options: Any) -> Any:
+    def atan_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``atan``; returns the tensor itself."""
     def atanh(self, *, out: Any = None) -> Any:
         ...
-    def atanh_(self, *operands: Any, **options: Any) -> Any:
+    def atanh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``atanh``; returns the tensor itself."""
-    def backward(self, gradient: Any = None, retain_graph: Any = None, create_graph: Any = False, inputs: Any = None) -> None:
+    def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False, inputs: Any = None) -> None:
         """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
-    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Tensor:
+    def baddbmm(self, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Any = None) -> Tensor:
         """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
-    def baddbmm_(self, *operands: Any, **options: Any) -> Any:
+    def baddbmm_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``baddbmm``; returns the tensor itself."""
     def bernoulli(self, p: builtins.float | None = None, *, generator: Any = None, out: Any = None) -> Tensor:
         """Ones with the probabilities in ``input`` (or, of its shape, with probability ``p``), else zeros.
 
         Raises RuntimeError for a probability outside [0, 1].
         """
-    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    def bernoulli_(self, p: builtins.float = 0.5, *, generator: Any = None) -> Tensor:
         """Fill with ones of probability ``p`` (a number, or a tensor that broadcasts), else zeros."""
     def bfloat16(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.bfloat16 (itself, if it is that already)."""
@@ -277,29 +277,29 @@ class Tensor:
         The weighted sums are float32 for float32 weights, else float64. Raises RuntimeError for
         negative numbers, and for anything but a vector of integers.
         """
-    def bitwise_and(self, other: Any, *, out: Any = None) -> Any:
+    def bitwise_and(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """The bits that both have, elementwise; integers or bools."""
-    def bitwise_and_(self, other: Any, **options: Any) -> Any:
+    def bitwise_and_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_and``; returns the tensor itself."""
-    def bitwise_left_shift(self, other: Any, *, out: Any = None) -> Any:
+    def bitwise_left_shift(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """Bits moved up by ``other`` places, elementwise; integers or bools."""
-    def bitwise_left_shift_(self, other: Any, **options: Any) -> Any:
+    def bitwise_left_shift_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
     def bitwise_not(self, *, out: Any = None) -> Any:
         ...
-    def bitwise_not_(self, *operands: Any, **options: Any) -> Any:
+    def bitwise_not_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_not``; returns the tensor itself."""
-    def bitwise_or(self, other: Any, *, out: Any = None) -> Any:
+    def bitwise_or(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """The bits that either has, elementwise; integers or bools."""
-    def bitwise_or_(self, other: Any, **options: Any) -> Any:
+    def bitwise_or_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_or``; returns the tensor itself."""
-    def bitwise_right_shift(self, other: Any, *, out: Any = None) -> Any:
+    def bitwise_right_shift(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """Bits moved down by ``other`` places, elementwise; integers or bools."""
-    def bitwise_right_shift_(self, other: Any, **options: Any) -> Any:
+    def bitwise_right_shift_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_right_shift``; returns the tensor itself."""
-    def bitwise_xor(self, other: Any, *, out: Any = None) -> Any:
+    def bitwise_xor(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """The bits that exactly one has, elementwise; integers or bools."""
-    def bitwise_xor_(self, other: Any, **options: Any) -> Any:
+    def bitwise_xor_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def bmm(self, mat2: Tensor, *, out: Any = None) -> Tensor:
         """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
@@ -313,7 +313,7 @@ class Tensor:
         """Fill with Cauchy numbers."""
     def ceil(self, *, out: Any = None) -> Any:
         ...
-    def ceil_(self, *operands: Any, **options: Any) -> Any:
+    def ceil_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``ceil``; returns the tensor itself."""
     def char(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.int8 (itself, if it is that already)."""
@@ -325,29 +325,29 @@ class Tensor:
         """X with A X = ``input``, from A's Cholesky factor ``L``."""
     def chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
-    def clamp(self, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    def clamp(self, min: builtins.float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
         """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
         The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
         RuntimeError if both are None, TypeError for a number with a tensor.
         """
-    def clamp_(self, *operands: Any, **options: Any) -> Any:
+    def clamp_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``clamp``; returns the tensor itself."""
-    def clamp_max(self, max: Any, *, out: Any = None) -> Any:
+    def clamp_max(self, max: builtins.float, *, out: Any = None) -> Tensor:
         """``input`` lowered to ``max``, a number or a tensor."""
     def clamp_max_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``clamp_max``; returns the tensor itself."""
-    def clamp_min(self, min: Any, *, out: Any = None) -> Any:
+    def clamp_min(self, min: Any, *, out: Any = None) -> Tensor:
         """``input`` raised to ``min``, a number or a tensor."""
     def clamp_min_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``clamp_min``; returns the tensor itself."""
-    def clip(self, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    def clip(self, min: builtins.float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
         """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
         The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
         RuntimeError if both are None, TypeError for a number with a tensor.
         """
-    def clip_(self, *operands: Any, **options: Any) -> Any:
+    def clip_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``clamp``; returns the tensor itself."""
     def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy that passes gradients on; its memory order is the input's where that is dense."""
@@ -363,19 +363,19 @@ class Tensor:
         """Write ``src`` (broadcast, cast) into this tensor. Raises RuntimeError if it does not fit."""
     def copysign(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def copysign_(self, other: Any, **options: Any) -> Any:
+    def copysign_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``copysign``; returns the tensor itself."""
     def corrcoef(self) -> Tensor:
         """The correlation coefficients of variables (rows): covariances over the standard deviations."""
     def cos(self, *, out: Any = None) -> Any:
         ...
-    def cos_(self, *operands: Any, **options: Any) -> Any:
+    def cos_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``cos``; returns the tensor itself."""
     def cosh(self, *, out: Any = None) -> Any:
         ...
-    def cosh_(self, *operands: Any, **options: Any) -> Any:
+    def cosh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``cosh``; returns the tensor itself."""
-    def count_nonzero(self, dim: Any = None, *, out: Any = None) -> Tensor:
+    def count_nonzero(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, *, out: Any = None) -> Tensor:
         """How many elements over ``dim`` are not zero, as int64."""
     def cov(self, *, correction: builtins.int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
         """The covariances of variables (rows), each observed in the columns.
@@ -415,7 +415,7 @@ class Tensor:
         """Address of the first element."""
     def deg2rad(self, *, out: Any = None) -> Any:
         ...
-    def deg2rad_(self, *operands: Any, **options: Any) -> Any:
+    def deg2rad_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``deg2rad``; returns the tensor itself."""
     def det(self, *, out: Any = None) -> Tensor:
         """The determinants of square matrices."""
@@ -440,7 +440,7 @@ class Tensor:
         """Differences of neighbours along ``dim``, n times over."""
     def digamma(self, *, out: Any = None) -> Any:
         ...
-    def digamma_(self, *operands: Any, **options: Any) -> Any:
+    def digamma_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``digamma``; returns the tensor itself."""
     def dim(self) -> builtins.int:
         """The number of dimensions."""
@@ -448,61 +448,61 @@ class Tensor:
         """The dimensions from the slowest to the fastest in memory."""
     def dist(self, other: Tensor, p: builtins.float = 2) -> Tensor:
         """The p-norm of ``input - other``."""
-    def div(self, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
+    def div(self, other: Any, *, rounding_mode: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
         """``input / other``, broadcast. Integers give the default floating type.
 
         With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
         dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
         """
-    def div_(self, other: Any, **options: Any) -> Any:
+    def div_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
-    def divide(self, other: Any, *, rounding_mode: Any = None, out: Any = None) -> Any:
+    def divide(self, other: Any, *, rounding_mode: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
         """``input / other``, broadcast. Integers give the default floating type.
 
         With ``rounding_mode`` "trunc" or "floor" the quotient is cut to an integer in the promoted
         dtype, and has no slope. Raises RuntimeError for another mode, or integers divided by zero.
         """
-    def divide_(self, other: Any, **options: Any) -> Any:
+    def divide_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
     def dot(self, tensor: Tensor, *, out: Any = None) -> Tensor:
         """The sum of the products of two vectors' elements."""
     def double(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float64 (itself, if it is that already)."""
-    def dsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+    def dsplit(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
     @property
     def dtype(self) -> Any:
         """The element type."""
     def element_size(self) -> builtins.int:
         """Bytes per element."""
-    def eq(self, other: Any, *, out: Any = None) -> Any:
+    def eq(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input == other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def eq_(self, other: Any, **options: Any) -> Any:
+    def eq_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``eq``; returns the tensor itself."""
     def equal(self, other: Tensor) -> builtins.bool:
         """Whether both have one shape and equal elements (a NaN equals nothing)."""
     def erf(self, *, out: Any = None) -> Any:
         ...
-    def erf_(self, *operands: Any, **options: Any) -> Any:
+    def erf_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``erf``; returns the tensor itself."""
     def erfc(self, *, out: Any = None) -> Any:
         ...
-    def erfc_(self, *operands: Any, **options: Any) -> Any:
+    def erfc_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``erfc``; returns the tensor itself."""
     def erfinv(self, *, out: Any = None) -> Any:
         ...
-    def erfinv_(self, *operands: Any, **options: Any) -> Any:
+    def erfinv_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``erfinv``; returns the tensor itself."""
     def exp(self, *, out: Any = None) -> Any:
         ...
     def exp2(self, *, out: Any = None) -> Any:
         ...
-    def exp2_(self, *operands: Any, **options: Any) -> Any:
+    def exp2_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``exp2``; returns the tensor itself."""
-    def exp_(self, *operands: Any, **options: Any) -> Any:
+    def exp_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``exp``; returns the tensor itself."""
     def expand(self, *sizes: Any, implicit: builtins.bool = False, **named: Any) -> Tensor:
         """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
@@ -513,19 +513,19 @@ class Tensor:
         ...
     def expm1(self, *, out: Any = None) -> Any:
         ...
-    def expm1_(self, *operands: Any, **options: Any) -> Any:
+    def expm1_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``expm1``; returns the tensor itself."""
     def exponential_(self, lambd: Any = 1.0, *, generator: Any = None) -> Any:
         """Fill with exponential numbers of rate ``lambd``."""
-    def fill(self, value: Any) -> Tensor:
+    def fill(self, value: builtins.int) -> Tensor:
         """A copy filled with one value."""
     def fill_(self, value: Any) -> Tensor:
         """Write one value (a number or a 0-d tensor) everywhere."""
-    def fill_diagonal_(self, fill_value: Any, wrap: builtins.bool = False) -> Tensor:
+    def fill_diagonal_(self, fill_value: builtins.int, wrap: builtins.bool = False) -> Tensor:
         """Write a value along the main diagonal, in place (of a tall matrix, with ``wrap``, again and again)."""
     def fix(self, *, out: Any = None) -> Any:
         ...
-    def fix_(self, *operands: Any, **options: Any) -> Any:
+    def fix_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``fix``; returns the tensor itself."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """Dimensions ``start_dim`` to ``end_dim`` as one."""
@@ -537,29 +537,29 @@ class Tensor:
         """Rows in reverse order."""
     def float(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float32 (itself, if it is that already)."""
-    def float_power(self, exponent: Any, *, out: Any = None) -> Any:
+    def float_power(self, exponent: Tensor, *, out: Any = None) -> Tensor:
         """``input ** exponent`` computed in float64, which is the result's dtype."""
-    def float_power_(self, exponent: Any) -> Any:
+    def float_power_(self, exponent: Tensor) -> Tensor:
         """In-place version of ``float_power``, for float64. Raises RuntimeError for any other dtype."""
     def floor(self, *, out: Any = None) -> Any:
         ...
-    def floor_(self, *operands: Any, **options: Any) -> Any:
+    def floor_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``floor``; returns the tensor itself."""
-    def floor_divide(self, other: Any, *, out: Any = None) -> Any:
+    def floor_divide(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
-    def floor_divide_(self, *operands: Any, **options: Any) -> Any:
+    def floor_divide_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``floor_divide``; returns the tensor itself."""
     def fmax(self, other: Any, *, out: Any = None) -> Any:
         ...
     def fmin(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def fmod(self, other: Any, *, out: Any = None) -> Any:
+    def fmod(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
-    def fmod_(self, *operands: Any, **options: Any) -> Any:
+    def fmod_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``fmod``; returns the tensor itself."""
     def frac(self, *, out: Any = None) -> Any:
         ...
-    def frac_(self, *operands: Any, **options: Any) -> Any:
+    def frac_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``frac``; returns the tensor itself."""
     def frexp(self) -> Any:
         """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
@@ -570,14 +570,14 @@ class Tensor:
         """
     def gcd(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def gcd_(self, other: Any, **options: Any) -> Any:
+    def gcd_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``gcd``; returns the tensor itself."""
-    def ge(self, other: Any, *, out: Any = None) -> Any:
+    def ge(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def ge_(self, other: Any, **options: Any) -> Any:
+    def ge_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``ge``; returns the tensor itself."""
     def geometric_(self, p: builtins.float, *, generator: Any = None) -> Tensor:
         """Fill with the number of the first success among trials of probability ``p``."""
@@ -595,26 +595,26 @@ class Tensor:
     @property
     def grad_fn(self) -> Any:
         """The graph node that produced the tensor; None for a leaf."""
-    def greater(self, other: Any, *, out: Any = None) -> Any:
+    def greater(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def greater_(self, other: Any, **options: Any) -> Any:
+    def greater_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``gt``; returns the tensor itself."""
-    def greater_equal(self, other: Any, *, out: Any = None) -> Any:
+    def greater_equal(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input >= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def greater_equal_(self, other: Any, **options: Any) -> Any:
+    def greater_equal_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``ge``; returns the tensor itself."""
-    def gt(self, other: Any, *, out: Any = None) -> Any:
+    def gt(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input > other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def gt_(self, other: Any, **options: Any) -> Any:
+    def gt_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``gt``; returns the tensor itself."""
     def half(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.float16 (itself, if it is that already)."""
@@ -622,7 +622,7 @@ class Tensor:
         """x where |x| > ``lambd``, else 0."""
     def heaviside(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def heaviside_(self, *operands: Any, **options: Any) -> Any:
+    def heaviside_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``heaviside``; returns the tensor itself."""
     def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Any = None) -> Tensor:
         """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
@@ -630,7 +630,7 @@ class Tensor:
         The range is the data's own where both are equal. Elements outside are not counted. Raises
         RuntimeError for no bins and for max < min, NotImplementedError for integers.
         """
-    def histogram(self, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
+    def histogram(self, bins: Any = 100, *, range: builtins.tuple[builtins.float, ...] | None = None, weight: Tensor | None = None, density: builtins.bool = False, out: Any = None) -> Any:
         """The named tuple (hist, bin_edges).
 
         Args:
@@ -641,20 +641,20 @@ class Tensor:
 
         Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
         """
-    def hsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+    def hsplit(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
     def hypot(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def hypot_(self, other: Any, **options: Any) -> Any:
+    def hypot_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``hypot``; returns the tensor itself."""
     def i0(self, *, out: Any = None) -> Any:
         ...
-    def i0_(self, *operands: Any, **options: Any) -> Any:
+    def i0_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``i0``; returns the tensor itself."""
     @property
     def imag(self) -> Tensor:
         """Raises RuntimeError: there are no complex tensors."""
-    def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    def index_add(self, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: builtins.int = 1) -> Tensor:
         """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     def index_add_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``index_add``; returns the tensor itself."""
@@ -662,11 +662,11 @@ class Tensor:
         """A copy with ``source`` at the places ``index`` of a dimension."""
     def index_copy_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``index_copy``; returns the tensor itself."""
-    def index_fill(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
+    def index_fill(self, dim: builtins.int, index: Tensor, value: builtins.float) -> Tensor:
         """A copy with ``value`` at the places ``index`` of a dimension."""
     def index_fill_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``index_fill``; returns the tensor itself."""
-    def index_put(self, indices: Any, values: Tensor, accumulate: builtins.bool = False) -> Tensor:
+    def index_put(self, indices: builtins.tuple[Tensor, ...], values: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
     def index_put_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``index_put``; returns the tensor itself."""
@@ -775,56 +775,56 @@ class Tensor:
         ...
     def lcm(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def lcm_(self, other: Any, **options: Any) -> Any:
+    def lcm_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``lcm``; returns the tensor itself."""
     def ldexp(self, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         """input * 2 ** other."""
-    def ldexp_(self, *operands: Any, **options: Any) -> Any:
+    def ldexp_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``ldexp``; returns the tensor itself."""
-    def le(self, other: Any, *, out: Any = None) -> Any:
+    def le(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def le_(self, other: Any, **options: Any) -> Any:
+    def le_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``le``; returns the tensor itself."""
-    def lerp(self, end: Tensor, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    def lerp(self, end: Tensor, weight: builtins.float, *, out: Tensor | None = None) -> Tensor:
         """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
-    def lerp_(self, *operands: Any, **options: Any) -> Any:
+    def lerp_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``lerp``; returns the tensor itself."""
-    def less(self, other: Any, *, out: Any = None) -> Any:
+    def less(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def less_(self, other: Any, **options: Any) -> Any:
+    def less_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``lt``; returns the tensor itself."""
-    def less_equal(self, other: Any, *, out: Any = None) -> Any:
+    def less_equal(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input <= other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def less_equal_(self, other: Any, **options: Any) -> Any:
+    def less_equal_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``le``; returns the tensor itself."""
     def lgamma(self, *, out: Any = None) -> Any:
         ...
-    def lgamma_(self, *operands: Any, **options: Any) -> Any:
+    def lgamma_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``lgamma``; returns the tensor itself."""
     def log(self, *, out: Any = None) -> Any:
         ...
     def log10(self, *, out: Any = None) -> Any:
         ...
-    def log10_(self, *operands: Any, **options: Any) -> Any:
+    def log10_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``log10``; returns the tensor itself."""
     def log1p(self, *, out: Any = None) -> Any:
         ...
-    def log1p_(self, *operands: Any, **options: Any) -> Any:
+    def log1p_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``log1p``; returns the tensor itself."""
     def log2(self, *, out: Any = None) -> Any:
         ...
-    def log2_(self, *operands: Any, **options: Any) -> Any:
+    def log2_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``log2``; returns the tensor itself."""
-    def log_(self, *operands: Any, **options: Any) -> Any:
+    def log_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``log``; returns the tensor itself."""
     def log_normal_(self, mean: Any = 1.0, std: Any = 2.0, *, generator: Any = None) -> Any:
         """Fill with exp of normal numbers of this mean and std."""
@@ -840,25 +840,25 @@ class Tensor:
         """In-place version of ``logcumsumexp``; returns the tensor itself."""
     def logdet(self, *, out: Any = None) -> Tensor:
         """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
-    def logical_and(self, other: Any, *, out: Any = None) -> Any:
+    def logical_and(self, other: Any, *, out: Any = None) -> Tensor:
         """Whether both are nonzero, elementwise (bool)."""
     def logical_and_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_and``; returns the tensor itself."""
     def logical_not(self, *, out: Any = None) -> Any:
         """Whether each element is zero (bool)."""
-    def logical_not_(self, *operands: Any, **options: Any) -> Any:
+    def logical_not_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``logical_not``; returns the tensor itself."""
-    def logical_or(self, other: Any, *, out: Any = None) -> Any:
+    def logical_or(self, other: Any, *, out: Any = None) -> Tensor:
         """Whether at least one is nonzero, elementwise (bool)."""
     def logical_or_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_or``; returns the tensor itself."""
-    def logical_xor(self, other: Any, *, out: Any = None) -> Any:
+    def logical_xor(self, other: Any, *, out: Any = None) -> Tensor:
         """Whether exactly one is nonzero, elementwise (bool)."""
     def logical_xor_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``logical_xor``; returns the tensor itself."""
     def logit(self, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
         """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
-    def logit_(self, *operands: Any, **options: Any) -> Any:
+    def logit_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``logit``; returns the tensor itself."""
     def logsumexp(self, dim: Any, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
         """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
@@ -867,12 +867,12 @@ class Tensor:
         """
     def long(self, memory_format: Any = None) -> Tensor:
         """The tensor as torch.int64 (itself, if it is that already)."""
-    def lt(self, other: Any, *, out: Any = None) -> Any:
+    def lt(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def lt_(self, other: Any, **options: Any) -> Any:
+    def lt_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``lt``; returns the tensor itself."""
     @property
     def mH(self) -> Tensor:
@@ -882,7 +882,7 @@ class Tensor:
         """``x.mT``: the last two dimensions exchanged."""
     def map_(self, tensor: Tensor, callable: Any) -> Tensor:
         """Replace each element by ``callable(element, element of tensor)``, in place."""
-    def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
+    def masked_fill(self, mask: Tensor, value: builtins.float) -> Tensor:
         """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     def masked_fill_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``masked_fill``; returns the tensor itself."""
@@ -906,7 +906,7 @@ class Tensor:
         """
     def matrix_power(self, n: builtins.int, *, out: Any = None) -> Tensor:
         """The product of ``n`` factors A; of its inverse, for negative n; the unit matrix for 0."""
-    def max(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+    def max(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The largest element; with ``dim``, the named tuple (values, indices of the first ones).
 
         ``max(input, other)``, with a Tensor, is ``maximum``. nan is larger than everything.
@@ -914,11 +914,11 @@ class Tensor:
         """
     def maximum(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def mean(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    def mean(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
-    def median(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+    def median(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The median, the lower of two; nan if there is a nan. With ``dim``, also the indices."""
-    def min(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+    def min(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The smallest element; with ``dim``, the named tuple (values, indices of the first ones).
 
         ``min(input, other)``, with a Tensor, is ``minimum``. nan is smaller than everything.
@@ -932,15 +932,15 @@ class Tensor:
         """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
         of them.
         """
-    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+    def moveaxis(self, source: builtins.int | builtins.tuple[builtins.int, ...], destination: builtins.int | builtins.tuple[builtins.int, ...]) -> Tensor:
         """Dimensions moved to new places; the others keep their order."""
-    def movedim(self, source: Any, destination: Any) -> Tensor:
+    def movedim(self, source: builtins.int | builtins.tuple[builtins.int, ...], destination: builtins.int | builtins.tuple[builtins.int, ...]) -> Tensor:
         """Dimensions moved to new places; the others keep their order."""
     def msort(self, *, out: Any = None) -> Tensor:
         """``input`` in order along its first dimension."""
-    def mul(self, other: Any, *, out: Any = None) -> Any:
+    def mul(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input * other``, broadcast, in the promoted dtype."""
-    def mul_(self, other: Any, **options: Any) -> Any:
+    def mul_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``mul``; returns the tensor itself."""
     def multinomial(self, num_samples: builtins.int, replacement: builtins.bool = False, *, generator: Any = None, out: Any = None) -> Tensor:
         """Indices drawn with probabilities in proportion to the rows of ``input``, shape (n,) or (m, n).
@@ -952,9 +952,9 @@ class Tensor:
             RuntimeError: for weights that are negative, not finite or all zero, for an integer dtype,
                 and for more samples than there are categories without replacement.
         """
-    def multiply(self, other: Any, *, out: Any = None) -> Any:
+    def multiply(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input * other``, broadcast, in the promoted dtype."""
-    def multiply_(self, other: Any, **options: Any) -> Any:
+    def multiply_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``mul``; returns the tensor itself."""
     def mv(self, vec: Tensor, *, out: Any = None) -> Tensor:
         """The product of a matrix and a vector."""
@@ -964,17 +964,17 @@ class Tensor:
         """In-place version of ``mvlgamma``; returns the tensor itself."""
     def nan_to_num(self, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
         """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
-    def nan_to_num_(self, *operands: Any, **options: Any) -> Any:
+    def nan_to_num_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``nan_to_num``; returns the tensor itself."""
-    def nanmean(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    def nanmean(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The mean over ``dim`` of what is not nan; nan if nothing is left."""
-    def nanmedian(self, dim: Any = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
+    def nanmedian(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Any:
         """The median of what is not nan, the lower of two. With ``dim``, also the indices."""
-    def nanquantile(self, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
+    def nanquantile(self, q: builtins.float, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
         """``quantile`` of what is not nan."""
     def nansum(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The sum over ``dim`` of what is not nan."""
-    def narrow(self, dim: builtins.int, start: Any, length: builtins.int) -> Tensor:
+    def narrow(self, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
         """The view of ``length`` places of a dimension from ``start`` on."""
     def narrow_copy(self, dim: Any, start: Any, length: Any) -> Any:
         ...
@@ -986,53 +986,53 @@ class Tensor:
         """The number of dimensions."""
     def ndimension(self) -> builtins.int:
         """The number of dimensions."""
-    def ne(self, other: Any, *, out: Any = None) -> Any:
+    def ne(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input != other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def ne_(self, other: Any, **options: Any) -> Any:
+    def ne_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``ne``; returns the tensor itself."""
     def neg(self, *, out: Any = None) -> Any:
         """``-input``."""
-    def neg_(self, *operands: Any, **options: Any) -> Any:
+    def neg_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``neg``; returns the tensor itself."""
     def negative(self, *, out: Any = None) -> Any:
         """``-input``."""
-    def negative_(self, *operands: Any, **options: Any) -> Any:
+    def negative_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``neg``; returns the tensor itself."""
     def nelement(self) -> builtins.int:
         """The number of elements."""
     def new_empty(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.empty`` with this tensor's dtype and device unless others are given."""
-    def new_empty_strided(self, size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **_: Any) -> Tensor:
+    def new_empty_strided(self, size: builtins.tuple[builtins.int, ...], stride: builtins.tuple[builtins.int, ...], *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **_: Any) -> Tensor:
         """``empty_strided`` with this tensor's dtype and device unless others are given."""
     def new_full(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.full`` with this tensor's dtype and device unless others are given."""
     def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.ones`` with this tensor's dtype and device unless others are given."""
-    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
+    def new_tensor(self, data: builtins.list[builtins.int], *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.tensor`` with this tensor's dtype and device unless others are given."""
     def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
         """``torch.zeros`` with this tensor's dtype and device unless others are given."""
     def nextafter(self, other: Any, *, out: Any = None) -> Any:
         ...
-    def nextafter_(self, other: Any, **options: Any) -> Any:
+    def nextafter_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``nextafter``; returns the tensor itself."""
-    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
+    def nonzero(self, *, as_tuple: builtins.bool = False) -> Tensor | builtins.tuple[Tensor, ...]:
         """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     def nonzero_static(self, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
         """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
-    def norm(self, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
+    def norm(self, p: builtins.float | builtins.str = 'fro', dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, dtype: Any = None, *, out: Any = None) -> Tensor:
         """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Any:
         """Fill with normal numbers."""
-    def not_equal(self, other: Any, *, out: Any = None) -> Any:
+    def not_equal(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """``input != other``, elementwise: a bool tensor of the broadcast shape.
 
         Raises TypeError if an operand is neither a Tensor nor a number.
         """
-    def not_equal_(self, other: Any, **options: Any) -> Any:
+    def not_equal_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``ne``; returns the tensor itself."""
     def numel(self) -> builtins.int:
         """The number of elements."""
@@ -1048,7 +1048,7 @@ class Tensor:
     @property
     def output_nr(self) -> builtins.int:
         ...
-    def permute(self, *dims: Any, **named: Any) -> Tensor:
+    def permute(self, *dims: builtins.int, **named: Any) -> Tensor:
         """The dimensions in another order."""
     def pin_memory(self, device: Any = None) -> Tensor:
         """A copy in page-locked memory of the host, from which a device reads while the host goes on.
@@ -1061,23 +1061,23 @@ class Tensor:
         ...
     def polygamma_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``polygamma``; returns the tensor itself."""
-    def positive(self) -> Any:
+    def positive(self) -> Tensor:
         """``input`` itself. Raises RuntimeError for a bool tensor."""
-    def pow(self, exponent: Any, *, out: Any = None) -> Any:
+    def pow(self, exponent: Any, *, out: Any = None) -> Tensor:
         """``input ** exponent``, broadcast, for tensors and numbers; at least one is a Tensor.
 
         Raises:
             RuntimeError: for integers to a negative number.
             TypeError: for what is neither a tensor nor a number.
         """
-    def pow_(self, *operands: Any, **options: Any) -> Any:
+    def pow_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``pow``; returns the tensor itself."""
     def prelu(self, weight: Tensor) -> Tensor:
         """x where positive, else ``weight`` times x (He et al. 2015).
 
         weight: one number, or one per channel (dimension 1). RuntimeError if it is neither.
         """
-    def prod(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    def prod(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The product over one dimension or all; of bools and integers, an int64."""
     def put(self, index: Tensor, source: Tensor, accumulate: builtins.bool = False) -> Tensor:
         """A copy with ``source`` at places in the flattened input; with ``accumulate``, added to them."""
@@ -1085,7 +1085,7 @@ class Tensor:
         """In-place version of ``put``; returns the tensor itself."""
     def qr(self, some: builtins.bool = True) -> Any:
         ...
-    def quantile(self, q: Any, dim: Any = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
+    def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: builtins.str = 'linear', out: Any = None) -> Tensor:
         """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
         ``q`` is a number, or a 1-D tensor, whose quantiles are stacked in a first dimension. nan, if
@@ -1093,7 +1093,7 @@ class Tensor:
         """
     def rad2deg(self, *, out: Any = None) -> Any:
         ...
-    def rad2deg_(self, *operands: Any, **options: Any) -> Any:
+    def rad2deg_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``rad2deg``; returns the tensor itself."""
     def random_(self, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
         """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
@@ -1104,7 +1104,7 @@ class Tensor:
         """The real part: of a real tensor, itself."""
     def reciprocal(self, *, out: Any = None) -> Any:
         ...
-    def reciprocal_(self, *operands: Any, **options: Any) -> Any:
+    def reciprocal_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``reciprocal``; returns the tensor itself."""
     def register_hook(self, hook: Any) -> Any:
         """Call ``hook(grad)`` when this tensor's gradient is complete; a result replaces it.
@@ -1115,11 +1115,11 @@ class Tensor:
         """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
     def relu(self, *, out: Any = None) -> Any:
         ...
-    def relu_(self, *operands: Any, **options: Any) -> Any:
+    def relu_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``relu``; returns the tensor itself."""
-    def remainder(self, other: Any, *, out: Any = None) -> Any:
+    def remainder(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
-    def remainder_(self, *operands: Any, **options: Any) -> Any:
+    def remainder_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``remainder``; returns the tensor itself."""
     def renorm(self, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
         """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
@@ -1160,17 +1160,17 @@ class Tensor:
     @property
     def retains_grad(self) -> builtins.bool:
         """Whether this inner node keeps its gradient."""
-    def roll(self, shifts: Any, dims: Any = None) -> Tensor:
+    def roll(self, shifts: builtins.int, dims: builtins.int | None = None) -> Tensor:
         """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
-    def rot90(self, k: builtins.int = 1, dims: Any = ...) -> Tensor:
+    def rot90(self, k: builtins.int = 1, dims: builtins.tuple[builtins.int, ...] = ...) -> Tensor:
         """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
     def round(self, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
         """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
-    def round_(self, *operands: Any, **options: Any) -> Any:
+    def round_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``round``; returns the tensor itself."""
     def rsqrt(self, *, out: Any = None) -> Any:
         ...
-    def rsqrt_(self, *operands: Any, **options: Any) -> Any:
+    def rsqrt_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``rsqrt``; returns the tensor itself."""
     def scatter(self, dim: builtins.int, index: Tensor, src: Any = None, *, value: Any = None, reduce: builtins.str | None = None) -> Tensor:
         """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
@@ -1196,7 +1196,7 @@ class Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``select`` shows."""
     def sgn(self, *, out: Any = None) -> Any:
         ...
-    def sgn_(self, *operands: Any, **options: Any) -> Any:
+    def sgn_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sgn``; returns the tensor itself."""
     @property
     def shape(self) -> Size:
@@ -1207,27 +1207,27 @@ class Tensor:
         """The tensor as torch.int16 (itself, if it is that already)."""
     def sigmoid(self, *, out: Any = None) -> Any:
         ...
-    def sigmoid_(self, *operands: Any, **options: Any) -> Any:
+    def sigmoid_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sigmoid``; returns the tensor itself."""
     def sign(self, *, out: Any = None) -> Any:
         ...
-    def sign_(self, *operands: Any, **options: Any) -> Any:
+    def sign_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sign``; returns the tensor itself."""
     def signbit(self, *, out: Any = None) -> Any:
         ...
     def sin(self, *, out: Any = None) -> Any:
         ...
-    def sin_(self, *operands: Any, **options: Any) -> Any:
+    def sin_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sin``; returns the tensor itself."""
     def sinc(self, *, out: Any = None) -> Any:
         ...
-    def sinc_(self, *operands: Any, **options: Any) -> Any:
+    def sinc_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sinc``; returns the tensor itself."""
     def sinh(self, *, out: Any = None) -> Any:
         ...
-    def sinh_(self, *operands: Any, **options: Any) -> Any:
+    def sinh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sinh``; returns the tensor itself."""
-    def size(self, dim: builtins.int | None = None) -> Any:
+    def size(self, dim: builtins.int | None = None) -> builtins.int | builtins.tuple[builtins.int, ...]:
         """The shape, or the size of one dimension. Raises IndexError if there is no such dimension."""
     def slice_scatter(self, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
@@ -1237,39 +1237,39 @@ class Tensor:
         """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the elements in order along ``dim``."""
-    def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    def split(self, split_size_or_sections: builtins.int | builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-    def split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    def split_with_sizes(self, split_sizes: builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given sizes along ``dim``, which add up to its size."""
     def sqrt(self, *, out: Any = None) -> Any:
         ...
-    def sqrt_(self, *operands: Any, **options: Any) -> Any:
+    def sqrt_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sqrt``; returns the tensor itself."""
-    def square(self, *, out: Any = None) -> Any:
+    def square(self, *, out: Any = None) -> Tensor:
         """``input ** 2``, in the input's dtype (bool gives int64)."""
-    def square_(self, *operands: Any, **options: Any) -> Any:
+    def square_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``square``; returns the tensor itself."""
-    def squeeze(self, dim: Any = None) -> Tensor:
+    def squeeze(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None) -> Tensor:
         """Without the dimensions of size 1 (or those of ``dim`` that are)."""
     def squeeze_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``squeeze``, in place: the same memory through another window."""
-    def std(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
+    def std(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> Tensor:
         """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
         be 0.
         """
     def storage_offset(self) -> builtins.int:
         """Where the window begins in its storage, in elements."""
-    def stride(self, dim: builtins.int | None = None) -> Any:
+    def stride(self, dim: builtins.int | None = None) -> builtins.int | builtins.tuple[builtins.int, ...]:
         """The step, in elements, to the next element along each dimension (or along one)."""
-    def sub(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    def sub(self, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
         """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-    def sub_(self, other: Any, **options: Any) -> Any:
+    def sub_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``sub``; returns the tensor itself."""
-    def subtract(self, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    def subtract(self, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
         """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
-    def subtract_(self, other: Any, **options: Any) -> Any:
+    def subtract_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``sub``; returns the tensor itself."""
-    def sum(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
+    def sum(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:
         """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
     def sum_to_size(self, *size: Any) -> Tensor:
         """Summed to a shape that broadcasts to this one. Raises RuntimeError for any other."""
@@ -1299,13 +1299,13 @@ class Tensor:
         """
     def tan(self, *, out: Any = None) -> Any:
         ...
-    def tan_(self, *operands: Any, **options: Any) -> Any:
+    def tan_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``tan``; returns the tensor itself."""
     def tanh(self, *, out: Any = None) -> Any:
         ...
-    def tanh_(self, *operands: Any, **options: Any) -> Any:
+    def tanh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``tanh``; returns the tensor itself."""
-    def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    def tensor_split(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views cut at the given places, or into a number of nearly equal parts (the first are larger)."""
     def tile(self, *dims: Any, **named: Any) -> Tensor:
         """``input`` repeated along each dimension, as NumPy's tile."""
@@ -1314,7 +1314,7 @@ class Tensor:
 
         Returns the tensor itself where nothing changes, unless ``copy`` is set.
         """
-    def tolist(self) -> Any:
+    def tolist(self) -> builtins.float | builtins.list[Any]:
         """The values as nested Python lists (a number for a 0-d tensor)."""
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
@@ -1336,39 +1336,39 @@ class Tensor:
         """The upper triangle of the last two dimensions, zeros elsewhere."""
     def triu_(self, *args: Any, **kwargs: Any) -> Tensor:
         """In-place version of ``triu``; returns the tensor itself."""
-    def true_divide(self, other: Any, *, out: Any = None) -> Any:
+    def true_divide(self, other: Any, *, out: Any = None) -> Tensor:
         """``div`` without rounding."""
-    def true_divide_(self, other: Any, **options: Any) -> Any:
+    def true_divide_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
     def trunc(self, *, out: Any = None) -> Any:
         ...
-    def trunc_(self, *operands: Any, **options: Any) -> Any:
+    def trunc_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``trunc``; returns the tensor itself."""
-    def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Any:
+    def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Tensor | builtins.str:
         """The name of the tensor's type, or the tensor as ``dtype``."""
     def type_as(self, other: Any) -> Any:
         ...
     def unbind(self, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """The views at each place of ``dim``, which disappears."""
-    def unflatten(self, dim: builtins.int, sizes: Any) -> Tensor:
+    def unflatten(self, dim: builtins.int, sizes: builtins.tuple[builtins.int, ...]) -> Tensor:
         """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
         """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""
     def uniform_(self, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
         """Fill with numbers uniform on [from, to): ``uniform_(from=0, to=1, *, generator=None)``."""
-    def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
+    def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
         """The distinct elements (slices, along ``dim``), in order.
 
         With ``return_inverse`` also the place of each element of the input among them, with
         ``return_counts`` also how often each occurs. ``sorted=False`` sorts too.
         """
-    def unique_consecutive(self, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: Any = None) -> Any:
+    def unique_consecutive(self, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
         """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     def unsafe_chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
-    def unsafe_split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    def unsafe_split(self, split_size_or_sections: builtins.int | builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
-    def unsafe_split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
+    def unsafe_split_with_sizes(self, split_sizes: builtins.list[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given sizes along ``dim``, which add up to its size."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """With a new dimension of size 1 at ``dim``."""
@@ -1376,7 +1376,7 @@ class Tensor:
         """``unsqueeze``, in place: the same memory through another window."""
     def untyped_storage(self) -> Any:
         """The memory that this tensor and all its views share."""
-    def var(self, dim: Any = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: Any = None, out: Any = None) -> Tensor:
+    def var(self, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> Tensor:
         """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
         ``correction`` is 1 unless given; ``unbiased=False`` is an older way to say 0.
@@ -1392,13 +1392,13 @@ class Tensor:
         """
     def view_as(self, other: Any) -> Any:
         ...
-    def vsplit(self, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]:
+    def vsplit(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
-    def where(self, condition: Any, other: Any) -> Any:
+    def where(self, condition: Tensor, other: Tensor) -> Tensor:
         """``torch.where(condition, self, other)``."""
     def xlogy(self, other: Any, *, out: Tensor | None = None) -> Tensor:
         """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
-    def xlogy_(self, *operands: Any, **options: Any) -> Any:
+    def xlogy_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``xlogy``; returns the tensor itself."""
     def zero_(self) -> Tensor:
         """Write zeros everywhere."""
