@@ -240,7 +240,7 @@ def can_cast(from_: Any, to: Any) -> Any:
     """Whether an in-place result of type ``from_`` may be stored in ``to`` (category never falls)."""
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of the elements of 1-D tensors, one a row."""
-def cat(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def cat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -298,18 +298,18 @@ def clip_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``clamp``; returns the tensor itself."""
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy that passes gradients on; its memory order is the input's where that is dense."""
-def column_stack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def column_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
 def combinations(input: Tensor, r: builtins.int = 2, with_replacement: builtins.bool = False) -> Tensor:
     """The combinations of ``r`` elements of a 1-D tensor, one a row."""
 def compile(model: Any = None, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: Any = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Any:
     """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
-def concat(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def concat(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
     """
-def concatenate(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def concatenate(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -473,7 +473,7 @@ def dropout_(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
     """``nn.functional.dropout``, in place."""
 def dsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
-def dstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def dstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined along a third dimension."""
 e: Any
 def einsum(equation: builtins.str, *operands: Any) -> Tensor:
@@ -673,7 +673,7 @@ def histogram(input: Tensor, bins: Any = 100, *, range: builtins.tuple[builtins.
     """
 def hsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
-def hstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def hstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
 def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
@@ -1017,7 +1017,7 @@ def negative_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
 newaxis: Any
 def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
     ...
-def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Tensor | builtins.tuple[Tensor, ...]:
+def nonzero(input: Tensor, *, as_tuple: builtins.bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
 def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
     """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
@@ -1159,7 +1159,7 @@ def round(input: Tensor, *, decimals: builtins.int = 0, out: Tensor | None = Non
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
 def round_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``round``; returns the tensor itself."""
-def row_stack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def row_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
 def rrelu(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 0.3333333333333333, training: builtins.bool = False, inplace: builtins.bool = False) -> Tensor:
     """Leaky ReLU whose slope is drawn, per element, from [lower, upper] (Xu et al. 2015).
@@ -1298,7 +1298,7 @@ def square_(self: Tensor, *operands: Any, **options: Any) -> Tensor:
     """In-place version of ``square``; returns the tensor itself."""
 def squeeze(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
-def stack(tensors: builtins.list[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
+def stack(tensors: Any, dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension ``dim``. Raises RuntimeError where shapes differ."""
 def std(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, unbiased: Any = None, keepdim: builtins.bool = False, *, correction: builtins.int | None = None, out: Any = None) -> Tensor:
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
@@ -1395,7 +1395,7 @@ def typename(obj: Any) -> builtins.str:
 uint8: dtype
 def unbind(input: Tensor, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """The views at each place of ``dim``, which disappears."""
-def unflatten(input: Tensor, dim: builtins.int, sizes: builtins.tuple[builtins.int, ...]) -> Tensor:
+def unflatten(input: Tensor, dim: builtins.int, sizes: Any) -> Tensor:
     """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
 def unique(input: Tensor, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
     """The distinct elements (slices, along ``dim``), in order.
@@ -1440,7 +1440,7 @@ def vmap(func: Any, in_dims: Any = 0, out_dims: Any = 0, randomness: builtins.st
     """
 def vsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
-def vstack(tensors: builtins.list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def vstack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Tensor:
     """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.

@@ -93,7 +93,7 @@ class Tensor:
         """The size of each dimension."""
         return Size(self._array.shape)
 
-    def size(self, dim: int | None = None) -> int | tuple[int, ...]:
+    def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension. Raises IndexError if there is no such dimension."""
         if dim is None:
             return Size(self._array.shape)
@@ -165,7 +165,7 @@ class Tensor:
 
     # ------------------------------------------------------------------ the window
 
-    def stride(self, dim: int | None = None) -> int | tuple[int, ...]:
+    def stride(self, dim: int | None = None) -> Any:
         """The step, in elements, to the next element along each dimension (or along one)."""
         strides = strides_of(self._array)
         return strides if dim is None else strides[dim]
@@ -357,7 +357,7 @@ class Tensor:
             raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
         return backends.backend_of(self._array).item(self._array)
 
-    def tolist(self) -> float | list[Any]:
+    def tolist(self) -> Any:
         """The values as nested Python lists (a number for a 0-d tensor)."""
         return backends.backend_of(self._array).to_numpy(self._array).tolist()
 

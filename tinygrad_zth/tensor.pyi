@@ -1019,7 +1019,7 @@ class Tensor:
         ...
     def nextafter_(self, other: Any, **options: Any) -> Tensor:
         """In-place version of ``nextafter``; returns the tensor itself."""
-    def nonzero(self, *, as_tuple: builtins.bool = False) -> Tensor | builtins.tuple[Tensor, ...]:
+    def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     def nonzero_static(self, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
         """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
@@ -1227,7 +1227,7 @@ class Tensor:
         ...
     def sinh_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``sinh``; returns the tensor itself."""
-    def size(self, dim: builtins.int | None = None) -> builtins.int | builtins.tuple[builtins.int, ...]:
+    def size(self, dim: builtins.int | None = None) -> Any:
         """The shape, or the size of one dimension. Raises IndexError if there is no such dimension."""
     def slice_scatter(self, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
@@ -1259,7 +1259,7 @@ class Tensor:
         """
     def storage_offset(self) -> builtins.int:
         """Where the window begins in its storage, in elements."""
-    def stride(self, dim: builtins.int | None = None) -> builtins.int | builtins.tuple[builtins.int, ...]:
+    def stride(self, dim: builtins.int | None = None) -> Any:
         """The step, in elements, to the next element along each dimension (or along one)."""
     def sub(self, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
         """``input - alpha * other``, broadcast, in the promoted dtype. Raises RuntimeError for bool tensors."""
@@ -1314,7 +1314,7 @@ class Tensor:
 
         Returns the tensor itself where nothing changes, unless ``copy`` is set.
         """
-    def tolist(self) -> builtins.float | builtins.list[Any]:
+    def tolist(self) -> Any:
         """The values as nested Python lists (a number for a 0-d tensor)."""
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True, *, out: Any = None) -> Any:
         """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
@@ -1344,13 +1344,13 @@ class Tensor:
         ...
     def trunc_(self, *operands: Any, **options: Any) -> Tensor:
         """In-place version of ``trunc``; returns the tensor itself."""
-    def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Tensor | builtins.str:
+    def type(self, dtype: Any = None, non_blocking: builtins.bool = False) -> Any:
         """The name of the tensor's type, or the tensor as ``dtype``."""
     def type_as(self, other: Any) -> Any:
         ...
     def unbind(self, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """The views at each place of ``dim``, which disappears."""
-    def unflatten(self, dim: builtins.int, sizes: builtins.tuple[builtins.int, ...]) -> Tensor:
+    def unflatten(self, dim: builtins.int, sizes: Any) -> Tensor:
         """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
         """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""

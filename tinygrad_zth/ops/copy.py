@@ -106,7 +106,7 @@ def _as(dtype: dtypes.dtype) -> Callable[..., Any]:
     return method
 
 
-def type_(self: Tensor, dtype: dtype | str | None = None, non_blocking: bool = False) -> Tensor | str:
+def type_(self: Tensor, dtype: dtype | str | None = None, non_blocking: bool = False) -> Any:
     """The name of the tensor's type, or the tensor as ``dtype``."""
     if dtype is None:
         place = "cuda." if self.device.type == "cuda" else ""

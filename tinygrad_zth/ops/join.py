@@ -6,7 +6,7 @@ nodes by hand (``operation.record``). Cutting is the gradient of joining, and jo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backends import backend_of
@@ -42,7 +42,7 @@ _CAT = joint("cat", ("dim", "sizes"), _cat_backward)
 _STACK = joint("stack", ("dim",), _stack_backward)
 
 
-def _listed(name: str, tensors: list[Tensor]) -> list[Tensor]:
+def _listed(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     tensors = list(tensors) if not isinstance(tensors, Tensor) else _refuse(name, tensors)
     if not tensors:
         if name == "stack":
@@ -64,7 +64,7 @@ def _refuse(name: Any, tensor: Any) -> None:
     raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
 
 
-def _joined(operation: Operation, array: Array, tensors: list[Tensor], saved: tuple[Any, ...]) -> Tensor:
+def _joined(operation: Operation, array: Array, tensors: Sequence[Tensor], saved: tuple[Any, ...]) -> Tensor:
     t = new_tensor(array)
     if mode.recording:
         nodes = tuple([current_node(x) for x in tensors])
@@ -81,7 +81,7 @@ def _result(t: Tensor, out: Tensor | None, name: str) -> Tensor:
     return write_out(out, t, name)
 
 
-def cat(tensors: list[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.
 
     A 1-D tensor of size 0 is passed over, as in PyTorch. Raises RuntimeError where sizes differ.
@@ -116,7 +116,7 @@ def _misfit(arrays: list[Array], d: int) -> str:
     return "cat(): the tensors do not fit"
 
 
-def stack(tensors: list[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape along a new dimension ``dim``. Raises RuntimeError where shapes differ."""
     tensors = _listed("stack", tensors)
     arrays = [t._array for t in tensors]
@@ -314,23 +314,23 @@ def _at_least(n: int) -> Callable[..., Any]:
 atleast_1d, atleast_2d, atleast_3d = _at_least(1), _at_least(2), _at_least(3)
 
 
-def hstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
     tensors = atleast_1d(list(tensors))
     return cat(tensors, 0 if tensors[0]._array.ndim == 1 else 1, out=out)
 
 
-def vstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
     return cat(atleast_2d(list(tensors)), 0, out=out)
 
 
-def dstack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined along a third dimension."""
     return cat(atleast_3d(list(tensors)), 2, out=out)
 
 
-def column_stack(tensors: list[Tensor], *, out: Tensor | None = None) -> Tensor:
+def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
     return cat([reshape(t, (t._array.size, 1)) if t._array.ndim <= 1 else t for t in tensors], 1, out=out)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..inplace import write_back
@@ -76,7 +78,7 @@ def _nonzero(x: Tensor) -> list[Tensor]:
     ]  # fmt: skip
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     places = _nonzero(input)
     if as_tuple:

@@ -150,7 +150,7 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, (input._array.size,)).contiguous()
 
 
-def unflatten(input: Tensor, dim: int, sizes: tuple[int, ...]) -> Tensor:
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     d, s = dim_of(dim, input._array.ndim), input._array.shape
     sizes = tuple(sizes)
