@@ -13,6 +13,7 @@ import numpy as np
 
 import tinygrad_zth as torch
 from tinygrad_zth import autograd, testing
+from tinygrad_zth.backends import Kernels
 from tinygrad_zth.operation import Operation
 from tinygrad_zth.template import written
 
@@ -253,4 +254,17 @@ def promotion(operation: Operation, case: Case, s: Source) -> None:
     assert gx.dtype == x.dtype and gy.dtype == y.dtype and gx.shape == x.shape and gy.shape == y.shape
 
 
-PROOFS: tuple[Callable[[Operation, Case, Source], None], ...] = (value, gradient, second, promotion)
+def general(operation: Operation, case: Case, s: Source) -> None:
+    """Where NumPy has a kernel of its own: the form for any other backend, run on NumPy's arrays, is as good."""
+    if operation.kernels is None or "numpy" not in operation.kernels.others:
+        return
+    own = operation.kernels[np.ndarray]
+    operation.kernels[np.ndarray] = Kernels(operation.forward)[np.ndarray]
+    try:
+        value(operation, case, s)
+        gradient(operation, case, s)
+    finally:
+        operation.kernels[np.ndarray] = own
+
+
+PROOFS: tuple[Callable[[Operation, Case, Source], None], ...] = (value, gradient, second, promotion, general)

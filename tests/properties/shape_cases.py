@@ -273,6 +273,21 @@ def _scatter_arguments(unique: bool):
     return arguments
 
 
+def _scatter_prod_arguments(s: Source):
+    """Some factors are zero, at most one of those that meet in a place and come from ``src``."""
+    x, dim, index, src = _scatter_arguments(False)(s)
+    if s.flag():
+        x = np.where(s.bools(x.shape), 0.0, x)
+    met = set()
+    if s.flag():
+        for place in np.ndindex(*index.shape):
+            to = (*place[:dim], int(index[place]), *place[dim + 1 :])
+            if to not in met and s.rng.random() < 0.7:
+                met.add(to)
+                src[place] = 0.0
+    return x, dim, index, src
+
+
 def _scatter(combine):
     def oracle(x, dim, index, src):
         whole = x.copy()
@@ -419,7 +434,10 @@ CASES: dict[str, Case] = {
     ),
     "scatter_amax": Case(_scatter_arguments(False), _scatter(max)),
     "scatter_amin": Case(_scatter_arguments(False), _scatter(min)),
-    "scatter_prod": Case(_scatter_arguments(False), _scatter(lambda old, new: old * new), eps=1e-4),
+    "scatter_prod": Case(_scatter_prod_arguments, _scatter(lambda old, new: old * new), eps=1e-4),
+    "scatter_prod_of_zeros": Case(
+        lambda s: (s.floats(s.shape()),), lambda x: x, differentiable=(), why="its gradient is an error: test_scatter.py"
+    ),
     "masked_fill": Case(_masked_fill_arguments, lambda x, mask, value: np.where(mask, value, x)),
     **{name: Case(_pick_arguments, _pick) for name in ("pick", "sort_values", "top_values")},
     "place": Case(_place_arguments, _place),

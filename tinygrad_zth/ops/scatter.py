@@ -336,7 +336,19 @@ def _prod_src(g: Value, x: Value, dim: int, index: Value, src: Value, src_shape:
     if single.any():
         others = _prod_op(x, dim, index, pick(_as(used, single), 1, used))
         by_division = pick(_as(used, single), _gather_op(g * others, dim, index), by_division)
+    if (counts > 1).any():  # each of these zeros hides the others from the formula's own derivative
+        by_division = _once_only(by_division)
     return _from_corner(by_division, src_shape)
+
+
+def _refused(g: Value) -> Value:
+    raise RuntimeError(
+        "scatter_reduce(): Double backward is unsupported for src when >1 zeros in src are scattered to the same "
+        "position in self"
+    )
+
+
+_once_only = op(lambda x: x, name="scatter_prod_of_zeros", grad_name="Error", x=_refused)
 
 
 def _raw(x: Value) -> Array:
