@@ -20,8 +20,8 @@ A change that is none is not made. These rules, and nothing else, say which thos
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import builtins
 import copy
@@ -40,7 +40,16 @@ from tinygrad_zth import autograd  # noqa: E402
 ENGINE = ("_deliver", "_collect", "_sum_to_size", "_sum_to_size_numpy")  # of autograd.py, with these operations:
 ENGINE_OPERATIONS = ("add", "mul", "where", "sum_to_size", "stack", "unbind", "split", "masked_fill", "linear", "to")
 COMMUTE = {"maximum", "minimum", "swapaxes", "logaddexp", "multiply", "add", "vecdot", "logical_or", "logical_and"}
-KEEPING = {"astype", "ascontiguousarray", "asarray", "widened", "new_tensor", "as_tensor", "from_array", *vars(builtins)}
+KEEPING = {
+    "astype",
+    "ascontiguousarray",
+    "asarray",
+    "widened",
+    "new_tensor",
+    "as_tensor",
+    "from_array",
+    *vars(builtins),
+}
 KEEPING -= {"abs", "sum"}  # rule 4
 READ_ONLY = {"shape", "dtype", "ndim", "size", "device", "flags", "strides", "itemsize", "__class__"}  # rule 3
 

@@ -102,7 +102,15 @@ class Watch:
     """Which parameters of the watched functions are arrays, and which of their lines run, while proofs hold."""
 
     def __init__(self, watched: list[Target]):
-        self.index = {t.function.__code__: i for i, t in enumerate(watched)}
+        self.index: dict[CodeType, int] = {}  # functions made by one `def` in a loop share their code
+        self.same = [self.index.setdefault(t.function.__code__, i) for i, t in enumerate(watched)]
+        self.outer = set(self.index)
+        inside = [(code, i) for code, i in self.index.items()]
+        for code, i in inside:  # the functions and loops within a function are part of it
+            for inner in code.co_consts:
+                if isinstance(inner, CodeType):
+                    self.index.setdefault(inner, i)
+                    inside.append((inner, i))
         self.values: list[set[str]] = [set() for _ in watched]
         self.lines: list[set[int]] = [set() for _ in watched]
 
@@ -119,7 +127,7 @@ class Watch:
             return None
         kinds = (np.ndarray, np.generic, torch.Tensor)
         for name in parameters_of(frame.f_code):
-            if isinstance(frame.f_locals.get(name), kinds):
+            if frame.f_code in self.outer and isinstance(frame.f_locals.get(name), kinds):
                 self.values[at].add(name)
         lines = self.lines[at]
 
@@ -138,7 +146,8 @@ def looked_at(chosen: list[Target], edges: dict[str, list], processes: int) -> t
         with Watch(chosen) as watch:
             for name in names[k::processes]:
                 check([name], edges, range(LOOKED_AT))
-        out.write_text(json.dumps([[sorted(v) for v in watch.values], [sorted(v) for v in watch.lines]]))
+        found = [[sorted(watch.values[i]) for i in watch.same], [sorted(watch.lines[i]) for i in watch.same]]
+        out.write_text(json.dumps(found))
 
     values: list[set[str]] = [set() for _ in chosen]
     lines: list[set[int]] = [set() for _ in chosen]
@@ -166,7 +175,8 @@ def in_parallel(job: Callable[[int, Path], None], processes: int) -> list[str]:
                     os._exit(1)
                 os._exit(0)
             children.append(child)
-        if any([os.waitpid(child, 0)[1] for child in children]):
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        if any(statuses):
             raise SystemExit("a process failed: see above")
         return [Path(folder, str(k)).read_text() for k in range(processes)]
 

@@ -114,9 +114,6 @@ class Module(Calls, State):
             if buffers is None:
                 raise AttributeError("cannot assign buffer before Module.__init__() call")
             if is_buffer(value):
-                self._forget(name, own, parameters, modules)
-                if name in buffers:
-                    del buffers[name]
                 self.register_buffer(name, value, value.persistent)
             else:
                 buffers[name] = value

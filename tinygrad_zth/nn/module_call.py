@@ -224,7 +224,8 @@ class _BackwardWatch:
             if self.hooks and not self.places:
                 nothing = (None,) * self.n_inputs
                 for hook in self.hooks:
-                    if hook(self.module, nothing, grad_output) is not None:
+                    answer = hook(self.module, nothing, grad_output)
+                    if answer is not None and not (isinstance(answer, tuple) and all(g is None for g in answer)):
                         raise RuntimeError(
                             "Backward hook for Modules where no input requires gradient should "
                             "always return None or None for all gradients."

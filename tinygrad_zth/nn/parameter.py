@@ -29,6 +29,8 @@ class Parameter(Tensor):
             data = Tensor(0)
         elif not isinstance(data, Tensor):
             raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
+        if requires_grad and not data.is_floating_point():  # type: ignore[attr-defined]
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         t = new_tensor(data._array, cls)
         t._storage = storage_of(data)
         if requires_grad:

@@ -36,7 +36,7 @@ def get_total_norm(
     arrays = [t._array for t in tensors]
     one_dtype = len({a.dtype for a in arrays}) == 1
     total = _euclidean[first.__class__](arrays) if p == 2.0 and one_dtype else _norm(arrays, p)
-    total = backend_of(first).xp.asarray(total, first.dtype)
+    total = backend_of(first).xp.asarray(total, np.result_type(*{a.dtype for a in arrays}))
     if error_if_nonfinite and not math.isfinite(new_tensor(total).item()):
         raise RuntimeError(
             f"The total norm of order {p} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
