@@ -67,7 +67,10 @@ class Node:
 
     def name(self) -> str:
         """The name PyTorch prints for this function, e.g. ``MulBackward0``."""
-        return "torch::autograd::AccumulateGrad" if self.op is None else self.op.grad_name
+        if self.op is None:
+            return "torch::autograd::AccumulateGrad"
+        shown = self.op.shown if self.extra is None else self.extra.shown or self.op.shown
+        return shown if isinstance(shown, str) else self.op.grad_name if shown is None else shown(self)
 
     @property
     def next_functions(self) -> tuple[Any, ...]:
@@ -91,13 +94,14 @@ class Node:
 class Extra:
     """What few nodes have: a tensor to leave the gradient with, hooks, a traceback."""
 
-    __slots__ = ("after", "home", "hooks", "out_storage", "trace")
+    __slots__ = ("after", "home", "hooks", "out_storage", "shown", "trace")
 
     def __init__(self) -> None:
         self.home: Any = None  # weakref to the tensor whose .grad receives what arrives
         self.hooks: dict[int, Any] | None = None  # {key: hook}, in order of registration
         self.after: dict[int, Any] | None = None  # hooks that run when a leaf's .grad has been accumulated
         self.out_storage: Any = None  # Storage of the output, once it has one (the output may be saved)
+        self.shown: str | None = None  # the name that is shown, where PyTorch has one function for a composition
         self.trace: str | None = None  # where in the forward the node was made (anomaly mode)
 
     def add_hook(self, hook: Callable[..., Any], kind: str = "hooks") -> RemovableHandle:

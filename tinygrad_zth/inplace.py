@@ -27,7 +27,7 @@ from .operation import Applied, cast, op, record
 from .tensor import Tensor, current_node, new_tensor, replay, storage_of
 from .types import Array, Namespace, Number
 
-__all__ = ["overwrite", "twin", "write", "write_back", "write_out", "write_result"]
+__all__ = ["apply_in_place", "overwrite", "twin", "write", "write_back", "write_out", "write_result"]
 
 
 FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
@@ -145,8 +145,7 @@ def twin(apply: Callable[..., Any], name: str | None = None) -> Callable[..., An
     name = name or (operation.name if operation else apply.__name__) + "_"
 
     def method(self: Tensor, *operands: Any, **options: Any) -> Tensor:
-        check_writeable(self, name)
-        return write_result(self, _of_the_old(apply, self, operands, options), name)
+        return apply_in_place(apply, self, operands, options, name)
 
     if operation is not None and isinstance(operation.forward, np.ufunc) and operation.forward.nin == 2:
         method = _straight(operation.kernels, method)
@@ -159,8 +158,7 @@ def write_back(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The in-place method of a function that returns a changed copy: ``scatter`` -> ``scatter_``."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_writeable(self, name)
-        return write_result(self, _of_the_old(function, self, args, kwargs), name)
+        return apply_in_place(function, self, args, kwargs, name)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
@@ -193,6 +191,12 @@ def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:
         return general(self, other, **options)
 
     return method
+
+
+def apply_in_place(apply: Callable[..., Any], t: Tensor, operands: Any, options: Any, name: str) -> Tensor:
+    """Make ``t``, in place, ``apply(t, *operands, **options)``, whatever of the old ``t`` the graph needs. Returns ``t``."""
+    check_writeable(t, name)
+    return write_result(t, _of_the_old(apply, t, operands, options), name)
 
 
 def _of_the_old(apply: Callable[..., Any], t: Tensor, operands: Any, options: Any) -> Tensor:

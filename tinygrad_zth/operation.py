@@ -62,6 +62,7 @@ class Output:
 
     __slots__ = ("grad_name", "name")
     saves_out = False
+    shown = None
 
     def __init__(self, name: str, grad_name: str) -> None:
         self.name, self.grad_name = name, grad_name
@@ -94,6 +95,7 @@ class Operation:
 
     Attributes:
         name: as in the table; ``grad_name`` is what PyTorch prints, e.g. ``MulBackward0``.
+        shown: None, or how ``grad_name`` depends on the node where it does: a function of the node.
         kernels: forward, by array type.
         inputs: names of the differentiable inputs, in order.
         rules: one Rule per input, for an operation with formulas.
@@ -130,7 +132,7 @@ class Operation:
 
     __slots__ = (
         "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
-        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "view", "wanted", "__weakref__",
+        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "shown", "view", "wanted", "__weakref__",
     )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -177,7 +179,7 @@ def op(
     self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
     self.forward, self.backward, self.plain, self.view = forward, backward, plain, view
     self.infix, self.refuses_bool = infix, refuses_bool
-    self.fresh, self.gradients = True, None
+    self.fresh, self.gradients, self.shown = True, None, None
     self.kernels = Kernels(forward, kernels)
     self.parameters = _parameters(forward)
     self.inputs = tuple(inputs) or tuple(p for p in self.parameters if p in formulas)
@@ -217,7 +219,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable[..., Any], grad_
     self = Operation()
     self.name = name
     self.grad_name = grad_name or name.capitalize() + "Backward0"
-    self.forward = self.plain = self.apply = self.gradients = self.kernels = None
+    self.forward = self.plain = self.apply = self.gradients = self.kernels = self.shown = None
     self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
     self.view = self.saves_out = self.fresh = False
     self.checked = self.inputs = self.parameters = ()

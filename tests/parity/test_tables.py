@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import pytest
@@ -16,6 +17,8 @@ from .one_call import cases, check  # noqa: E402
 TABLES = (table_elementwise, table_reductions, table_shapes, table_linear)
 ROWS = {name: row for table in TABLES for name, row in table.ROWS.items()}
 SKIP = {name: kinds for table in TABLES for name, kinds in table.SKIP.items()}
+DERANDOMIZE = "PARITY_EXAMPLES" not in os.environ  # by default every run draws the same
+EXAMPLES = int(os.environ.get("PARITY_EXAMPLES", "10"))
 pytestmark = pytest.mark.parity
 
 
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.parity
 def test_row(name: str) -> None:
     """Arguments drawn by the row, compared in all that a program can see."""
 
-    @settings(max_examples=10, database=None)
+    @settings(max_examples=EXAMPLES, database=None, derandomize=DERANDOMIZE)
     @given(cases(ROWS[name]))
     def run(case):
         with warnings.catch_warnings():

@@ -30,22 +30,6 @@ TENSORS = [
     "t.ones(2, requires_grad=True).detach()", "t.ones(2).tolist()", "t.tensor(2.5).item()", "t.tensor([1, 2]).numpy()", "t.ones(2, requires_grad=True).exp().grad_fn.name()",
     "(t.ones(2, requires_grad=True) @ t.ones(2)).grad_fn.name()", "t.ones(2, 2, requires_grad=True).mean().grad_fn.next_functions[0][0].name()",
 ]  # fmt: skip
-GRAD_NAMES = [
-    "x + 1", "1 - x", "x - x", "x * x", "x / 2", "-x", "x ** 2", "2 ** x", "x.exp()", "x.log()", "x.tanh()", "x.sigmoid()", "x.relu()", "x.sum()", "x.sum(1)", "x.mean()",
-    "x.mean(0)", "x.max()", "x.max(1).values", "x.var()", "x.std(1)", "x.view(4)", "x.reshape(4)", "x.t()", "x.T", "x.transpose(0, 1)", "x.permute(1, 0)", "x[0]", "x[:, 0]",
-    "x[t.tensor([0, 1])]", "x @ x", "t.mm(x, x)", "x.unsqueeze(0)", "x.squeeze()", "x.expand(3, 2, 2)", "t.cat([x, x])", "t.stack([x, x])", "x.split(1)[0]", "x.chunk(2)[0]",
-    "x.unbind()[0]", "x.clone()", "x.double()", "x.softmax(1)", "x.log_softmax(1)", "F.cross_entropy(x, t.tensor([0, 1]))", "F.mse_loss(x, x.detach())",
-    "F.linear(x, t.ones(3, 2), t.ones(3))", "F.layer_norm(x, (2,))", "F.gelu(x)", "F.silu(x)", "F.dropout(x, 0.5)", "F.embedding(t.tensor([0]), x)", "x.cumsum(0)", "x.prod()",
-    "x.abs()", "x.sqrt()", "x.clamp(0, 1)", "x.masked_fill(x > 0, 0)", "t.where(x > 0, x, 0)", "x.tril()", "x.gather(1, t.tensor([[0], [1]]))", "x.norm()", "x.logsumexp(1)",
-    "x.flip(0)", "x.roll(1)", "x.diagonal()", "t.einsum('ij->i', x)", "t.bmm(x[None], x[None])", "t.addmm(x, x, x)", "x.repeat(2, 1)", "x.select(0, 0)", "x.narrow(0, 0, 1)",
-    "x.index_select(0, t.tensor([0]))", "x.pow(3)", "x.sin()", "x.cos()", "x.erf()", "x.log1p()", "x.expm1()", "x.maximum(x)", "x.flatten()", "x.outer(x[0]) if False else t.outer(x[0], x[0])",
-    "x.sort().values", "x.topk(1).values", "F.nll_loss(x, t.tensor([0, 1]))", "x.square()", "x.rsqrt()", "x.reciprocal()", "x.log10()", "x.unfold(0, 1, 1)",
-]  # fmt: skip
-# Names of one's own, or by another route to the same value: compared are the others.
-OTHER_GRAD_NAMES: dict[str, str] = {
-    "F.mse_loss(x, x.detach())": "MeanBackward0", "t.einsum('ij->i', x)": "SumBackward0", "t.addmm(x, x, x)": "AddBackward0",
-    "x.repeat(2, 1)": "UnsafeViewBackward0", "F.nll_loss(x, t.tensor([0, 1]))": "DivBackward0",
-}  # fmt: skip
 MODULES = [
     "nn.Linear(2, 3)", "nn.Linear(2, 3, bias=False)", "nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Tanh()))", "nn.Embedding(3, 4)", "nn.Embedding(3, 4, padding_idx=0)",
     "nn.LayerNorm(3)", "nn.LayerNorm((2, 3), eps=1e-3, elementwise_affine=False)", "nn.BatchNorm1d(3)", "nn.Dropout(0.3)", "nn.Dropout(0.3, inplace=True)", "nn.Conv2d(1, 2, 3)",
@@ -94,12 +78,3 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("text", TENSORS + MODULES + FORMATS)
 def test_the_same_text(text: str) -> None:
     assert plain(repr(value_of(zth, text))) == plain(repr(value_of(torch, text)))
-
-
-@pytest.mark.parametrize("text", GRAD_NAMES)
-def test_the_same_grad_fn(text: str) -> None:
-    theirs, ours = value_of(torch, text).grad_fn, value_of(zth, text).grad_fn
-    if text in OTHER_GRAD_NAMES:
-        assert ours.name() == OTHER_GRAD_NAMES[text]
-    else:
-        assert ours.name() == theirs.name()

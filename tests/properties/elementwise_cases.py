@@ -126,6 +126,12 @@ def _same_shape(one=(-2.0, 2.0), two=(-2.0, 2.0), avoid=()):
     return arguments
 
 
+def _squared_error(x, y, how):
+    each = number_by_number(lambda a, b: (a - b) * (a - b))(x, y)
+    total = math.fsum(each.reshape(-1))
+    return each if how == "none" else np.asarray(total if how == "sum" else total / each.size if each.size else np.nan)
+
+
 def _polygamma(n: int, x: float) -> float:
     """The n-th derivative of digamma: by its recurrence far out, where the asymptotic series holds."""
     terms, y = [], x
@@ -217,6 +223,9 @@ CASES: dict[str, Case] = {
     ),
     "binary_cross_entropy_with_logits": Case(
         _same_shape((-3, 3), (0, 1)), number_by_number(lambda x, y: math.log1p(math.exp(x)) - x * y)
+    ),
+    "mse_loss": Case(
+        lambda s: (*_same_shape()(s), s.choose(("none", "mean", "sum"))), _squared_error, single=1e-3,
     ),
     "huber": _with(
         ((1.0,), (0.5,)), lambda d, delta: d * d / 2 if abs(d) <= delta else delta * (abs(d) - delta / 2),

@@ -78,6 +78,14 @@ def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return product if bias is None else product + bias
 
 
+def _shown(node) -> str:
+    """PyTorch's name: it has matrix products with and without a bias, and lays rows out as one matrix first."""
+    biased = node.edges[2] is not None or bool(node.saved and node.saved[linear.op.saves.index("bias")] is not None)
+    if len(node.shape) == 2:
+        return "AddmmBackward0" if biased else "MmBackward0"
+    return "ViewBackward0" if biased else "SqueezeBackward4" if len(node.shape) == 1 else "UnsafeViewBackward0"
+
+
 linear = op(
     linear_forward,
     name="linear",
@@ -86,3 +94,4 @@ linear = op(
     backward=linear_backward,
     plain=plain,
 )
+linear.op.shown = _shown

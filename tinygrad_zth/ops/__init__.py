@@ -52,6 +52,7 @@ from . import (
     systems,
     view,
 )
+from .calling import shown_as
 
 ROOMS = (
     create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
@@ -63,6 +64,29 @@ METHODS: dict[str, Callable[..., Any]] = {}
 for room in ROOMS:
     FUNCTIONS.update(room.FUNCTIONS)
     METHODS.update(room.METHODS)
+
+# One function each in PyTorch, and so is its grad_fn; compositions here. The other names are Name -> NameBackward0.
+SHOWN = {
+    "addbmm": "", "addcdiv": "", "addcmul": "", "addmm": "", "addmv": "", "addr": "", "aminmax": "", "baddbmm": "", "cdist": "",
+    "block_diag": "BlockDiag", "bmm": "", "clamp_max": "ClampMax", "clamp_min": "ClampMin", "cross": "LinalgCross", "cummax": "", "cummin": "",
+    "diag_embed": "DiagEmbed", "diagflat": "DiagEmbed", "diagonal_scatter": "DiagonalScatter", "dist": "", "index_copy": "IndexCopy",
+    "index_fill": "IndexFill", "index_put": "IndexPut", "kthvalue": "", "lerp": "", "logcumsumexp": "", "masked_scatter": "MaskedScatter",
+    "masked_select": "MaskedSelect", "matrix_exp": "LinalgMatrixExp", "mode": "", "mvlgamma": "", "nan_to_num": "NanToNum",
+    "nansum": "", "put": "", "renorm": "", "rot90": "", "scatter_reduce": "ScatterReduce", "select_scatter": "SelectScatter",
+    "slice_scatter": "SliceScatter", "std_mean": "StdMean", "t": "", "take": "", "tile": "Repeat", "repeat": "",
+    "repeat_interleave": "IndexSelect", "var_mean": "VarMean", "vdot": "",
+}  # fmt: skip
+_by_arguments = {
+    "median": lambda input, *dim, **named: f"MedianBackward{int(bool(dim or named))}",
+    "nanmedian": lambda input, *dim, **named: f"NanmedianBackward{int(bool(dim or named))}",
+    "sort": lambda *_, **named: f"SortBackward{int('stable' in named)}",
+}
+_by_name = {_name: f"{_shown or _name.capitalize()}Backward0" for _name, _shown in SHOWN.items()}
+for _name, _shown in {**_by_name, **_by_arguments}.items():
+    _as_shown = shown_as(_shown)
+    for _table, _key in ((FUNCTIONS, _name), (METHODS, _name), (METHODS, f"{_name}_")):
+        if _key in _table:
+            _table[_key] = _as_shown(_table[_key])
 
 # PyTorch has these of its in-place methods as functions, too.
 IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from ..device import CPU
+from ..graph import extra_of, tick
 from ..inplace import write_out
 from ..refusal import on_host
 from ..tensor import Tensor
 
-__all__ = ["by_host", "torch_call"]
+__all__ = ["by_host", "shown_as", "torch_call"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
@@ -62,6 +63,28 @@ def torch_call(function: Function) -> Function:
     parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return cast(Function, call)
+
+
+def shown_as(name: str | Callable[..., str]) -> Callable[[Function], Function]:
+    """A decorator for a composition that is one function in PyTorch: the result's ``grad_fn`` is printed as ``name``.
+
+    ``name`` may be a function of the call's arguments.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*args: Any, **options: Any) -> Any:
+            before = tick()
+            result = function(*args, **options)
+            for t in result if isinstance(result, tuple) else (result,):
+                node = t._node
+                if node is not None and node.seq > before and node.op is not None:  # made here
+                    extra_of(node).shown = name if isinstance(name, str) else name(*args, **options)
+            return result
+
+        return cast(Function, call)
+
+    return decorate
 
 
 def by_host(function: Function) -> Function:

@@ -57,7 +57,7 @@ def _aligned(x: Array, a: tuple[int, ...], c: tuple[int, ...]) -> Array:
 
 
 contract: Applied = op(
-    _contract, grad_name="EinsumBackward0",
+    _contract, grad_name="ViewBackward0",  # what PyTorch's composition ends with
     x=lambda g, y, a, b, c: contract(g, y, c, b, a),
     y=lambda g, x, a, b, c: contract(x, g, a, c, b),
 )  # fmt: skip

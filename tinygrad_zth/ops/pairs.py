@@ -142,8 +142,14 @@ def _sinc_slope(x: Value) -> Value:
 
 
 sinc = op(_sinc, promote="float", x=lambda g, x: g * _sinc_slope(x))
-deg2rad = op(lambda xp, x: x * (math.pi / 180), name="deg2rad", promote="float", x=lambda g: g * (math.pi / 180))
-rad2deg = op(lambda xp, x: x * (180 / math.pi), name="rad2deg", promote="float", x=lambda g: g * (180 / math.pi))
+deg2rad = op(
+    lambda xp, x: x * (math.pi / 180), name="deg2rad", grad_name="Deg2RadBackward0", promote="float",
+    x=lambda g: g * (math.pi / 180),
+)  # fmt: skip
+rad2deg = op(
+    lambda xp, x: x * (180 / math.pi), name="rad2deg", grad_name="Rad2DegBackward0", promote="float",
+    x=lambda g: g * (180 / math.pi),
+)  # fmt: skip
 
 FUNCTIONS = {
     "addcdiv": addcdiv, "addcmul": addcmul, "arctan2": atan2, "atan2": atan2, "deg2rad": deg2rad, "hypot": hypot,

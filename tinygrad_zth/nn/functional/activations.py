@@ -15,9 +15,10 @@ from ...dtypes import of
 from ...fused.gelu import gelu as _gelu_op
 from ...fused.softmax import log_softmax as _log_softmax_op
 from ...fused.softmax import softmax as _softmax_op
-from ...inplace import write_result
+from ...inplace import apply_in_place, write_result
 from ...operation import op
 from ...ops.activations import relu as _relu_op
+from ...ops.calling import shown_as
 from ...ops.compare import pick
 from ...ops.elementwise import sigmoid, tanh
 from ...ops.powers import exp
@@ -56,8 +57,10 @@ def _apply(operation: Callable[..., Any], input: Tensor, *parameters: Any, inpla
 
 
 def _done(operation: Callable[..., Any], input: Tensor, parameters: tuple[Any, ...], inplace: bool) -> Tensor:
-    result = operation(input, *parameters)
-    return write_result(input, result, operation.op.name + "_") if inplace else result  # type: ignore[attr-defined]
+    if inplace:
+        return apply_in_place(operation, input, parameters, {}, operation.op.name + "_")  # type: ignore[attr-defined]
+    result: Tensor = operation(input, *parameters)
+    return result
 
 
 # ---------------------------------------------------------------------------- with kinks
@@ -187,6 +190,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _apply(_hardswish_op, input, inplace=inplace)
 
 
+@shown_as("PreluKernelBackward0")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else ``weight`` times x (He et al. 2015).
 
@@ -222,6 +226,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return pick(positive, input, input * w)
 
 
+@shown_as("RreluWithNoiseBackward0")
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
@@ -324,6 +329,7 @@ def selu_(input: Tensor) -> Tensor:
     return selu(input, True)
 
 
+@shown_as("CeluBackward0")
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron 2017). RuntimeError for alpha 0."""
     if alpha == 0:
@@ -380,6 +386,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - tanh(input)
 
 
+@shown_as("GluBackward0")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along ``dim`` times sigmoid of the second (Dauphin et al. 2016).
 

@@ -9,6 +9,7 @@ from typing import Any
 from ...dtypes import of
 from ...fused.convolution import conv_input, convolution
 from ...fused.windows import Geometry, fold_windows, unfold_windows
+from ...ops.calling import shown_as
 from ...tensor import Tensor
 from .padding import pad
 
@@ -117,6 +118,7 @@ def _conv(
     return result if batched else result.squeeze(0)
 
 
+@shown_as("ConvolutionBackward0")
 def _conv_transpose(
     name: str, n: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any,
     output_padding: Any, groups: int, dilation: Any,
@@ -218,6 +220,7 @@ def _window_geometry(size: tuple[int, ...], kernel_size: Any, dilation: Any, pad
     return Geometry(kernel, stride, before, dilation, out)
 
 
+@shown_as("Im2ColBackward0")
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """Sliding windows as columns: (N, C, H, W) to (N, C * taps, windows); unbatched, too."""
     if input._array.ndim not in (3, 4):
@@ -231,6 +234,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return result if batched else result.squeeze(0)
 
 
+@shown_as("Col2ImBackward0")
 def fold(
     input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:

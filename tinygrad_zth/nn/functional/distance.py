@@ -8,6 +8,7 @@ import numpy as np
 
 from ...dtypes import of
 from ...graph import no_grad
+from ...ops.calling import shown_as
 from ...ops.norms import norm
 from ...tensor import Tensor, new_tensor
 
@@ -63,6 +64,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, o
     return write_out(out, result, "normalize")
 
 
+@shown_as("PdistBackward0")
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm distances between all pairs of rows i < j: (N, D) -> (N (N - 1) / 2,).
 

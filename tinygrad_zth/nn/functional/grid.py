@@ -11,6 +11,7 @@ import numpy as np
 
 from ...dtypes import of
 from ...fused.pooling import take_places
+from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -21,6 +22,7 @@ _DEFAULT = (
 )
 
 
+@shown_as("AffineGridGeneratorBackward0")
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The places, in [-1, 1], that affine maps take a regular grid to.
 
@@ -63,6 +65,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], n)
 
 
+@shown_as(lambda input, *_, **__: f"GridSampler{input.dim() - 2}DBackward0")
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
 ) -> Tensor:

@@ -12,6 +12,7 @@ from ...graph import no_grad
 from ...operation import op
 from ...ops.arithmetic import add
 from ...ops.bounds import maximum, minimum
+from ...ops.calling import shown_as
 from ...ops.compare import where
 from ...ops.elementwise import sigmoid
 from ...ops.powers import exp, log
@@ -28,16 +29,20 @@ __all__ = [
 
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """input - target, with a warning where their shapes differ. Raises NotImplementedError for integers."""
+    _warn_of_shapes(input, target)
+    d = input - target  # type: ignore[operator]
+    if d._array.dtype.kind != "f":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(d._array.dtype).legacy}'")
+    return d
+
+
+def _warn_of_shapes(input: Tensor, target: Tensor) -> None:
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
             "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=4,
         )
-    d = input - target
-    if d._array.dtype.kind != "f":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(d._array.dtype).legacy}'")
-    return d
 
 
 # ---------------------------------------------------------------------------- classes
@@ -75,6 +80,7 @@ def cross_entropy(
     return _cross_entropy(input, target, weight, ignore_index, label_smoothing, reduction)
 
 
+@shown_as(lambda input, *_, **__: f"NllLoss{'2D' * (input.dim() > 2)}Backward0")
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -176,6 +182,7 @@ _bce_op = op(
 )
 
 
+@shown_as("BinaryCrossEntropyBackward0")
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
@@ -224,6 +231,7 @@ _bce_logits_op = op(
 )
 
 
+@shown_as("BinaryCrossEntropyWithLogitsBackward0")
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean", pos_weight: Tensor | None = None,
@@ -301,12 +309,34 @@ def _same_weights(weight: Tensor, input: Tensor) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
+def _squared(xp, x, y, how):
+    d = x - y
+    d *= d
+    return d if how == "none" else d.mean() if how == "mean" else d.sum()
+
+
+def _squared_slope(g, x, y, how):
+    """The gradient of ``x``; that of ``y`` is its negative."""
+    slope = (x - y) * 2
+    return slope * (g / max(math.prod(slope.shape), 1) if how == "mean" else g)
+
+
+_squared_op = op(
+    _squared, name="mse_loss",
+    x=_squared_slope, y=lambda g, x, y, how: -_squared_slope(g, x, y, how),
+)  # fmt: skip
+
+
 def mse_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """(input - target)^2. weight: of the input's shape; the mean is then divided by its sum."""
     how = reduction_of(reduction, size_average, reduce)
+    if weight is None and input._array.dtype is target._array.dtype and input._array.dtype.kind == "f":
+        _warn_of_shapes(input, target)
+        result: Tensor = _squared_op(input, target, how)
+        return result
     return _averaged(_difference("mse", input, target) ** 2, weight, how, input)
 
 
@@ -327,6 +357,7 @@ def _huber(xp: Namespace, d: Array, delta: float) -> Array:
 _huber_op = op(_huber, d=lambda g, d, delta: g * maximum(minimum(d, delta), -delta))
 
 
+@shown_as("SmoothL1LossBackward0")
 def smooth_l1_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean", beta: float = 1.0,
@@ -336,9 +367,12 @@ def smooth_l1_loss(
     how = reduction_of(reduction, size_average, reduce)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    return reduced(_huber_op(d, beta) / beta if beta else d.abs(), how)
+    if not beta:
+        return reduced(d.abs(), how)
+    return reduced(_huber_op(d, beta) / beta, how)
 
 
+@shown_as("HuberLossBackward0")
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:

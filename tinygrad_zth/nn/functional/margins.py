@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...dtypes import of
+from ...ops.calling import shown_as
 from ...ops.compare import where
 from ...tensor import Tensor, new_tensor
 from .activations import logsigmoid, softplus
@@ -41,6 +42,7 @@ def _rows(input: Tensor) -> Tensor:
     return input if len(shape) == 2 else input.reshape(1, -1)
 
 
+@shown_as("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -77,6 +79,7 @@ def multi_margin_loss(
     return reduced(losses if input.dim() == 2 else losses.squeeze(0), how)
 
 
+@shown_as("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -121,6 +124,7 @@ def multilabel_soft_margin_loss(
 # ---------------------------------------------------------------------------- signs
 
 
+@shown_as("SoftMarginLossBackward0")
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",

@@ -12,6 +12,7 @@ from ...fused.batch_norm import batch_norm as _batch_norm
 from ...fused.layer_norm import layer_norm as _layer_norm
 from ...fused.layer_norm import rms_norm as _rms_norm
 from ...fused.windows import Geometry, sum_windows
+from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor, storage_of
 
 __all__ = [
@@ -88,6 +89,7 @@ def batch_norm(
     return _batch_norm(input, weight, bias, None, None, eps)
 
 
+@shown_as("NativeGroupNormBackward0")
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:

@@ -13,6 +13,7 @@ from ...dtypes import of
 from ...fused import pooling as kernels
 from ...fused.resample import resample
 from ...fused.windows import Geometry, sum_windows
+from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
 from .conv import ints
 
@@ -23,6 +24,11 @@ __all__ = [
     "lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool2d_with_indices",
     "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
+
+
+def _pooled(kind: str) -> Callable[..., str]:
+    """PyTorch's names for the gradients: pooling in one dimension is that in two with one row."""
+    return lambda name, n, *_: "SqueezeBackward1" if n == 1 else f"{kind}Pool{n}DBackward0"
 
 
 def _batched(name: str, n: int, input: Tensor) -> tuple[Tensor, bool]:
@@ -79,6 +85,7 @@ def _geometry(
 # ---------------------------------------------------------------------------- maxima
 
 
+@shown_as(lambda name, n, *_: "SqueezeBackward1" if n == 1 else f"MaxPool{n}DWithIndicesBackward0")
 def _max_pool(
     name: str, n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     return_indices: bool,
@@ -96,6 +103,7 @@ def _max_pool(
     return (result, where) if batched else (result.squeeze(0), where.squeeze(0))
 
 
+@shown_as(_pooled("Avg"))
 def _average(
     name: str, n: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
     count_include_pad: bool, divisor_override: int | None,
@@ -173,6 +181,7 @@ def _floating(name: str, input: Tensor) -> None:
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(kind).legacy}'")
 
 
+@shown_as(_pooled("AdaptiveAvg"))
 def _adaptive_average(name: str, n: int, input: Tensor, output_size: Any) -> Tensor:
     x, batched = _batched(name, n, input)
     _floating(name, x)
@@ -200,6 +209,7 @@ def averaging(n: int, out: int) -> np.ndarray:
     return matrix
 
 
+@shown_as(_pooled("AdaptiveMax"))
 def _adaptive_max(name: str, n: int, input: Tensor, output_size: Any, return_indices: bool) -> Any:
     x, batched = _batched(name, n, input)
     _floating(name, x)
@@ -227,6 +237,7 @@ def _adaptive_max(name: str, n: int, input: Tensor, output_size: Any, return_ind
 # ---------------------------------------------------------------------------- and back
 
 
+@shown_as(lambda name, n, *_: "SqueezeBackward1" if n == 1 else f"MaxUnpool{n}DBackward0")
 def _unpool(
     name: str, n: int, input: Tensor, indices: Tensor, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...dtypes import of
 from ...fused.resample import resample
+from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -25,6 +26,18 @@ _SMOOTH = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5, "lanczos": 
 _MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear", "lanczos", "area", "nearest-exact")
 
 
+def _shown(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", *_: Any, **more: Any
+) -> str:
+    """PyTorch's name for the gradient."""
+    kind = {"nearest-exact": "NearestExact", "area": "AdaptiveAvg"}.get(mode, mode.capitalize())
+    n = input.dim() - 2
+    if mode == "area":
+        return "SqueezeBackward1" if n == 1 else f"AdaptiveAvgPool{n}DBackward0"
+    return f"Upsample{kind}{n}D{'Aa' * bool(more.get('antialias'))}Backward0"
+
+
+@shown_as(_shown)
 def interpolate(
     input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False,

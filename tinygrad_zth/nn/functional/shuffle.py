@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...ops.calling import shown_as
 from ...tensor import Tensor
 
 __all__ = ["channel_shuffle", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -24,6 +25,7 @@ def _image(name: str, input: Tensor, factor: int, what: str) -> None:
         raise RuntimeError(f"{name} expects a positive {what}, but got {factor}")
 
 
+@shown_as("PixelShuffleBackward0")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(*, C r^2, H, W) -> (*, C, H r, W r): r^2 channels become r x r pixels (Shi et al. 2016).
 
@@ -41,6 +43,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return x.movedim((-2, -1), (-4, -2)).reshape(*lead, c // (r * r), h * r, w * r)
 
 
+@shown_as("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(*, C, H r, W r) -> (*, C r^2, H, W): the inverse of :func:`pixel_shuffle`.
 
@@ -59,6 +62,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return x.movedim((-3, -1), (-4, -3)).reshape(*lead, c * r * r, h // r, w // r)
 
 
+@shown_as("ChannelShuffleBackward0")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """(N, C, *): the channels' groups interleaved (Zhang et al. 2018).
 
