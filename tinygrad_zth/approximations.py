@@ -11,6 +11,7 @@ Gems (2011), and is polished by Halley's method.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -111,13 +112,15 @@ _TAIL = (
 )
 
 
-def horner(coefficients: tuple[float, ...], x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """The polynomial with these coefficients, highest power first, at `x`, written into `out`."""
+def horner(coefficients: Sequence, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """The polynomial with these coefficients (numbers, or 0-d arrays), highest power first, at `x`,
+    written into `out`."""
     out = np.multiply(x, coefficients[0], out=np.empty_like(x) if out is None else out)
     for c in coefficients[1:-1]:
-        np.add(out, c, out=out)
-        np.multiply(out, x, out=out)
-    return np.add(out, coefficients[-1], out=out)
+        out += c
+        out *= x
+    out += coefficients[-1]
+    return out
 
 
 def erf(x: np.ndarray) -> np.ndarray:

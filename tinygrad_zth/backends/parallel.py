@@ -23,10 +23,11 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from queue import SimpleQueue
+from typing import Any
 
 from .blas import can_limit, one_blas_thread
 
-__all__ = ["BLOCK", "get_num_threads", "run_blocks", "run_tasks", "set_num_threads", "sharers"]
+__all__ = ["BLOCK", "get_num_threads", "on_blocks", "run_blocks", "run_tasks", "set_num_threads", "sharers"]
 
 BLOCK = 65536
 """Elements in a block: four float32 blocks fit in a 1 MB L2 cache, and a ufunc call on one takes
@@ -121,6 +122,23 @@ def run_blocks(body: Callable[[int, int], object], rows: int, width: int, ns_per
             body(start, min(start + step, rows))
         return
     _share(body, deque(range(0, rows, step)), step, rows, helpers)
+
+
+def on_blocks(kernel: Callable[..., object], ns_per_element: float, *arrays: Any) -> None:
+    """Call `kernel` on blocks of `arrays`: the same rows of each, in turn (see `run_blocks`).
+
+    The first array says how many rows there are, and how wide; one that is None stays None. Arrays
+    that fit in one block are handed over as they are.
+    """
+    first = arrays[0]
+    if first.size <= BLOCK:
+        kernel(*arrays)
+        return
+
+    def body(start: int, stop: int) -> None:
+        kernel(*[None if a is None else a[start:stop] for a in arrays])
+
+    run_blocks(body, len(first), first.size // len(first), ns_per_element)
 
 
 def sharers(total_ns: float) -> int:

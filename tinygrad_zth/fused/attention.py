@@ -43,7 +43,7 @@ def _check(q: Array, k: Array, v: Array, mask: Array) -> None:
         )
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise RuntimeError("scaled_dot_product_attention: query, key and value need at least 2 dimensions")
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+    if not attention_numpy.fits(q, k, v):
         raise RuntimeError(
             f"scaled_dot_product_attention: query {q.shape}, key {k.shape} and value {v.shape} do not fit: query and "
             "key must agree in the last dimension, key and value in the last but one"

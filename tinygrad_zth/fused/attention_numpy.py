@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backends.parallel import run_blocks, run_tasks, sharers
+from ..backends.parallel import on_blocks, run_tasks, sharers
 from ..types import Array
-from .rows import at_least, below, row_sums, widened
+from .rows import at_least, below, constants, row_sums, widened
 
 __all__ = ["Part", "Saved", "attention_backward", "attention_forward"]
 
@@ -81,30 +81,38 @@ def attention_forward(
 
     Raises RuntimeError for shapes that do not match, and for a mask beside is_causal.
     """
-    lead = _check(q, k, v, mask, is_causal)
+    lead = q.shape[:-2]
+    if mask is not None or not (lead == k.shape[:-2] == v.shape[:-2] and fits(q, k, v)):
+        lead = _lead(q, k, v, mask, is_causal)
     dtype = q.dtype
-    q, k, v = (_broadcast(widened(a), lead) for a in (q, k, v))
+    q, k, v = _broadcast(q, lead), _broadcast(k, lead), _broadcast(v, lead)
     length, keys, width = q.shape[-2], k.shape[-2], v.shape[-1]
-    mask = _prepared(mask, (*lead, length, keys), q.dtype)
+    if mask is not None:
+        mask = _prepared(mask, (*lead, length, keys), q.dtype)
     out = _like_heads((*lead, length, width), q.dtype)
     inverse = np.empty((*lead, length, 1), q.dtype)
-    seen = _pairs_seen(lead, length, keys, is_causal)
+    blocks = _blocks(lead, length, keys, is_causal)
+    seen = math.prod(lead) * sum([(stop - start) * end for start, stop, end in blocks])
     keep = keep and seen <= _KEPT_PER_INPUT * (q.size + k.size + v.size + out.size)
     threads = sharers(seen * (0.5 + (q.shape[-1] + width) * _PRODUCT_NS))
+    factor = _factor(q, scale)
+    if threads == 1:
+        shift, kept = _forward(q * factor, k, v, _Rule(mask, is_causal), dropout, keep, blocks, out, inverse)
+        return _narrowed(out, dtype), Saved(inverse, [Part((), shift, kept)], 1)
     indices = _indices(lead, seen, threads)
     parts: list[Part | None] = [None] * len(indices)
-    factor = _factor(q, scale)
 
     def task(i: int) -> None:
         index = indices[i]
         rule = _Rule(None if mask is None else mask[index], is_causal)
         drop = None if dropout is None else dropout[index]
-        into = out[index], inverse[index]
-        shift, kept = _forward(q[index] * factor, k[index], v[index], rule, drop, keep, *into)
+        queries = q[index] * factor
+        mine = _blocks(queries.shape[:-2], length, keys, is_causal)
+        shift, kept = _forward(queries, k[index], v[index], rule, drop, keep, mine, out[index], inverse[index])
         parts[i] = Part(index, shift, kept)
 
     run_tasks(task, len(indices), threads)
-    return out.astype(dtype, copy=False), Saved(inverse, parts, threads)
+    return _narrowed(out, dtype), Saved(inverse, parts, threads)
 
 
 def attention_backward(
@@ -128,9 +136,10 @@ def attention_backward(
     inputs = (q, k, v, mask)
     lead = saved.inverse.shape[:-2]
     g, out = widened(g), widened(out)
-    q, k, v = (_broadcast(widened(a), lead) for a in (q, k, v))
+    q, k, v = _broadcast(q, lead), _broadcast(k, lead), _broadcast(v, lead)
     length, keys = q.shape[-2], k.shape[-2]
-    mask = _prepared(mask, (*lead, length, keys), q.dtype)
+    if mask is not None:
+        mask = _prepared(mask, (*lead, length, keys), q.dtype)
     grads = [np.empty_like(a) if need else None for a, need in zip((q, k, v), needs, strict=False)]
     grads.append(np.zeros((*lead, length, keys), q.dtype) if needs[3] else None)
     factor = _factor(q, scale)
@@ -152,13 +161,13 @@ def attention_backward(
 
 
 def _forward(
-    scaled: Array, k: Array, v: Array, rule: _Rule, dropout: Array, keep: bool, out: Array, inverse: Array
-) -> tuple[Any, ...]:
+    scaled: Array, k: Array, v: Array, rule: _Rule, dropout: Array, keep: bool, blocks: list[tuple[int, int, int]],
+    out: Array, inverse: Array,
+) -> tuple[Any, ...]:  # fmt: skip
     """One part of the forward, into `out` and `inverse`; `(shift, exponentials)`."""
-    length, keys = scaled.shape[-2], k.shape[-2]
     shift = None
     kept: list[np.ndarray] | None = [] if keep else None
-    for start, stop, seen in _blocks(scaled.shape[:-2], length, keys, rule.is_causal):
+    for start, stop, seen in blocks:
         rows = slice(start, stop)
         part = _scores(scaled, k, rule, rows, seen)
         e, sums, moved = _exponentials(part, rule, rows, seen)
@@ -166,14 +175,14 @@ def _forward(
             if shift is None:
                 shift = np.zeros_like(inverse)
             shift[..., rows, :] = moved
-        r = np.divide(1.0, sums, out=inverse[..., rows, :])
+        r = np.divide(*constants(sums.dtype, 1.0), sums, inverse[..., rows, :])
         if moved is not None or not e.size:  # else the sums are known to be large enough
             empty = sums == 0
             if np.logical_or.reduce(empty, None):
                 r[empty] = 0
         weights = e if dropout is None else e * dropout[..., rows, :seen]
-        target = np.matmul(weights, v[..., :seen, :], out=out[..., rows, :])
-        np.multiply(target, r, out=target)
+        target = np.matmul(weights, v[..., :seen, :], out[..., rows, :])
+        target *= r
         if kept is not None:
             kept.append(e)
     return shift, kept
@@ -245,7 +254,12 @@ def _backward(
         written = max(written, seen)
 
 
-def _check(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[int, ...]:
+def fits(q: Array, k: Array, v: Array) -> bool:
+    """Whether queries, keys and values agree in the dimensions that are multiplied over."""
+    return min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+
+
+def _lead(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[int, ...]:
     """The broadcast leading dimensions. Raises RuntimeError for what cannot be attended to."""
     if min(q.ndim, k.ndim, v.ndim) < 2:
         raise RuntimeError(
@@ -256,7 +270,7 @@ def _check(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[
     if is_causal and mask is not None:
         raise RuntimeError("scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     try:
-        if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        if not fits(q, k, v):
             raise ValueError
         lead = q.shape[:-2]
         if lead != k.shape[:-2] or lead != v.shape[:-2]:
@@ -276,22 +290,20 @@ def _check(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[
 
 
 def _broadcast(a: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
+    """`a`, in the dtype it is computed in, with these leading dimensions."""
+    a = widened(a)
     return a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:]))
+
+
+def _narrowed(out: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return out if out.dtype is dtype else out.astype(dtype)
 
 
 def _prepared(mask: Array, full: tuple[int, ...], dtype: np.dtype) -> Array:
     """A mask seen in the shape of the scores; a floating one in their dtype and powers of two."""
-    if mask is None:
-        return None
     if mask.dtype.kind == "f":
         mask = mask.astype(dtype, copy=False) * dtype.type(_LOG2E)
     return np.broadcast_to(mask, full)
-
-
-def _pairs_seen(lead: tuple[int, ...], length: int, keys: int, is_causal: bool) -> int:
-    """How many pairs of query and key are worked on, over all heads."""
-    blocks = _blocks(lead, length, keys, is_causal)
-    return math.prod(lead) * sum((stop - start) * seen for start, stop, seen in blocks)
 
 
 def _indices(lead: tuple[int, ...], seen: int, threads: int) -> list[tuple[slice, ...]]:
@@ -310,6 +322,8 @@ def _blocks(lead: tuple[int, ...], length: int, keys: int, is_causal: bool) -> l
     step = max(16, _SCORES_AT_ONCE // max(1, math.prod(lead) * keys))
     if is_causal:
         step = min(step, _CAUSAL_BLOCK)
+    if 0 < length <= step:
+        return [(0, length, min(length, keys) if is_causal else keys)]
     return [
         (start, stop, min(stop, keys) if is_causal else keys)
         for start in range(0, length, step)
@@ -321,7 +335,7 @@ def _factor(q: np.ndarray, scale: float | None) -> np.floating:
     """What the scores are multiplied by, to be exponents of two."""
     if scale is None:
         scale = 1.0 / math.sqrt(max(q.shape[-1], 1))
-    return q.dtype.type(float(scale) * _LOG2E)
+    return q.dtype.type(scale * _LOG2E)
 
 
 def _scores(scaled: Array, k: Array, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
@@ -335,7 +349,7 @@ def _scores(scaled: Array, k: Array, rule: _Rule, rows: slice, seen: int) -> np.
 def _by_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a b^T, contiguous: matmul on its own would follow the layout of its operands' heads."""
     out = np.empty((*a.shape[:-1], b.shape[-2]), a.dtype)
-    return np.matmul(a, np.swapaxes(b, -1, -2), out=out)
+    return np.matmul(a, b.swapaxes(-1, -2), out)
 
 
 def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Array | None, ...]:
@@ -401,26 +415,17 @@ def _lower(rows: int, columns: int) -> np.ndarray:
 
 def _sums(e: np.ndarray) -> np.ndarray:
     """The row sums of contiguous exponentials, `(…, rows, 1)`."""
-    return row_sums(e.reshape(-1, e.shape[-1])).reshape(*e.shape[:-1], 1)
+    return row_sums(e.reshape(-1, e.shape[-1])).reshape((*e.shape[:-1], 1))
 
 
 def _exp2(source: np.ndarray, out: np.ndarray) -> None:
-    rows, target = source.reshape(-1, source.shape[-1]), out.reshape(-1, out.shape[-1])
-
-    def body(start: int, stop: int) -> None:
-        np.exp2(rows[start:stop], out=target[start:stop])
-
-    run_blocks(body, *rows.shape, _EXP_NS)
+    on_blocks(np.exp2, _EXP_NS, source.reshape(-1), out.reshape(-1))
 
 
 def _product(out: np.ndarray, by: np.ndarray) -> None:
     """`out *= by` for contiguous arrays of one shape."""
-    flat, other = out.reshape(-1), by.reshape(-1)
-
-    def body(start: int, stop: int) -> None:
-        np.multiply(flat[start:stop], other[start:stop], out=flat[start:stop])
-
-    run_blocks(body, flat.size, 1, _PASS_NS)
+    flat = out.reshape(-1)
+    on_blocks(np.multiply, _PASS_NS, flat, by.reshape(-1), flat)
 
 
 def _accumulate(target: Array, left: Array, right: Array, seen: int, written: int) -> None:

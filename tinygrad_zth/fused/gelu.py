@@ -13,13 +13,13 @@ import numpy as np
 
 from ..approximations import TANH_OF_ERF, erf, horner
 from ..backends import Kernels
-from ..backends.parallel import run_blocks
+from ..backends.parallel import on_blocks
 from ..operation import op
 from ..ops.error_function import erf as erf_op
 from ..tensor import Tensor
 from ..types import Array
 from . import gelu_cuda as cuda
-from .rows import widened
+from .rows import constants, widened
 
 __all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
 
@@ -35,91 +35,89 @@ _DENSITY_SHIFT = -0.5 * math.log2(2.0 * math.pi)
 def gelu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`(x Phi(x), Phi(x))`, shapes and dtypes of `x` (for float16, Phi stays float32)."""
     flat = _flat(x)
-    cdf = np.empty_like(flat)
-    out = np.empty_like(flat)
-
-    def body(start: int, stop: int) -> None:
-        xs, phi, o = flat[start:stop], cdf[start:stop], out[start:stop]
-        if xs.dtype.char == "d":
-            np.multiply(xs, math.sqrt(0.5), out=o)
-            phi[...] = erf(o)
-        else:
-            np.multiply(xs, xs, out=o)
-            horner(_TANH_OF_NORMAL, o, phi)
-            np.multiply(phi, xs, out=phi)
-            np.tanh(phi, out=phi)
-        _halve(xs, phi, o)
-
-    run_blocks(body, flat.size, 1, 1.0)
+    cdf, out = np.empty_like(flat), np.empty_like(flat)
+    on_blocks(_exact, 1.0, flat, cdf, out)
     return _shaped(out, x), cdf.reshape(x.shape)
+
+
+def _exact(x, phi, out):
+    if x.dtype.char == "d":
+        np.multiply(x, math.sqrt(0.5), out)
+        phi[...] = erf(out)
+    else:
+        np.multiply(x, x, out)
+        horner(constants(x.dtype, *_TANH_OF_NORMAL), out, phi)
+        phi *= x
+        np.tanh(phi, phi)
+    _halve(x, phi, out)
 
 
 def gelu_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
     """g (Phi(x) + x phi(x)), phi the normal density; shape and dtype of `x`."""
-    flat, dy, cdf = _flat(x), _flat(g), cdf.reshape(-1)
+    flat = _flat(x)
     gx = np.empty_like(flat)
-
-    def body(start: int, stop: int) -> None:
-        xs, o = flat[start:stop], gx[start:stop]
-        np.multiply(xs, xs, out=o)
-        np.multiply(o, _DENSITY_SCALE, out=o)
-        np.add(o, _DENSITY_SHIFT, out=o)
-        np.exp2(o, out=o)
-        np.multiply(o, xs, out=o)
-        np.add(o, cdf[start:stop], out=o)
-        np.multiply(o, dy[start:stop], out=o)
-
-    run_blocks(body, flat.size, 1, 0.55)
+    on_blocks(_exact_slope, 0.55, flat, _flat(g), cdf.reshape(-1), gx)
     return _shaped(gx, x)
+
+
+def _exact_slope(x, g, phi, out):
+    scale, shift = constants(x.dtype, _DENSITY_SCALE, _DENSITY_SHIFT)
+    np.multiply(x, x, out)
+    out *= scale
+    out += shift
+    np.exp2(out, out)
+    out *= x
+    out += phi
+    out *= g
 
 
 def gelu_tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The tanh form and what it puts in the place of Phi; shapes and dtypes as `gelu_forward`."""
     flat = _flat(x)
-    cdf = np.empty_like(flat)
-    out = np.empty_like(flat)
-
-    def body(start: int, stop: int) -> None:
-        xs, phi, o = flat[start:stop], cdf[start:stop], out[start:stop]
-        np.multiply(xs, xs, out=phi)
-        np.multiply(phi, _K * _CUBIC, out=phi)
-        np.add(phi, _K, out=phi)
-        np.multiply(phi, xs, out=phi)
-        np.tanh(phi, out=phi)
-        _halve(xs, phi, o)
-
-    run_blocks(body, flat.size, 1, 0.55)
+    cdf, out = np.empty_like(flat), np.empty_like(flat)
+    on_blocks(_by_tanh, 0.55, flat, cdf, out)
     return _shaped(out, x), cdf.reshape(x.shape)
+
+
+def _by_tanh(x, phi, out):
+    cubic, linear = constants(x.dtype, _K * _CUBIC, _K)
+    np.multiply(x, x, phi)
+    phi *= cubic
+    phi += linear
+    phi *= x
+    np.tanh(phi, phi)
+    _halve(x, phi, out)
 
 
 def gelu_tanh_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
     """Gradient of the tanh form: with c its Phi and u the argument of its tanh,
     g (c + 2 c (1 - c) x u'(x)); shape and dtype of `x`."""
-    flat, dy, cdf = _flat(x), _flat(g), cdf.reshape(-1)
+    flat = _flat(x)
     gx = np.empty_like(flat)
-
-    def body(start: int, stop: int) -> None:
-        c, o = cdf[start:stop], gx[start:stop]
-        # Far out, c (1 - c) is exactly 0, and x u' must stay finite to meet it.
-        xs = np.clip(flat[start:stop], -100.0, 100.0)
-        np.multiply(xs, xs, out=o)
-        np.multiply(o, 6.0 * _K * _CUBIC, out=o)
-        np.add(o, 2.0 * _K, out=o)
-        np.multiply(o, xs, out=o)
-        np.multiply(o, c, out=o)
-        np.multiply(o, np.subtract(1.0, c, out=xs), out=o)
-        np.add(o, c, out=o)
-        np.multiply(o, dy[start:stop], out=o)
-
-    run_blocks(body, flat.size, 1, 0.6)
+    on_blocks(_slope_by_tanh, 0.6, flat, _flat(g), cdf.reshape(-1), gx)
     return _shaped(gx, x)
+
+
+def _slope_by_tanh(x, g, c, out):
+    cubic, linear, one = constants(x.dtype, 6.0 * _K * _CUBIC, 2.0 * _K, 1.0)
+    # Far out, c (1 - c) is exactly 0, and x u' must stay finite to meet it.
+    x = np.clip(x, -100.0, 100.0)
+    np.multiply(x, x, out)
+    out *= cubic
+    out += linear
+    out *= x
+    out *= c
+    out *= np.subtract(one, c, x)
+    out += c
+    out *= g
 
 
 def _halve(x: np.ndarray, phi: np.ndarray, out: np.ndarray) -> None:
     """From erf or tanh in `phi` make Phi, and `out = x Phi`."""
-    np.multiply(phi, 0.5, out=phi)
-    np.add(phi, 0.5, out=phi)
-    np.multiply(x, phi, out=out)
+    (half,) = constants(x.dtype, 0.5)
+    phi *= half
+    phi += half
+    np.multiply(x, phi, out)
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
@@ -128,7 +126,8 @@ def _flat(x: np.ndarray) -> np.ndarray:
 
 
 def _shaped(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return flat.reshape(x.shape).astype(x.dtype, copy=False)
+    flat = flat.reshape(x.shape)
+    return flat if flat.dtype is x.dtype else flat.astype(x.dtype)
 
 
 def _forward(x: Array, approximate: str) -> tuple[Array, ...]:

@@ -12,12 +12,12 @@ import math
 import numpy as np
 
 from ..backends import Kernels
-from ..backends.parallel import run_blocks
+from ..backends.parallel import BLOCK, on_blocks
 from ..operation import op
 from ..tensor import Tensor
 from ..types import Array
 from . import layer_norm_cuda as cuda
-from .rows import ones, row_sums, widened
+from .rows import constants, ones, row_sums, widened
 
 __all__ = [
     "layer_norm",
@@ -111,43 +111,69 @@ def check_shape(x: np.ndarray, normalized_shape: tuple[int, ...]) -> None:
 
 def _vector(p: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
     """A weight or bias as a vector in the dtype computed in."""
-    return None if p is None else p.reshape(-1).astype(dtype, copy=False)
+    if p is None or (p.ndim == 1 and p.dtype is dtype):
+        return p
+    return p.reshape(-1).astype(dtype, copy=False)
 
 
 def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
     count, n = rows.shape
-    normalised = np.empty_like(rows)
-    out = normalised if weight is None and bias is None else np.empty_like(rows)
-    rstd = np.empty((count, 1), rows.dtype)
+    dtype = rows.dtype
     if rows.size == 0:
-        return np.empty_like(x), normalised, rstd
-    weight, bias = _vector(weight, rows.dtype), _vector(bias, rows.dtype)
+        return np.empty_like(x), np.empty_like(rows), np.empty((count, 1), dtype)
+    weight, bias = _vector(weight, dtype), _vector(bias, dtype)
+    if count == 1:
+        out, z, rstd = _one_row(rows[0], weight, bias, eps, centred)
+        return _shaped(out, x), z.reshape(1, n), rstd
+    share, eps, one = constants(dtype, 1.0 / n, eps, 1.0)
     mean = None
     if centred:
         mean = row_sums(rows)[:, None]
-        mean *= 1.0 / n
+        mean *= share
 
-    def body(start: int, stop: int) -> None:
-        z, r = normalised[start:stop], rstd[start:stop]
-        source = rows[start:stop]
+    def normalise(source, mean, z=None, out=None, rstd=None):
+        """`(out, z, rstd)` of a block of rows, written into the arrays given."""
         if mean is not None:
-            source = np.subtract(source, mean[start:stop], out=z)
-        flat = np.vecdot(source, source)
-        flat *= 1.0 / n
-        flat += eps
-        np.sqrt(flat, out=flat)
-        np.divide(1.0, flat, out=r[:, 0])
-        np.multiply(source, r, out=z)
-        o = out[start:stop]
+            source = z = np.subtract(source, mean, z)
+        square = np.vecdot(source, source)
+        square *= share
+        square += eps
+        rstd = np.divide(one, np.sqrt(square, square)[:, None], rstd)
+        z = np.multiply(source, rstd, z)
         if weight is not None:
-            np.multiply(z, weight, out=o)
+            out = np.multiply(z, weight, out)
             if bias is not None:
-                np.add(o, bias, out=o)
-        elif bias is not None:
-            np.add(z, bias, out=o)
+                out += bias
+        else:
+            out = z if bias is None else np.add(z, bias, out)
+        return out, z, rstd
 
-    run_blocks(body, count, n, 6 * _PASS_NS)
-    return out.reshape(x.shape).astype(x.dtype, copy=False), normalised, rstd
+    if rows.size <= BLOCK:
+        out, z, rstd = normalise(rows, mean)
+    else:
+        z = np.empty_like(rows)
+        out = z if weight is None and bias is None else np.empty_like(rows)
+        rstd = np.empty((count, 1), dtype)
+        on_blocks(normalise, 6 * _PASS_NS, rows, mean, z, out, rstd)
+    return _shaped(out, x), z, rstd
+
+
+def _one_row(x, weight, bias, eps, centred):
+    """`normalise` for a single row, a vector: what stands for the row is a number, and nothing broadcasts.
+    Half the time, for a model that generates token by token."""
+    n = x.size
+    z = x - x.dot(ones(n, x.dtype)) / x.dtype.type(n) if centred else x
+    rstd = x.dtype.type(1.0 / math.sqrt(z.dot(z) / n + eps))
+    z = z * rstd
+    out = z if weight is None else z * weight
+    if bias is not None:
+        out = out + bias
+    return out, z, np.array([[rstd]])
+
+
+def _shaped(rows, x):
+    rows = rows.reshape(x.shape)
+    return rows if rows.dtype is x.dtype else rows.astype(x.dtype)
 
 
 def _backward(
@@ -172,35 +198,32 @@ def _backward(
     if needs[2]:
         gb = (total @ dy).reshape(shape).astype(g.dtype, copy=False)
     need_x, need_w = needs[0], needs[1]
-    if need_x:
-        gx = np.empty_like(dy)
-        mean = None
-        if centred:
-            mean = (row_sums(dy) if w is None else dy @ w)[:, None]
-            mean *= 1.0 / n
+    (share,) = constants(dtype, 1.0 / n)
+    mean = None
+    if need_x and centred:
+        mean = (row_sums(dy) if w is None else dy @ w)[:, None]
+        mean *= share
     product = np.empty_like(dy) if need_w else None
+    gx = np.empty_like(dy) if need_x else None
 
-    def body(start: int, stop: int) -> None:
-        d, z = dy[start:stop], normalised[start:stop]
+    def body(d, z, product, o, mean, rstd):
         if product is not None:
-            np.multiply(d, z, out=product[start:stop])
-        if gx is None:
+            np.multiply(d, z, product)
+        if o is None:
             return
-        o = gx[start:stop]
-        h = d if w is None else np.multiply(d, w, out=o)
-        share = np.vecdot(h, z)
-        share *= 1.0 / n
-        along = np.multiply(z, share[:, None])
-        np.subtract(h, along, out=o)
+        h = d if w is None else np.multiply(d, w, o)
+        along = np.vecdot(h, z)
+        along *= share
+        np.subtract(h, z * along[:, None], o)
         if mean is not None:
-            np.subtract(o, mean[start:stop], out=o)
-        np.multiply(o, rstd[start:stop], out=o)
+            o -= mean
+        o *= rstd
 
-    run_blocks(body, count, n, (8 if need_w else 7) * _PASS_NS)
+    on_blocks(body, (8 if need_w else 7) * _PASS_NS, dy, normalised, product, gx, mean, rstd)
     if need_w:
         gw = (total @ product).reshape(shape).astype(g.dtype, copy=False)
     if gx is not None:
-        gx = gx.reshape(g.shape).astype(g.dtype, copy=False)
+        gx = _shaped(gx, g)
     return gx, gw, gb
 
 

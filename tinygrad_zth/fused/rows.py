@@ -8,6 +8,7 @@ and float64 stay what they are. A reduction along an axis is a reduction along t
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,6 +21,7 @@ __all__ = [
     "as_slabs",
     "at_least",
     "below",
+    "constants",
     "column_sums",
     "ones",
     "row_sums",
@@ -43,6 +45,15 @@ def widened(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.char == "e" else x
 
 
+@lru_cache(maxsize=256)
+def constants(dtype: np.dtype, *values: float) -> tuple[np.ndarray, ...]:
+    """`values` as 0-d arrays of `dtype`: a ufunc takes one in half the time that it takes a Python number."""
+    made = tuple(np.array(v, dtype) for v in values)
+    for a in made:
+        a.flags.writeable = False
+    return made
+
+
 def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
     """`x` as `(outer, n, inner)`, contiguous, with `n` the length of `axis`.
 
@@ -60,12 +71,12 @@ def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
 
 def below(x: np.ndarray, bound: float) -> bool:
     """Whether every element of the non-empty `x` is less than `bound`, and none is NaN."""
-    return bool(np.maximum.reduce(x, None) < bound)
+    return x.item(x.argmax()) < bound  # NaN is what argmax finds first; on small arrays a third of max's time
 
 
 def at_least(x: np.ndarray, bound: float) -> bool:
     """Whether every element of the non-empty `x` is `bound` or more, and none is NaN."""
-    return bool(np.minimum.reduce(x, None) >= bound)
+    return x.item(x.argmin()) >= bound
 
 
 def row_sums(x: np.ndarray) -> np.ndarray:
