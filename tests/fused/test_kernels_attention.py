@@ -201,6 +201,23 @@ def test_memory_is_linear_in_long_sequences():
     assert attention_forward(few, few, few, keep=False)[1].parts[0].exponentials is None
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("keys", [1, 2, 31, 200])
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_one_query_is_the_forward(dtype, lead, keys, scale):
+    q, k, v = normal(1, (*lead, 1, 8), dtype), normal(2, (*lead, keys, 8), dtype), normal(3, (*lead, keys, 5), dtype)
+    close(attention_numpy.one_query(q, k, v, scale), attention_forward(q, k, v, scale=scale)[0], dtype)
+
+
+@pytest.mark.parametrize("size", [1e3, np.inf, np.nan])
+def test_one_query_leaves_extreme_scores_to_the_forward(size):
+    q, k = np.full((1, 4), size, "f"), np.ones((3, 4), "f")
+    with np.errstate(invalid="ignore"):
+        assert attention_numpy.one_query(q, k, k, None) is None
+        assert attention_numpy.one_query(-q, k, k, None) is None
+
+
 def test_causal_blocks_skip_the_future():
     blocks = attention_numpy._blocks((1,), 1024, 1024, True)
     pairs = sum((stop - start) * seen for start, stop, seen in blocks)

@@ -52,6 +52,9 @@ def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Ar
                 rows = x if ndim == 2 else x.reshape(-1, n)
                 sums = rows.dot(ones(n, x.dtype))
                 return sums.reshape(x.shape[:-1] + (1,) if keepdim else x.shape[:-1])
+    elif dim is None and ndim == 1 and 1 < x.size <= LONGEST and x.dtype.char in "fd" and x.flags.c_contiguous:
+        sums = x.dot(ones(x.size, x.dtype))
+        return sums.reshape(1) if keepdim else sums
     return _add(x, dim, None, None, keepdim)
 
 

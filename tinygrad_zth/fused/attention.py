@@ -181,6 +181,11 @@ def _numpy_forward(
 ) -> tuple[Any, ...]:
     """``attention_forward`` by NumPy's own kernel, which keeps more if there will be a backward."""
     _check(q, k, v, mask)
+    alone = q.shape[-2] == 1 and mask is None and noise is None and not causal
+    if alone and k.shape[-2] and q.dtype.char in "fd" and not mode.recording:
+        out = attention_numpy.one_query(q, k, v, scale)
+        if out is not None:
+            return out, None
     return attention_numpy.attention_forward(q, k, v, mask, noise, causal, scale, keep=mode.recording)
 
 

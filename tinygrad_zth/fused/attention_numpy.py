@@ -25,7 +25,7 @@ from ..backends.parallel import on_blocks, run_tasks, sharers
 from ..types import Array
 from .rows import at_least, below, constants, row_sums, widened
 
-__all__ = ["Part", "Saved", "attention_backward", "attention_forward"]
+__all__ = ["Part", "Saved", "attention_backward", "attention_forward", "fits", "one_query"]
 
 _LOG2E = math.log2(math.e)
 _LARGEST_POWER = {"f": 90.0, "d": 700.0}
@@ -113,6 +113,24 @@ def attention_forward(
 
     run_tasks(task, len(indices), threads)
     return _narrowed(out, dtype), Saved(inverse, parts, threads)
+
+
+def one_query(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None) -> np.ndarray | None:
+    """The output for a single query, q `(…, 1, E)`, that sees all keys, or None where the scores are out of
+    the ordinary: what `attention_forward` does, without the bookkeeping of blocks and of a backward. It
+    halves the time for a model that generates token by token, its keys and values kept.
+    """
+    s = (q * _factor(q, scale)) @ k.swapaxes(-1, -2)
+    kind = s.dtype.char
+    if not below(s, _LARGEST_POWER[kind]):
+        return None
+    e = np.exp2(s)
+    sums = _sums(e)
+    if not at_least(sums, _SMALLEST_SUM[kind]):
+        return None
+    out = e @ v
+    out /= sums
+    return out
 
 
 def attention_backward(

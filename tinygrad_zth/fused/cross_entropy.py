@@ -9,12 +9,14 @@ of the targets that count for indices, the number of rows for probabilities.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ..backends import PLAIN, Kernels, backend_of
-from ..backends.parallel import run_blocks
+from ..backends.parallel import on_blocks
+from ..backends.sums import total as total_of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from . import cross_entropy_cuda as cuda
@@ -39,6 +41,7 @@ class SavedIndices(NamedTuple):
     """What the backward of the index form needs."""
 
     e: np.ndarray  # (rows, C): exp(logits - shift)
+    at: np.ndarray  # (rows,): where the target's element is in the flattened (rows, C)
     sums: np.ndarray  # (rows,): its row sums
     index: np.ndarray  # (rows,): class indices, 0 where ignored
     counted: np.ndarray | None  # (rows,) bool, False where ignored; None: all count
@@ -90,10 +93,12 @@ def cross_entropy_forward(
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
         losses = np.log(sums, dtype=np.float64)
-        picked = rows[np.arange(count), index]
+        at = _row_starts(count, classes) + index
+        picked = rows.reshape(-1)[at]
         losses -= picked if shift is None else picked - shift
     else:
         e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, np.float64)
+        at = index
     denominator = float(count)
     if weight is not None:
         row_weight = weight[index]
@@ -115,7 +120,7 @@ def cross_entropy_forward(
         losses[~counted] = 0  # not a product: an ignored row may hold infinities
     if reduction != "mean":
         denominator = 1.0
-    saved = SavedIndices(e, sums, index, counted, weight, denominator, label_smoothing, x.shape, x.dtype)
+    saved = SavedIndices(e, at, sums, index, counted, weight, denominator, label_smoothing, x.shape, x.dtype)
     return _reduced(losses, reduction, denominator, shape, x.dtype), saved
 
 
@@ -137,20 +142,16 @@ def cross_entropy_backward(g: np.ndarray, saved: SavedIndices) -> np.ndarray:
         mean_weight = 1.0 if saved.weight is None else float(saved.weight.mean())
         hard = hard * (1.0 - eps)
         soft = hard + g * (eps * mean_weight)
-    scale = (soft / saved.sums)[:, None]
     gx = np.empty_like(e)
-
-    def body(start: int, stop: int) -> None:
-        np.multiply(e[start:stop], scale[start:stop], out=gx[start:stop])
-
-    run_blocks(body, count, classes, _PASS_NS)
+    on_blocks(np.multiply, _PASS_NS, e, (soft / saved.sums)[:, None], gx)
     if eps:
         part = np.broadcast_to(g * (eps / classes), (count,))[:, None]
         gx -= part if saved.weight is None else part * saved.weight
-    gx[np.arange(count), index] -= hard
+    gx.reshape(-1)[saved.at] -= hard
     if saved.counted is not None:
         gx[~saved.counted] = 0
-    return _from_class_rows(gx, saved.shape).astype(saved.dtype, copy=False)
+    gx = _from_class_rows(gx, saved.shape)
+    return gx if gx.dtype is saved.dtype else gx.astype(saved.dtype)
 
 
 def cross_entropy_probabilities_forward(
@@ -267,13 +268,22 @@ def _from_class_rows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
+@lru_cache(maxsize=16)
+def _row_starts(count: int, classes: int) -> np.ndarray:
+    """Where each row begins in a flattened (count, classes). Not to be written to."""
+    starts = np.arange(0, count * classes, classes)
+    starts.flags.writeable = False
+    return starts
+
+
 def _valid_indices(index: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices fit to index with, 0 where ignored, and which rows count (None: all do)."""
     index = np.ascontiguousarray(index, np.intp)
     if index.size == 0:
         return index, None
     # Seen as unsigned, a negative index is too large as well: one comparison finds both.
-    inside = np.maximum.reduce(index.view(np.uintp)) < classes
+    unsigned = index.view(np.uintp)
+    inside = unsigned.item(unsigned.argmax()) < classes
     if inside and not 0 <= ignore_index < classes:
         return index, None
     counted = index != ignore_index
@@ -290,7 +300,7 @@ def _reduced(
 ) -> np.ndarray:
     if reduction == "none":
         return losses.reshape(shape).astype(dtype, copy=False)
-    total = np.add.reduce(losses)
+    total = total_of(losses, None, False)
     if reduction == "mean":
         total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
     return np.asarray(total, dtype)

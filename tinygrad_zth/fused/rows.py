@@ -81,4 +81,4 @@ def at_least(x: np.ndarray, bound: float) -> bool:
 
 def row_sums(x: np.ndarray) -> np.ndarray:
     """The sum of each row of a contiguous matrix, shape `(rows,)`."""
-    return x @ ones(x.shape[1], x.dtype)
+    return x.dot(ones(x.shape[1], x.dtype))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends.parallel import run_blocks
+from ..backends.parallel import on_blocks
 from ..operation import Applied, op
 from ..ops.powers import exp
 from ..tensor import Tensor
@@ -49,26 +49,19 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Returns `(e, sums, shift)`: `e = exp(x - shift)`, shape of `x`; `sums`, `(rows,)`, its row sums;
     `shift`, `(rows,)`, or None where none was needed.
     """
-    rows, n = x.shape
     e = np.empty_like(x)
     if below(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
-
-        def plain(start: int, stop: int) -> None:
-            np.exp(x[start:stop], out=e[start:stop])
-
-        run_blocks(plain, rows, n, _EXP_NS)
+        on_blocks(np.exp, _EXP_NS, x, e)
         sums = row_sums(e)
         if at_least(sums, SMALLEST_PLAIN_SUM[x.dtype.char]):
             return e, sums, None
     shift = np.maximum.reduce(x, axis=1)
-
-    def shifted(start: int, stop: int) -> None:
-        block = e[start:stop]
-        np.subtract(x[start:stop], shift[start:stop, None], out=block)
-        np.exp(block, out=block)
-
-    run_blocks(shifted, rows, n, _EXP_NS + _PASS_NS)
+    on_blocks(_exp_of_difference, _EXP_NS + _PASS_NS, x, shift[:, None], e)
     return e, row_sums(e), shift
+
+
+def _exp_of_difference(x, y, out):
+    np.exp(np.subtract(x, y, out), out)
 
 
 def log_normaliser(sums: np.ndarray, shift: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -91,13 +84,7 @@ def softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
     slabs = as_slabs(widened(x), axis)
     if slabs.shape[2] == 1:
         e, sums, _ = exp_rows(slabs[:, :, 0])
-        scale = (1.0 / sums)[:, None]
-
-        def normalise(start: int, stop: int) -> None:
-            block = e[start:stop]
-            np.multiply(block, scale[start:stop], out=block)
-
-        run_blocks(normalise, *e.shape, _PASS_NS)
+        on_blocks(np.multiply, _PASS_NS, e, (1.0 / sums)[:, None], e)
     else:
         e, sums, _ = _exp_slabs(slabs)
         e /= sums
@@ -112,19 +99,17 @@ def softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
     dy = as_slabs(widened(gy), axis)
     gx = np.empty_like(out)
     if out.shape[2] == 1:
-        y2, dy2, gx2 = out[:, :, 0], dy[:, :, 0], gx[:, :, 0]
-
-        def body(start: int, stop: int) -> None:
-            yb, gb, block = y2[start:stop], dy2[start:stop], gx2[start:stop]
-            np.subtract(gb, np.vecdot(gb, yb)[:, None], out=block)
-            np.multiply(block, yb, out=block)
-
-        run_blocks(body, *y2.shape, 3 * _PASS_NS)
+        on_blocks(_softmax_slope, 3 * _PASS_NS, out[:, :, 0], dy[:, :, 0], gx[:, :, 0])
     else:
         np.multiply(dy, out, out=gx)
         np.subtract(dy, np.add.reduce(gx, axis=1, keepdims=True), out=gx)
         np.multiply(gx, out, out=gx)
     return gx.reshape(y.shape).astype(y.dtype, copy=False)
+
+
+def _softmax_slope(y, dy, out):
+    np.subtract(dy, np.vecdot(dy, y)[:, None], out)
+    out *= y
 
 
 def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
@@ -136,20 +121,18 @@ def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
         rows = slabs[:, :, 0]
         out, sums, shift = exp_rows(rows)
         high, low = log_normaliser(sums, shift)
-        high, low = high[:, None], low[:, None]
-
-        def body(start: int, stop: int) -> None:
-            block = out[start:stop]
-            np.subtract(rows[start:stop], high[start:stop], out=block)
-            np.subtract(block, low[start:stop], out=block)
-
-        run_blocks(body, *rows.shape, 2 * _PASS_NS)
+        on_blocks(_minus_both, 2 * _PASS_NS, rows, high[:, None], low[:, None], out)
     else:
         out, sums, shift = _exp_slabs(slabs)
         high, low = log_normaliser(sums, shift)
         np.subtract(slabs, high, out=out)
         np.subtract(out, low, out=out)
     return out.reshape(x.shape).astype(x.dtype, copy=False)
+
+
+def _minus_both(x, high, low, out):
+    np.subtract(x, high, out)
+    out -= low
 
 
 def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
@@ -160,21 +143,21 @@ def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray
     dy = as_slabs(widened(gy), axis)
     gx = np.empty_like(out)
     if out.shape[2] == 1:
-        y2, dy2, gx2 = out[:, :, 0], dy[:, :, 0], gx[:, :, 0]
-        sums = row_sums(dy2)[:, None]
-
-        def body(start: int, stop: int) -> None:
-            block = gx2[start:stop]
-            np.exp(y2[start:stop], out=block)
-            np.multiply(block, sums[start:stop], out=block)
-            np.subtract(dy2[start:stop], block, out=block)
-
-        run_blocks(body, *y2.shape, _EXP_NS + 2 * _PASS_NS)
+        dy2 = dy[:, :, 0]
+        on_blocks(
+            _log_softmax_slope, _EXP_NS + 2 * _PASS_NS, out[:, :, 0], dy2, row_sums(dy2)[:, None], gx[:, :, 0]
+        )
     else:
         np.exp(out, out=gx)
         gx *= np.add.reduce(dy, axis=1, keepdims=True)
         np.subtract(dy, gx, out=gx)
     return gx.reshape(y.shape).astype(y.dtype, copy=False)
+
+
+def _log_softmax_slope(y, dy, sums, out):
+    np.exp(y, out)
+    out *= sums
+    np.subtract(dy, out, out)
 
 
 def _exp_slabs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -48,15 +48,17 @@ def _listed(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
         if name == "stack":
             raise RuntimeError("stack expects a non-empty TensorList")
         raise ValueError(f"torch.{name}(): expected a non-empty list of Tensors")
-    for i, t in enumerate(tensors):
+    for t in tensors:
         if not isinstance(t, Tensor):
+            i = next(i for i, other in enumerate(tensors) if other is t)
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
     first = tensors[0]._array.dtype
-    if any(t._array.dtype is not first for t in tensors):
-        kind = of(first)
-        for t in tensors:
-            kind = promote_types(kind, of(t._array.dtype))
-        tensors = [t if t._array.dtype is kind.numpy else cast(t, kind.numpy) for t in tensors]
+    for other in tensors:
+        if other._array.dtype is not first:
+            kind = of(first)
+            for t in tensors:
+                kind = promote_types(kind, of(t._array.dtype))
+            return [t if t._array.dtype is kind.numpy else cast(t, kind.numpy) for t in tensors]
     return tensors
 
 
@@ -88,7 +90,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
     """
     tensors = _listed("cat", tensors)
     arrays = [t._array for t in tensors]
-    if any(a.shape == (0,) for a in arrays) and any(a.ndim != 1 for a in arrays):
+    shapes = [a.shape for a in arrays]
+    if (0,) in shapes and any(a.ndim != 1 for a in arrays):
         tensors = [t for t in tensors if t._array.shape != (0,)]
         arrays = [t._array for t in tensors]
     ndim = arrays[0].ndim
@@ -99,7 +102,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         array = backend_of(arrays[0]).xp.concatenate(arrays, d)
     except (TypeError, ValueError):
         raise on_several_devices("cat", arrays) or RuntimeError(_misfit(arrays, d)) from None
-    return _result(_joined(_CAT, array, tensors, (d, tuple([a.shape[d] for a in arrays]))), out, "cat")
+    result = _joined(_CAT, array, tensors, (d, tuple([a.shape[d] for a in arrays])))
+    return result if out is None else _result(result, out, "cat")
 
 
 def _misfit(arrays: list[Array], d: int) -> str:

@@ -85,7 +85,11 @@ def _shape(x: Tensor, sizes: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _is_window(array: Array, shape: tuple[int, ...]) -> bool:
-    return array.flags.c_contiguous or buffer_of(array.reshape(shape)) is buffer_of(array)
+    if array.flags.c_contiguous:
+        return True
+    window = array.reshape(shape)
+    base = window.base
+    return (base is not None and (base is array or base is array.base)) or buffer_of(window) is buffer_of(array)
 
 
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
