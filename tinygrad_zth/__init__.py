@@ -1,104 +1,11 @@
-"""tinygrad_zth: PyTorch's API on NumPy. ``import tinygrad_zth as torch``."""
+"""tinygrad_zth: PyTorch's API on NumPy. ``import tinygrad_zth as torch``.
 
-from __future__ import annotations
+The import itself costs next to nothing: NumPy and the rooms of the package are loaded, all of them,
+when something of it is first used, a name (``torch.tensor``) or a submodule (``import tinygrad_zth.nn``).
+See ``loading.py`` for how; what there is to use stands in ``api.py``.
+"""
 
-import sys as _sys
-from math import e, inf, nan, pi
-from typing import Any as _Any
+from .loading import load_when_used as _load_when_used
+from .version import __version__ as __version__
 
-from . import (
-    absent as _absent,
-)
-from . import (
-    amp,
-    autograd,
-    backends,
-    compiler,
-    cuda,
-    distributed,
-    dtypes,
-    func,
-    jacobians,
-    linalg,
-    nn,
-    ops,
-    optim,
-    profiler,
-    random,
-    special,
-    testing,
-    utils,
-    version,
-)
-from .amp import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
-from .compiler import compile
-from .cuda import amp as _cuda_amp
-from .device import device, get_default_device, set_default_device
-from .dtypes import (
-    bfloat16,
-    bool,
-    can_cast,
-    double,
-    dtype,
-    float,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    half,
-    int,
-    int8,
-    int16,
-    int32,
-    int64,
-    long,
-    promote_types,
-    set_default_dtype,
-    short,
-    uint8,
-)
-from .func import vmap
-from .function import Function as _Function
-from .function import once_differentiable as _once_differentiable
-from .graph import (
-    enable_grad,
-    inference_mode,
-    is_anomaly_enabled,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
-from .nn import parallel as _parallel
-from .nn.functional import torch_names as _torch_names
-from .ops import return_types
-from .printing import set_printoptions
-from .serialization import load, save
-from .settings import *  # noqa: F403
-from .tensor import Size, Tensor
-from .type_info import finfo, iinfo
-from .utils import checkpoint as _checkpoint
-from .version import __version__
-
-newaxis = None
-autograd.Function = _Function
-autograd.gradcheck, autograd.gradgradcheck = testing.gradcheck, testing.gradgradcheck
-autograd.once_differentiable = _once_differentiable
-autograd.functional = jacobians
-autograd.Variable = Tensor
-cuda.amp = _cuda_amp
-nn.parallel = _parallel
-utils.checkpoint = _checkpoint
-# PyTorch's paths to modules that stand elsewhere here.
-_sys.modules[__name__ + ".autograd.functional"] = jacobians
-globals().update(ops.FUNCTIONS)
-globals().update(_torch_names.FUNCTIONS)
-
-
-def __getattr__(name: str) -> _Any:
-    if name == "viz":  # loaded when first used
-        from importlib import import_module
-
-        return import_module(f".{name}", __name__)
-    why = _absent.explanation(name)
-    raise AttributeError(f"module 'torch' (tinygrad_zth) has no attribute '{name}'" + (f": {why}" if why else ""))
+_load_when_used(__name__)

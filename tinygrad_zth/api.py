@@ -1,0 +1,110 @@
+"""What ``import tinygrad_zth as torch`` offers: every public name, gathered from the rooms.
+
+``__init__.py`` loads this file when something of the package is first used, and takes on ``PUBLIC``.
+"""
+
+from __future__ import annotations
+
+import sys as _sys
+from math import e, inf, nan, pi
+from typing import Any as _Any
+
+from . import (
+    absent as _absent,
+)
+from . import (
+    amp,
+    autograd,
+    backends,
+    compiler,
+    cuda,
+    distributed,
+    dtypes,
+    func,
+    jacobians,
+    linalg,
+    nn,
+    ops,
+    optim,
+    profiler,
+    random,
+    special,
+    testing,
+    utils,
+    version,
+)
+from .amp import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
+from .compiler import compile
+from .cuda import amp as _cuda_amp
+from .device import device, get_default_device, set_default_device
+from .dtypes import (
+    bfloat16,
+    bool,
+    can_cast,
+    double,
+    dtype,
+    float,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    int,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+)
+from .func import vmap
+from .function import Function as _Function
+from .function import once_differentiable as _once_differentiable
+from .graph import (
+    enable_grad,
+    inference_mode,
+    is_anomaly_enabled,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .nn import parallel as _parallel
+from .nn.functional import torch_names as _torch_names
+from .ops import return_types
+from .printing import set_printoptions
+from .serialization import load, save
+from .settings import *  # noqa: F403
+from .tensor import Size, Tensor
+from .type_info import finfo, iinfo
+from .utils import checkpoint as _checkpoint
+
+newaxis = None
+autograd.Function = _Function
+autograd.gradcheck, autograd.gradgradcheck = testing.gradcheck, testing.gradgradcheck
+autograd.once_differentiable = _once_differentiable
+autograd.functional = jacobians
+autograd.Variable = Tensor
+cuda.amp = _cuda_amp
+nn.parallel = _parallel
+utils.checkpoint = _checkpoint
+# PyTorch's paths to modules that stand elsewhere here.
+_sys.modules[f"{__package__}.autograd.functional"] = jacobians
+globals().update(ops.FUNCTIONS)
+globals().update(_torch_names.FUNCTIONS)
+
+
+def otherwise(name: str) -> _Any:
+    """A name that is not in ``PUBLIC``: loaded when first used, or an AttributeError that says why not."""
+    if name == "viz":
+        from importlib import import_module
+
+        return import_module(f".{name}", __package__)
+    why = _absent.explanation(name)
+    raise AttributeError(f"module 'torch' (tinygrad_zth) has no attribute '{name}'" + (f": {why}" if why else ""))
+
+
+PUBLIC = {k: v for k, v in globals().items() if not k.startswith("_") and k not in ("annotations", "otherwise")}
