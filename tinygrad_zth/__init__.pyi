@@ -102,7 +102,6 @@ def amin(input: Tensor, dim: Any = ..., keepdim: builtins.bool = False, *, out: 
     """The smallest elements over ``dim`` (all, if empty); equal ones share the gradient."""
 def aminmax(input: Tensor, *, dim: builtins.int | None = None, keepdim: builtins.bool = False, out: Any = None) -> Any:
     """The named tuple (min, max), over one dimension or all."""
-annotations: Any
 def any(input: Tensor, dim: builtins.int | builtins.tuple[builtins.int, ...] | None = None, keepdim: builtins.bool = False, *, out: Any = None) -> Tensor:
     """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
 def arange(*args: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:

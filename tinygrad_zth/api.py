@@ -3,6 +3,7 @@
 ``__init__.py`` loads this file when something of the package is first used, and takes on ``PUBLIC``.
 """
 
+# ruff: noqa: F401
 from __future__ import annotations
 
 import sys as _sys
@@ -83,14 +84,18 @@ from .type_info import finfo, iinfo
 from .utils import checkpoint as _checkpoint
 
 newaxis = None
-autograd.Function = _Function
-autograd.gradcheck, autograd.gradgradcheck = testing.gradcheck, testing.gradgradcheck
-autograd.once_differentiable = _once_differentiable
-autograd.functional = jacobians
-autograd.Variable = Tensor
-cuda.amp = _cuda_amp
-nn.parallel = _parallel
-utils.checkpoint = _checkpoint
+# What PyTorch offers in one place, and this package defines in another.
+vars(autograd).update(
+    Function=_Function,
+    Variable=Tensor,
+    functional=jacobians,
+    gradcheck=testing.gradcheck,
+    gradgradcheck=testing.gradgradcheck,
+    once_differentiable=_once_differentiable,
+)
+vars(cuda)["amp"] = _cuda_amp
+vars(nn)["parallel"] = _parallel
+vars(utils)["checkpoint"] = _checkpoint
 # PyTorch's paths to modules that stand elsewhere here.
 _sys.modules[f"{__package__}.autograd.functional"] = jacobians
 globals().update(ops.FUNCTIONS)

@@ -36,7 +36,7 @@ class Package(ModuleType):
     def __getattr__(self, name: str) -> object:
         if (name.startswith("__") and name != "__all__") or not _loaded(self):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        return vars(self)[name] if name in vars(self) else self.api.otherwise(name)
+        return vars(self)[name] if name in vars(self) else vars(self)["api"].otherwise(name)
 
     def __setattr__(self, name: str, value: object) -> None:
         # Python notes here each room that it loads, but `tensor` and `device` are what those two rooms define.

@@ -144,9 +144,7 @@ def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray
     gx = np.empty_like(out)
     if out.shape[2] == 1:
         dy2 = dy[:, :, 0]
-        on_blocks(
-            _log_softmax_slope, _EXP_NS + 2 * _PASS_NS, out[:, :, 0], dy2, row_sums(dy2)[:, None], gx[:, :, 0]
-        )
+        on_blocks(_log_softmax_slope, _EXP_NS + 2 * _PASS_NS, out[:, :, 0], dy2, row_sums(dy2)[:, None], gx[:, :, 0])
     else:
         np.exp(out, out=gx)
         gx *= np.add.reduce(dy, axis=1, keepdims=True)
