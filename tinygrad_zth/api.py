@@ -31,6 +31,7 @@ from . import (
     random,
     special,
     testing,
+    types,
     utils,
     version,
 )

@@ -139,7 +139,7 @@ def write_result(t: Tensor, result: Tensor, name: str) -> Tensor:
     return t
 
 
-def twin(apply: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
+def twin(apply: Callable[..., Any], name: str | None = None) -> Callable[..., Tensor]:
     """The in-place method of an operation or a composition of them: ``add`` -> ``add_``."""
     operation = getattr(apply, "op", None)
     name = name or (operation.name if operation else apply.__name__) + "_"
@@ -148,21 +148,26 @@ def twin(apply: Callable[..., Any], name: str | None = None) -> Callable[..., An
         return apply_in_place(apply, self, operands, options, name)
 
     if operation is not None and isinstance(operation.forward, np.ufunc) and operation.forward.nin == 2:
-        method = _straight(operation.kernels, method)
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
-    return method
+        return _in_place(_straight(operation.kernels, method), name, apply)
+    return _in_place(method, name, apply)
 
 
-def write_back(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def write_back(name: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
     """The in-place method of a function that returns a changed copy: ``scatter`` -> ``scatter_``."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return apply_in_place(function, self, args, kwargs, name)
 
+    return _in_place(method, name, function)
+
+
+def _in_place(method: Any, name: str, of: Callable[..., Any]) -> Callable[..., Tensor]:
+    """``method``, which does ``of`` in place, under its name; ``in_place_of`` says what it can be given."""
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of ``{name[:-1]}``; returns the tensor itself."
-    return method
+    method.in_place_of = of
+    named: Callable[..., Tensor] = method
+    return named
 
 
 def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:

@@ -382,7 +382,11 @@ def _write_to(apply: Applied, out: Tensor, *operands: Any) -> Any:
 
 
 def record(
-    t: Tensor, operation: Operation, edges: tuple[Any, ...], saved: tuple[Any, ...], stamps: tuple[Any, ...] = ()
+    t: Tensor,
+    operation: Operation | Output,
+    edges: tuple[Any, ...],
+    saved: tuple[Any, ...],
+    stamps: tuple[Any, ...] = (),
 ) -> Node:
     """Give ``t`` a node by hand, for what the template does not cover (lists of inputs, writes)."""
     n = t._node = object.__new__(Node)

@@ -15,12 +15,12 @@ Five fields carry everything:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from . import absent, backends, dtypes
-from .graph import Node, extra_of, leaf_node, mode
+from .graph import Node, RemovableHandle, extra_of, leaf_node, mode
 from .storage import Storage, UntypedStorage, data_ptr, offset_of, strides_of
 from .types import Array, Device, Number, Value
 
@@ -93,6 +93,10 @@ class Tensor:
         """The size of each dimension."""
         return Size(self._array.shape)
 
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+    @overload
+    def size(self, dim: int) -> int: ...
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension. Raises IndexError if there is no such dimension."""
         if dim is None:
@@ -165,6 +169,10 @@ class Tensor:
 
     # ------------------------------------------------------------------ the window
 
+    @overload
+    def stride(self, dim: None = None) -> tuple[int, ...]: ...
+    @overload
+    def stride(self, dim: int) -> int: ...
     def stride(self, dim: int | None = None) -> Any:
         """The step, in elements, to the next element along each dimension (or along one)."""
         strides = strides_of(self._array)
@@ -292,7 +300,7 @@ class Tensor:
         node = self.grad_fn
         return node is not None and node.extra is not None and node.extra.home is not None
 
-    def register_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is complete; a result replaces it.
 
         Returns a handle with ``remove()``. Raises RuntimeError if the tensor does not require grad.
@@ -302,7 +310,7 @@ class Tensor:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return extra_of(node).add_hook(hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
         node = current_node(self)
         if node is None or node.op is not None:
@@ -331,7 +339,7 @@ class Tensor:
 
     # ------------------------------------------------------------------ leaving
 
-    def numpy(self, *, force: bool = False) -> Array:
+    def numpy(self, *, force: bool = False) -> np.ndarray:
         """The NumPy array that shares this tensor's memory.
 
         Raises:
@@ -361,7 +369,7 @@ class Tensor:
         """The values as nested Python lists (a number for a 0-d tensor)."""
         return backends.backend_of(self._array).to_numpy(self._array).tolist()
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import IO, Any, TypeAlias
+from types import EllipsisType
+from typing import IO, TYPE_CHECKING, Any, SupportsIndex, TypeAlias, Union
+
+import numpy as np
 
 from .device import device
 
-__all__ = ["Array", "Device", "FileLike", "Namespace", "Number", "Sizes", "Value"]
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["Array", "Device", "FileLike", "Index", "Namespace", "Number", "Operand", "Sizes", "Value"]
 
 Number: TypeAlias = int | float | bool
 """A number of Python's."""
@@ -23,6 +29,14 @@ Device: TypeAlias = device | str | int | None
 
 FileLike: TypeAlias = str | os.PathLike[str] | IO[bytes]
 """A file's path, or the open file."""
+
+Operand: TypeAlias = Union["Tensor", Number, np.ndarray[Any, Any], np.generic]
+"""What an operator takes on its other side."""
+
+Index: TypeAlias = Union[
+    SupportsIndex, slice, EllipsisType, "Tensor", np.ndarray[Any, Any], list[Any], tuple[Any, ...], None
+]
+"""What ``x[...]`` takes: ints, slices, None, ``...``, index tensors and masks, and tuples of them."""
 
 Sizes: TypeAlias = int | Sequence[int]
 """One int for every dimension, or one for each."""

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _backends: dict[type, Any] = {}
-array_types: set[type] = set()
+array_types: set[type[Any]] = set()
 transfers: Counter[str] = Counter()
 """Copies that a backend made: "to_device" and "to_host". None is made anywhere else."""
 

@@ -402,7 +402,7 @@ def _powers(part: Array, rule: _Rule | None, rows: slice, seen: int, shift: Arra
     return part
 
 
-def _hide(a: Array, rule: _Rule, rows: slice, seen: int, value: float | None) -> None:
+def _hide(a: Array, rule: Any, rows: slice, seen: int, value: float | None) -> None:
     """Write `value` into the block `a` of scores where a bool mask or causality hides the key;
     None: 0, by a product, for exponentials that are finite."""
     start = 0

@@ -175,7 +175,7 @@ def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
     return where(new_tensor(real), taken, new_tensor(np.asarray(lowest(x._array.dtype), x._array.dtype)))
 
 
-def _entry(n: int) -> Callable[..., Any]:
+def _entry(n: int) -> Applied:
     return op(
         _max_pool,
         name=f"max_pool{n}d",

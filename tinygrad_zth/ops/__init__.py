@@ -26,6 +26,7 @@ from . import (
     decompose,
     elementwise,
     error_function,
+    expand,
     extremes,
     gamma,
     index,
@@ -55,7 +56,7 @@ from . import (
 from .calling import shown_as
 
 ROOMS = (
-    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
+    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
     matmul, addmm, contract, solve, decompose, linalg, systems, random,
 )  # fmt: skip
 

@@ -12,8 +12,8 @@ from ..inplace import write_result
 from ..operation import op
 from ..tensor import Tensor
 from .calling import torch_call
+from .expand import broadcast_to
 from .matmul import bmm, mm, mv, outer
-from .view import broadcast_to
 
 __all__ = ["FUNCTIONS", "METHODS"]
 

@@ -196,7 +196,7 @@ def div(
 as_function(div, _div.op)
 
 
-def true_divide(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
+def true_divide(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``div`` without rounding."""
     return div(input, other, out=out)
 

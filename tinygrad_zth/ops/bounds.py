@@ -122,7 +122,9 @@ _clamp_above = op(
 )  # fmt: skip
 
 
-def clamp(input: Tensor, min: float | None = None, max: Any = None, *, out: Any = None) -> Tensor:
+def clamp(
+    input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """``input`` raised to ``min`` and lowered to ``max``; where ``min > max`` the result is ``max``.
 
     The bounds are numbers or tensors (broadcast), at least one of them not None. Raises
@@ -144,7 +146,7 @@ def clamp(input: Tensor, min: float | None = None, max: Any = None, *, out: Any 
     return result if out is None else write_out(out, result, "clamp")
 
 
-def _clamp_by_tensors(input: Tensor, min: Tensor, max: Tensor) -> Tensor:
+def _clamp_by_tensors(input: Tensor, min: Any, max: Any) -> Tensor:
     if not all(b is None or isinstance(b, Tensor) for b in (min, max)):
         raise TypeError("clamp(): min and max must both be numbers or both be Tensors")
     if max is None:
@@ -157,14 +159,14 @@ def _clamp_by_tensors(input: Tensor, min: Tensor, max: Tensor) -> Tensor:
 as_function(clamp, _clamp_numbers.op)
 
 
-def clamp_min(input: Tensor, min: Tensor | Number, *, out: Any = None) -> Tensor:
+def clamp_min(input: Tensor, min: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input`` raised to ``min``, a number or a tensor."""
     if isinstance(min, Tensor):
         return _clamp_below(input, min, out=out)
     return clamp(input, min, out=out)
 
 
-def clamp_max(input: Tensor, max: float, *, out: Any = None) -> Tensor:
+def clamp_max(input: Tensor, max: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input`` lowered to ``max``, a number or a tensor."""
     if isinstance(max, Tensor):
         return _clamp_above(input, max, out=out)

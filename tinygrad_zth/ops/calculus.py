@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..dtypes import get_default_dtype
 from ..tensor import Tensor, from_array, new_tensor
+from ..types import Sizes
 from .index import narrow
 from .join import cat, stack
 from .view import dim_of
@@ -15,7 +18,7 @@ from .view import dim_of
 __all__ = ["FUNCTIONS", "METHODS", "corrcoef", "cov", "cumulative_trapezoid", "gradient", "trapezoid"]
 
 
-def _panels(name: str, y: Tensor, x: Tensor | None, dx: float, dim: int) -> tuple[Tensor, int]:
+def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
     """The areas between neighbouring samples, and the dimension."""
     if y._array.ndim == 0 and name == "trapezoid":
         return y, 0
@@ -55,7 +58,13 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | Tens
     return areas.cumsum(d)
 
 
-def gradient(input: Tensor, *, spacing: float = 1, dim: int | None = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(
+    input: Tensor,
+    *,
+    spacing: float | Tensor | Sequence[float] | Sequence[Tensor] = 1,
+    dim: Sizes | None = None,
+    edge_order: int = 1,
+) -> tuple[Tensor, ...]:
     """The slopes of samples along each of ``dim``: from both neighbours, at the ends from one side.
 
     ``spacing`` is a number, one number per dimension, or per dimension a 1-D tensor of coordinates.
@@ -79,11 +88,13 @@ def gradient(input: Tensor, *, spacing: float = 1, dim: int | None = None, edge_
     return tuple(_slope(input, d, step, edge_order) for d, step in zip(dims, steps, strict=True))
 
 
-def _slope(t: Tensor, d: int, spacing: float, edge_order: int) -> Tensor:
+def _slope(t: Tensor, d: int, spacing: Any, edge_order: int) -> Tensor:
     n = t._array.shape[d]
     if n <= edge_order:
         raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
     coordinates = isinstance(spacing, Tensor) and spacing._array.ndim == 1
+    left: Any
+    right: Any
     if coordinates:
         widths = spacing.diff().reshape([-1 if i == d else 1 for i in range(t._array.ndim)])
         left, right = narrow(widths, d, 0, n - 2), narrow(widths, d, 1, n - 2)
@@ -103,7 +114,7 @@ def _slope(t: Tensor, d: int, spacing: float, edge_order: int) -> Tensor:
     return cat([ends[0], inner, ends[1]], d)
 
 
-def _end(t: Tensor, d: int, at: int, widths: float, edge_order: int, coordinates: bool) -> Tensor:
+def _end(t: Tensor, d: int, at: int, widths: Any, edge_order: int, coordinates: bool) -> Tensor:
     inward = 1 if at == 0 else -1
     samples = [narrow(t, d, at + inward * k, 1) for k in range(edge_order + 1)]
     if coordinates:

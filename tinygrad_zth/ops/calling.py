@@ -60,7 +60,8 @@ def torch_call(function: Function) -> Function:
         return result if out is None else _store(out, result, name)
 
     parameters = list(signature.parameters.values())
-    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+    kind = "Tensor | None" if signature.return_annotation == "Tensor" else "tuple[Tensor, ...] | None"
+    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return cast(Function, call)
 

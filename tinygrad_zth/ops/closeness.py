@@ -9,15 +9,15 @@ import numpy as np
 
 from ..backends import backend_of
 from ..dtypes import of
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
-from ..types import Array, Namespace
+from ..types import Array, Namespace, Number
 from .calling import by_host
 
 __all__ = ["FUNCTIONS", "METHODS", "allclose", "equal", "isclose", "isnan"]
 
 
-def _question(name: str, of_floats: Callable[..., Any], of_integers: bool) -> Callable[..., Any]:
+def _question(name: str, of_floats: Callable[..., Any], of_integers: bool) -> Applied:
     """A bool per element; for integers the answer is known."""
 
     def kernel(xp: Namespace, x: Array) -> Array:
@@ -71,7 +71,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 @by_host
-def isin(elements: Tensor, test_elements: Tensor, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+def isin(
+    elements: Tensor | Number, test_elements: Tensor | Number, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
     a, b = (x._array if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))
     return new_tensor(np.asarray(np.isin(a, b, assume_unique=assume_unique, invert=invert)))

@@ -41,7 +41,7 @@ _ge, ge = _comparison(np.greater_equal, "ge")
 # ---------------------------------------------------------------------------- logic
 
 
-def _logical(forward: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+def _logical(forward: Callable[..., Any], name: str, doc: str) -> Applied:
     operator = op(forward, name=name, promote="same")
 
     def function(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
@@ -80,8 +80,12 @@ pick: Applied = op(
 
 
 def where(
-    condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None, *, out: Any = None
-) -> Tensor:
+    condition: Tensor,
+    input: Tensor | Number | None = None,
+    other: Tensor | Number | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Any:
     """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.
 
     ``input`` and ``other`` are tensors or numbers, brought to one dtype. With ``condition`` alone:

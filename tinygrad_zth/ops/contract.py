@@ -9,6 +9,7 @@ gradient of either operand is the same operation on the incoming gradient and th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..dtypes import promote_types
@@ -248,7 +249,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
 
 @torch_call
-def tensordot(a: Tensor, b: Tensor, dims: int | tuple[Any, ...] = 2) -> Tensor:
+def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[int] | Sequence[Sequence[int]] = 2) -> Tensor:
     """The sum of products over ``dims``: the last n of ``a`` with the first n of ``b``, or two
     lists.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def to(
     flags = []
     for a in args:
         if isinstance(a, (dtypes.dtype, type)):
-            dtype = a
+            dtype = a  # type: ignore[assignment]  # Python's float, int and bool name dtypes, too
         elif isinstance(a, Tensor):
             dtype, device = a.dtype, a.device
         elif isinstance(a, bool):
@@ -106,6 +106,10 @@ def _as(dtype: dtypes.dtype) -> Callable[..., Any]:
     return method
 
 
+@overload
+def type_(self: Tensor, dtype: None = None, non_blocking: bool = False) -> str: ...
+@overload
+def type_(self: Tensor, dtype: dtype | str, non_blocking: bool = False) -> Tensor: ...
 def type_(self: Tensor, dtype: dtype | str | None = None, non_blocking: bool = False) -> Any:
     """The name of the tensor's type, or the tensor as ``dtype``."""
     if dtype is None:
@@ -142,7 +146,7 @@ def zero_(self: Tensor) -> Tensor:
     return write(self, 0, (), "zero_")
 
 
-def fill(input: Tensor, value: int) -> Tensor:
+def fill(input: Tensor, value: Tensor | Number) -> Tensor:
     """A copy filled with one value."""
     return fill_(clone(input), value)
 
@@ -197,14 +201,33 @@ def _relabel(name: str) -> Callable[..., Any]:
     return method
 
 
-FUNCTIONS = {"clone": clone, "detach": lambda input: input.detach(), "fill": fill}
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in ``other``'s dtype; itself, if it is that already."""
+    return to(input, other.dtype)
+
+
+def cpu(input: Tensor, memory_format: Any = None) -> Tensor:
+    """``input`` in the host's memory; itself, if it is there already."""
+    return to(input, "cpu")
+
+
+def cuda(input: Tensor, device: Device = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """``input`` on a CUDA device, the one in use by default. Raises RuntimeError where there is none."""
+    return to(input, device=device if device is not None else "cuda")
+
+
+def detach(input: Tensor) -> Tensor:
+    """``Tensor.detach``: the same memory outside the graph."""
+    return input.detach()
+
+
+FUNCTIONS = {"clone": clone, "detach": detach, "fill": fill}
 METHODS = {
     "clone": clone, "contiguous": contiguous, "copy_": copy_, "detach_": detach_, "fill": fill, "fill_": fill_,
-    "to": to, "type": type_, "type_as": lambda self, other: to(self, other.dtype), "zero_": zero_,
+    "to": to, "type": type_, "type_as": type_as, "zero_": zero_,
     "bool": _as(dtypes.bool), "byte": _as(dtypes.uint8), "char": _as(dtypes.int8), "double": _as(dtypes.float64),
     "float": _as(dtypes.float32), "half": _as(dtypes.float16), "bfloat16": _as(dtypes.bfloat16), "int": _as(dtypes.int32), "long": _as(dtypes.int64),
-    "short": _as(dtypes.int16), "cpu": lambda self, memory_format=None: to(self, "cpu"),
-    "cuda": lambda self, device=None, non_blocking=False, memory_format=None: to(self, device=device if device is not None else "cuda"),
+    "short": _as(dtypes.int16), "cpu": cpu, "cuda": cuda,
     "pin_memory": pin_memory, "is_pinned": is_pinned,
     **{n: _relabel(n) for n in ("squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_", "as_strided_")},
 }  # fmt: skip

@@ -5,7 +5,7 @@ gradient.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def _distinct(input: Tensor, dim: int | None, sort: bool, return_inverse: bool, 
         place = xp.lexsort(rows.T[::-1]) if sort and rows.shape[1] else None
     ordered = rows if place is None else rows[place]
     first, run, counts = _runs(xp, ordered, return_counts)
-    inverse = None
+    inverse: Any = None
     if return_inverse:
         inverse = run
         if place is not None:
@@ -76,6 +76,15 @@ def _distinct(input: Tensor, dim: int | None, sort: bool, return_inverse: bool, 
     return _answer(values, inverse, counts)
 
 
+@overload
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False,
+    dim: int | None = None,
+) -> Tensor: ...  # fmt: skip
+@overload
+def unique(
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any: ...  # fmt: skip
 @by_host
 def unique(
     input: Tensor,
@@ -92,6 +101,14 @@ def unique(
     return _distinct(input, dim, True, return_inverse, return_counts)
 
 
+@overload
+def unique_consecutive(
+    input: Tensor, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None
+) -> Tensor: ...
+@overload
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any: ...
 @by_host
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
@@ -199,12 +216,12 @@ def _equal_edges(array: Array, bins: int, range: tuple[float, ...] | None) -> Ar
 @by_host
 def histogram(
     input: Tensor,
-    bins: Tensor | Number = 100,
+    bins: int | Tensor = 100,
     *,
     range: tuple[float, ...] | None = None,
     weight: Tensor | None = None,
     density: bool = False,
-) -> Any:
+) -> return_types.histogram:
     """The named tuple (hist, bin_edges).
 
     Args:

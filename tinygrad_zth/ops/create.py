@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..dtypes import dtype
 from ..inplace import write_back
 from ..operation import Applied, op
 from ..tensor import Tensor, from_array, new_tensor
-from ..types import Array, Device, Namespace
+from ..types import Array, Device, Namespace, Number
 from .view import sizes_of
 
 __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
@@ -108,7 +108,7 @@ def _holds_arrays(data: float | list[Any]) -> bool:
     return isinstance(data, (np.ndarray, np.generic)) and not isinstance(data, float)
 
 
-def _ragged(data: list[Any], dim: int = 0) -> str:
+def _ragged(data: Any, dim: int = 0) -> str:
     lengths = [len(x) if isinstance(x, (list, tuple)) else None for x in data]
     for n in lengths[1:]:
         if n != lengths[0]:
@@ -181,13 +181,13 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 
 
 def scalar_tensor(
-    s: float, *, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
+    s: Number, *, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
     return _made(np.asarray(s).astype(_kind(dtype)), device, requires_grad)
 
 
-def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
     """A 1-D tensor on the memory of an object with the buffer protocol."""
     return _made(np.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
 
@@ -244,10 +244,10 @@ empty = _filler("empty", "empty", "A tensor of whatever the memory holds.")
 
 
 def full(
-    size: tuple[int, ...],
-    fill_value: float | str,
+    size: Sequence[int],
+    fill_value: Number,
     *,
-    out: Any = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     layout: Any = None,
     device: Device = None,
@@ -294,7 +294,7 @@ empty_like = _like("empty_like", "empty_like", "Uninitialised memory")
 
 def full_like(
     input: Tensor,
-    fill_value: float,
+    fill_value: Number,
     *,
     dtype: dtype | None = None,
     layout: Any = None,
@@ -323,7 +323,7 @@ def _new(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def new_tensor_like(
-    self: Tensor, data: list[int], *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+    self: Tensor, data: list[int], *, dtype: dtype | None = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """``torch.tensor`` with this tensor's dtype and device unless others are given."""
     return tensor(data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad)
@@ -332,13 +332,13 @@ def new_tensor_like(
 # ---------------------------------------------------------------------------- sequences
 
 
-def _numbers(*values: float) -> list[Any]:
+def _numbers(*values: Any) -> list[Any]:
     return [v.item() if isinstance(v, (Tensor, np.generic)) else v for v in values]
 
 
 def arange(
-    *args: Any,
-    out: Any = None,
+    *args: Tensor | Number,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     layout: Any = None,
     device: Device = None,
@@ -382,7 +382,7 @@ def linspace(
     end: float,
     steps: int,
     *,
-    out: Any = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     layout: Any = None,
     device: Device = None,
@@ -396,7 +396,7 @@ def linspace(
     return _finish("linspace", _made(_spaced(start, end, steps, kind), device, requires_grad), out)
 
 
-def _spaced(start: float, end: float, steps: int, kind: np.dtype[Any]) -> Array:
+def _spaced(start: Any, end: Any, steps: int, kind: np.dtype[Any]) -> Array:
     """PyTorch's values: the step in the tensor's own precision, the second half counted from the end."""
     if kind.kind != "f":
         start, end = int(start), int(end)
@@ -423,13 +423,13 @@ def _from_both_ends(start: Array, end: Array, step: Array, steps: int, kind: np.
 
 
 def logspace(
-    start: int,
+    start: float,
     end: float,
     steps: int,
     base: float = 10.0,
     *,
-    out: Any = None,
-    dtype: Any = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
     layout: Any = None,
     device: Device = None,
     requires_grad: bool = False,
@@ -447,7 +447,7 @@ def eye(
     n: int,
     m: int | None = None,
     *,
-    out: Any = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     layout: Any = None,
     device: Device = None,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import HOST, backend_of
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace, Value
 from . import return_types
@@ -163,7 +163,7 @@ def _singular_values_gradient(g: Value, x: Value, found: tuple[Array, ...]) -> V
     return bmm_of(_columns(u, g), vh)
 
 
-def _part(position: int, name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
+def _part(position: int, name: str, formula: Callable[..., Any]) -> Applied:
     return op(lambda x, found: found[position], name=name, grad_name="LinalgSvdBackward0", x=formula)
 
 
@@ -190,7 +190,7 @@ def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = No
 
 @torch_call
 @by_host
-def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> Any:
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> return_types.svd:
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
     u, s, vh = _svd_tensors(input, not some)
     if not compute_uv:  # U and V are zeros then
@@ -232,7 +232,7 @@ r_of = op(lambda x, found: found[1], name="qr_r", grad_name="LinalgQrBackward0",
 
 @torch_call
 @by_host
-def qr(A: Tensor, mode: str = "reduced") -> Any:
+def qr(A: Tensor, mode: str = "reduced") -> return_types.linalg_qr:
     """The named tuple (Q, R): orthonormal columns times an upper triangle.
 
     ``mode``: "reduced"; "complete" for a square Q; "r" for R alone. Raises RuntimeError for other
@@ -330,10 +330,12 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 def _cholesky_function(input: Tensor, upper: bool = False) -> Tensor:
+    """``linalg.cholesky`` under its older name. Raises LinAlgError if a matrix is not positive-definite."""
     return cholesky(input, upper=upper)
 
 
-def _qr_function(input: Tensor, some: bool = True) -> Any:
+def _qr_function(input: Tensor, some: bool = True) -> return_types.qr:
+    """``linalg.qr`` under its older name and arguments: (..., m, n) to the named tuple (Q, R); ``some=False``, a full Q."""
     return return_types.qr(*qr(input, "reduced" if some else "complete"))
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _function(forward: Callable[..., Any], name: str, **formula: Callable[..., Any]) -> Callable[..., Any]:
+def _function(forward: Callable[..., Any], name: str, **formula: Any) -> Applied:
     return op(forward, name=name, promote="float", **formula)
 
 
@@ -63,7 +63,7 @@ sigmoid = _function(_sigmoid, "sigmoid", x=lambda g, out: g * ((1 - out) * out))
 
 # ---------------------------------------------------------------------------- what the room offers
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sin": sin, "cos": cos, "tan": tan, "asin": asin, "acos": acos, "atan": atan,
     "arcsin": asin, "arccos": acos, "arctan": atan,
     "sinh": sinh, "cosh": cosh, "tanh": tanh, "asinh": asinh, "acosh": acosh, "atanh": atanh,

@@ -7,11 +7,11 @@ equal; ``max(dim)`` gives it to the one whose index it returns, the first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from ..operation import op
+from ..operation import Applied, op
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace
 from . import return_types
@@ -44,7 +44,7 @@ def _place(xp: Namespace, x: Array, indices: Array, shape: tuple[int, ...], dim:
     return r
 
 
-def picking(name: str, grad_name: str) -> Callable[..., Any]:
+def picking(name: str, grad_name: str) -> Applied:
     """``pick`` under the name that PyTorch gives to what it is a part of."""
     return op(
         _pick, name=name, grad_name=grad_name, tensors=("indices",),
@@ -75,7 +75,7 @@ shares = op(_shares, name="shares", tensors=("x", "out"))
 shares_of_all = op(_shares_of_all, name="shares_of_all", tensors=("x", "out"))
 
 
-def _extreme(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
+def _extreme(name: str, reduce: Callable[..., Any], method: str) -> Applied:
     """amax or amin: the value alone, by any dimensions."""
     return op(
         lambda x, dim, keepdim: reduce(x, dim, None, None, keepdim), name=name,
@@ -85,7 +85,7 @@ def _extreme(name: str, reduce: Callable[..., Any], method: str) -> Callable[...
     )  # fmt: skip
 
 
-def _extreme_of_all(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
+def _extreme_of_all(name: str, reduce: Callable[..., Any], method: str) -> Applied:
     """max or min of everything."""
     return op(
         lambda x: reduce(x, None), name=name, grad_name=f"{name.capitalize()}Backward1",
@@ -94,7 +94,7 @@ def _extreme_of_all(name: str, reduce: Callable[..., Any], method: str) -> Calla
     )  # fmt: skip
 
 
-def _extreme_along(name: str, reduce: Callable[..., Any], method: str) -> Callable[..., Any]:
+def _extreme_along(name: str, reduce: Callable[..., Any], method: str) -> Applied:
     """max or min along one dimension, whose gradient goes to the index that was found."""
     return op(
         lambda x, indices, dim, keepdim: reduce(x, dim, None, None, keepdim),
@@ -114,7 +114,7 @@ max_along, min_along = (
 )
 
 
-def refuse_empty(name: str, shape: tuple[int, ...], dim: int | None, error: type = RuntimeError) -> None:
+def refuse_empty(name: str, shape: Sequence[int], dim: Any, error: type = RuntimeError) -> None:
     """Raise as PyTorch does if there is nothing to choose from."""
     if dim is None:
         if 0 in shape:
@@ -163,8 +163,14 @@ def _full_or_along(
     return _along(name, input, dim, keepdim, find, apply, pair)
 
 
+@overload
+def max(input: Tensor) -> Tensor: ...
+@overload
+def max(input: Tensor, dim: int, keepdim: bool = False) -> return_types.max: ...
+@overload
+def max(input: Tensor, other: Tensor, /) -> Tensor: ...
 @torch_call
-def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``max(input, other)``, with a Tensor, is ``maximum``. nan is larger than everything.
@@ -177,8 +183,14 @@ def max(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _full_or_along("max", input, dim, keepdim, max_of, "argmax", max_along, return_types.max)
 
 
+@overload
+def min(input: Tensor) -> Tensor: ...
+@overload
+def min(input: Tensor, dim: int, keepdim: bool = False) -> return_types.min: ...
+@overload
+def min(input: Tensor, other: Tensor, /) -> Tensor: ...
 @torch_call
-def min(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with ``dim``, the named tuple (values, indices of the first ones).
 
     ``min(input, other)``, with a Tensor, is ``minimum``. nan is smaller than everything.
@@ -208,7 +220,7 @@ def amin(input: Tensor, dim: Sequence[int] | int = (), keepdim: bool = False) ->
 
 
 @torch_call
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> return_types.aminmax:
     """The named tuple (min, max), over one dimension or all."""
     if dim is not None:
         dim = one_dim("aminmax", dim, input._array.ndim) if input._array.ndim else None
@@ -239,7 +251,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _arg("argmin", input, dim, keepdim)
 
 
-def _truth(input: Tensor, dim: int | None, keepdim: bool, method: str) -> Tensor:
+def _truth(input: Tensor, dim: Any, keepdim: bool, method: str) -> Tensor:
     array = input._array
     if dim is None or dim.__class__ is int or len(dim):
         dim = dims_of(dim, array.ndim)
@@ -252,19 +264,19 @@ def _truth(input: Tensor, dim: int | None, keepdim: bool, method: str) -> Tensor
 
 
 @torch_call
-def any(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
+def any(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
     """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
     return _truth(input, dim, keepdim, "any")
 
 
 @torch_call
-def all(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> Tensor:
+def all(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
     """Whether all elements over ``dim`` are true (uint8 in, uint8 out; else bool)."""
     return _truth(input, dim, keepdim, "all")
 
 
 @torch_call
-def count_nonzero(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """How many elements over ``dim`` are not zero, as int64."""
     return from_array((input._array != 0).sum(dims_of(dim, input._array.ndim)))
 

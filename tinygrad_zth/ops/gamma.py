@@ -120,10 +120,15 @@ def _quotient(out: Value, x: Value) -> Value:
     return pick(zero, 0.5, out / pick(zero, 1, x))
 
 
-_polygamma_twin = write_back("polygamma_", lambda self, n: polygamma(n, self))
+def _polygamma_method(self: Tensor, n: int) -> Tensor:
+    """The ``n``-th derivative of ``digamma``, element by element."""
+    return polygamma(n, self)
+
+
+_polygamma_twin = write_back("polygamma_", _polygamma_method)
 FUNCTIONS = {"digamma": digamma, "i0": i0, "lgamma": lgamma, "mvlgamma": mvlgamma, "polygamma": polygamma}
 METHODS = {
     "digamma": digamma, "digamma_": twin(digamma), "i0": i0, "i0_": twin(i0), "lgamma": lgamma, "lgamma_": twin(lgamma),
     "mvlgamma": mvlgamma, "mvlgamma_": write_back("mvlgamma_", mvlgamma),
-    "polygamma": lambda self, n: polygamma(n, self), "polygamma_": _polygamma_twin,
+    "polygamma": _polygamma_method, "polygamma_": _polygamma_twin,
 }  # fmt: skip

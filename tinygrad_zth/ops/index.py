@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,9 @@ def split_key(x: Tensor, key: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, .
     else:
         key += fill
 
-    basic, advanced, trivial, d = [], [], True, 0
+    basic: list[Any] = []
+    advanced: list[Any] = []
+    trivial, d = True, 0
     for k in key:
         if k is None:
             basic.append(None)
@@ -188,7 +190,7 @@ def _checked_dtype(array: Array) -> Array:
 
 
 def _is_mask(k: Any) -> bool:
-    return k.__class__ in array_types and k.dtype.kind == "b"
+    return k.__class__ in array_types and bool(k.dtype.kind == "b")
 
 
 def _check_integer(k: int, d: int, shape: tuple[int, ...]) -> None:
@@ -222,7 +224,7 @@ def _windows_of(basic: tuple[Any, ...] | None) -> tuple[Any, ...]:
     )
 
 
-def _read_advanced(x: Tensor, advanced: tuple[Any, ...], apply: Callable[..., Any] = None) -> Tensor:
+def _read_advanced(x: Tensor, advanced: Any, apply: Applied | None = None) -> Tensor:
     try:
         return (apply or index)(x, advanced)
     except IndexError as error:
@@ -258,7 +260,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     return self if basic else alias(self)
 
 
-def setitem(self: Tensor, key: Any, value: Tensor | Number | str) -> None:
+def setitem(self: Tensor, key: Any, value: Any) -> None:
     """``x[key] = value``, in place, differentiable in both. ``value`` is broadcast and cast.
 
     Raises:
@@ -282,14 +284,14 @@ def setitem(self: Tensor, key: Any, value: Tensor | Number | str) -> None:
         raise IndexError(str(error).replace("axis", "dimension")) from None
 
 
-def iterate(self: Tensor) -> Any:
+def iterate(self: Tensor) -> Iterator[Tensor]:
     """Iterate over the first dimension."""
     if self._array.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
     return iter([slice_of(self, (i,)) for i in range(self._array.shape[0])])
 
 
-def contains(self: Tensor, element: int) -> bool:
+def contains(self: Tensor, element: Tensor | Number) -> bool:
     """Whether some element equals ``element`` (a number or a Tensor that broadcasts)."""
     if not isinstance(element, (Tensor, numbers.Number)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
@@ -395,7 +397,7 @@ def _of_vectors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_of_vectors
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: int = 1) -> Tensor:
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
     if source._array.dtype is not input._array.dtype:
         raise RuntimeError(
@@ -418,7 +420,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @_of_vectors
-def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
     out = input.clone()
     if isinstance(value, Tensor) and value._array.ndim:
@@ -431,7 +433,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
     return out
 
 
-def index_put(input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with ``input[indices] = values``, or ``+=`` with duplicates counted."""
     key = tuple(slice(None) if i is None else i for i in indices)
     basic, advanced = split_key(input, key)
@@ -473,10 +475,15 @@ def _diagonal_window(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 
     return input.diagonal(offset, dim1, dim2)
 
 
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A copy of ``narrow``: ``length`` indices of dimension ``dim``, from ``start`` on."""
+    return narrow(input, dim, start, length).clone()
+
+
 FUNCTIONS = {
     "index_add": index_add, "index_copy": index_copy,
     "index_fill": index_fill, "index_put": index_put, "index_select": index_select,
-    "narrow": narrow, "narrow_copy": lambda input, dim, start, length: narrow(input, dim, start, length).clone(),
+    "narrow": narrow, "narrow_copy": narrow_copy,
     "select": select,
     "select_scatter": _functional_write("select_scatter", select),
     "slice_scatter": _functional_write("slice_scatter", _slice_window),

@@ -9,6 +9,7 @@ from .. import dtypes
 from ..backends import backend_of
 from ..storage import UntypedStorage
 from ..tensor import Tensor
+from ..types import Number
 
 __all__ = ["FUNCTIONS", "METHODS", "is_nonzero", "is_tensor", "numel", "result_type"]
 
@@ -82,7 +83,7 @@ def is_inference(input: Tensor) -> bool:
     return False
 
 
-def _never(self: Tensor) -> bool:
+def _never(input: Tensor) -> bool:
     """Always False."""
     return False
 
@@ -93,7 +94,7 @@ def get_device(input: Tensor) -> int:
     return -1 if input.device.type == "cpu" else index or 0
 
 
-def result_type(tensor: Any, other: Any) -> dtypes.dtype:
+def result_type(tensor: Tensor | Number, other: Tensor | Number) -> dtypes.dtype:
     """The dtype of the result of arithmetic between two operands (tensors or numbers)."""
     kinds: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
     for t in (tensor, other):
@@ -150,7 +151,8 @@ def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
 
 def dim_order(self: Tensor) -> tuple[int, ...]:
     """The dimensions from the slowest to the fastest in memory."""
-    return tuple(sorted(range(self.dim()), key=lambda d: -self.stride(d)))
+    strides = self.stride()
+    return tuple(sorted(range(self.dim()), key=lambda d: -strides[d]))
 
 
 def numel(input: Tensor) -> int:
@@ -158,10 +160,18 @@ def numel(input: Tensor) -> int:
     return input.numel()
 
 
+def is_cpu(input: Tensor) -> bool:
+    """Whether the memory is the host's."""
+    return input.device.type == "cpu"
+
+
 def _fixed(value: Any, doc: str) -> property:
-    answer = property(lambda self: value)
+    def answer(self: Tensor) -> Any:
+        return value
+
     answer.__doc__ = doc
-    return answer
+    answer.__annotations__["return"] = type(value).__name__
+    return property(answer)
 
 
 FUNCTIONS = {
@@ -172,7 +182,7 @@ FUNCTIONS = {
     "is_signed": _asked("is_signed"), "is_storage": is_storage, "is_tensor": is_tensor, "layout": layout,
     "memory_format": memory_format, "numel": numel, "preserve_format": preserve_format, "real": real,
     "resolve_conj": conj, "resolve_neg": conj, "result_type": result_type, "strided": strided, "typename": typename,
-    "is_conj": lambda input: False, "is_neg": lambda input: False,
+    "is_conj": _never, "is_neg": _never,
 }  # fmt: skip
 METHODS = {
     "apply_": apply_, "conj": conj, "conj_physical": conj, "conj_physical_": conj, "dim_order": dim_order,
@@ -180,7 +190,7 @@ METHODS = {
     "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": _never, "is_coalesced": _never,
     "map_": map_, "resolve_conj": conj, "resolve_neg": conj, "share_memory_": share_memory_,
     "real": property(real), "imag": property(imag), "layout": _fixed(strided, "Always ``torch.strided``."),
-    "is_cpu": property(lambda self: self.device.type == "cpu"),
+    "is_cpu": property(is_cpu),
     **{
         f"is_{kind}": _fixed(False, "Always False.")
         for kind in ("sparse", "sparse_csr", "quantized", "meta", "mps", "nested", "mkldnn", "xpu", "xla")

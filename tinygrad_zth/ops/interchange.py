@@ -31,7 +31,7 @@ def represent(self: Tensor, *, tensor_contents: Any = None) -> str:
     )
 
 
-def deepcopy(self: Tensor, memo: dict[str, Any]) -> Tensor:
+def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     """A leaf with a copy of the memory and of ``.grad``. Raises RuntimeError for an inner node."""
     if not self.is_leaf:
         raise RuntimeError(
@@ -90,11 +90,17 @@ def _writeable(array: Any) -> Any:
     return np.asarray(_Memory()) if shared.size else array.copy()
 
 
+def dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's numbers for the kind of device and its index."""
+    kind, index = self._array.__dlpack_device__()
+    return int(kind), int(index)
+
+
 FUNCTIONS = {
     "from_dlpack": from_dlpack, "get_printoptions": get_printoptions, "printoptions": printoptions,
     "set_printoptions": set_printoptions,
 }  # fmt: skip
 METHODS = {
     "__repr__": represent, "__deepcopy__": deepcopy, "__reduce_ex__": reduce,
-    "__dlpack__": dlpack, "__dlpack_device__": lambda self: self._array.__dlpack_device__(),
+    "__dlpack__": dlpack, "__dlpack_device__": dlpack_device,
 }  # fmt: skip

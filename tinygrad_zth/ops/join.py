@@ -7,7 +7,7 @@ nodes by hand (``operation.record``). Cutting is the gradient of joining, and jo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn, overload
 
 from ..backends import backend_of
 from ..dtypes import of, promote_types
@@ -15,10 +15,11 @@ from ..graph import mode
 from ..operation import Operation, Output, cast, joint, record
 from ..refusal import on_several_devices
 from ..storage import buffer_of
-from ..tensor import Tensor, current_node, new_tensor, storage_of
-from ..types import Array, Number, Value
+from ..tensor import Size, Tensor, current_node, new_tensor, storage_of
+from ..types import Array, Number, Sizes, Value
+from .expand import broadcast_to
 from .index import getitem, slice_of
-from .view import broadcast_to, dim_of, named_sizes, reshape, sizes_of, unsqueeze
+from .view import dim_of, named_sizes, reshape, sizes_of, unsqueeze
 
 __all__ = ["FUNCTIONS", "METHODS", "cat", "chunk", "split", "stack", "unbind"]
 
@@ -43,7 +44,9 @@ _STACK = joint("stack", ("dim",), _stack_backward)
 
 
 def _listed(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    tensors = list(tensors) if not isinstance(tensors, Tensor) else _refuse(name, tensors)
+    if isinstance(tensors, Tensor):
+        _refuse(name, tensors)
+    tensors = list(tensors)
     if not tensors:
         if name == "stack":
             raise RuntimeError("stack expects a non-empty TensorList")
@@ -62,7 +65,7 @@ def _listed(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     return tensors
 
 
-def _refuse(name: Any, tensor: Any) -> None:
+def _refuse(name: str, tensor: Tensor) -> NoReturn:
     raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
 
 
@@ -190,7 +193,7 @@ def _cut(input: Tensor, operation: Operation, dim: int, keys: list[Any]) -> tupl
     return tuple(outputs)
 
 
-def split(tensor: Tensor, split_size_or_sections: int | list[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given size (the last may be smaller), or of the given sizes, along ``dim``."""
     if tensor._array.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -215,7 +218,7 @@ def split(tensor: Tensor, split_size_or_sections: int | list[int], dim: int = 0)
     return _at_sizes(tensor, sizes, d)
 
 
-def split_with_sizes(input: Tensor, split_sizes: list[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given sizes along ``dim``, which add up to its size."""
     return split(input, list(split_sizes), dim)
 
@@ -249,7 +252,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     return _cut(input, _UNBIND, d, [(slice(None),) * d + (i,) for i in range(input._array.shape[d])])
 
 
-def tensor_split(input: Tensor, indices_or_sections: int | tuple[int, ...], dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Views cut at the given places, or into a number of nearly equal parts (the first are larger)."""
     if input._array.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
@@ -294,7 +297,7 @@ def _named_split(name: str, dim: int, least: int) -> Callable[..., Any]:
 
 
 def _at_least(n: int) -> Callable[..., Any]:
-    def one(t: Tensor) -> Tensor:
+    def one(t: Any) -> Tensor:
         ndim = t._array.ndim
         if ndim >= n:
             return t
@@ -346,7 +349,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(broadcast_to(t, shape) for t in tensors)
 
 
-def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+def broadcast_shapes(*shapes: Sizes) -> Size:
     """The shape that the given shapes broadcast to. Raises RuntimeError if there is none."""
     import numpy as np
 
@@ -359,9 +362,9 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
         raise RuntimeError(f"Shape mismatch: objects cannot be broadcast to a single shape: {listed}") from None
 
 
-def meshgrid(*tensors: Tensor, indexing: str | None = None) -> tuple[Tensor, ...]:
+def meshgrid(*given: Tensor | Sequence[Tensor], indexing: str | None = None) -> tuple[Tensor, ...]:
     """Grids of coordinates from 1-D tensors; ``indexing`` is "ij" (default, as in PyTorch) or "xy"."""
-    tensors = list(tensors[0]) if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else list(tensors)
+    tensors: list[Any] = list(given[0] if len(given) == 1 and not isinstance(given[0], Tensor) else given)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     swap = indexing == "xy" and len(tensors) > 1
@@ -413,6 +416,10 @@ def block_diag(*tensors: Tensor) -> Tensor:
 # ---------------------------------------------------------------------------- repeating
 
 
+@overload
+def tile(input: Tensor, dims: Sequence[int]) -> Tensor: ...
+@overload
+def tile(input: Tensor, *dims: int) -> Tensor: ...
 def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """``input`` repeated along each dimension, as NumPy's tile."""
     if named:
@@ -421,6 +428,10 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return repeat(input, *((1,) * (input._array.ndim - len(dims)) + tuple(dims)))
 
 
+@overload
+def repeat(input: Tensor, repeats: Sequence[int]) -> Tensor: ...
+@overload
+def repeat(input: Tensor, *repeats: int) -> Tensor: ...
 def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """A copy repeated ``repeats[i]`` times along dimension i; extra repeats lead."""
     if named:
@@ -463,13 +474,18 @@ def repeat_interleave(
     return getitem(input, (slice(None),) * d + (places,))
 
 
+def _tile_function(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """``input`` repeated along each dimension, as NumPy's tile."""
+    return tile(input, *dims)
+
+
 FUNCTIONS = {
     "atleast_1d": atleast_1d, "atleast_2d": atleast_2d, "atleast_3d": atleast_3d, "block_diag": block_diag,
     "broadcast_shapes": broadcast_shapes, "broadcast_tensors": broadcast_tensors, "cartesian_prod": cartesian_prod,
     "cat": cat, "concat": cat, "concatenate": cat, "chunk": chunk, "column_stack": column_stack,
     "combinations": combinations, "dstack": dstack, "hstack": hstack, "meshgrid": meshgrid,
     "repeat_interleave": repeat_interleave, "row_stack": vstack, "split": split, "split_with_sizes": split_with_sizes,
-    "stack": stack, "tensor_split": tensor_split, "tile": lambda input, dims: tile(input, *dims), "unbind": unbind, "vstack": vstack,
+    "stack": stack, "tensor_split": tensor_split, "tile": _tile_function, "unbind": unbind, "vstack": vstack,
     "unsafe_chunk": chunk, "unsafe_split": split, "unsafe_split_with_sizes": split_with_sizes,
     "hsplit": _named_split("hsplit", 1, 1), "vsplit": _named_split("vsplit", 0, 2), "dsplit": _named_split("dsplit", 2, 3),
 }  # fmt: skip

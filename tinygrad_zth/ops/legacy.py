@@ -30,7 +30,7 @@ class _Typed(type):
 def _define(kind: dtypes.dtype) -> type:
     name = f"{kind.legacy}Tensor"
 
-    def make(cls, *data: int | list[Any], device: Device = None) -> Tensor:
+    def make(cls: type, *data: Any, device: Device = None) -> Tensor:
         if len(data) == 1 and isinstance(data[0], Tensor):
             if data[0].dtype is not kind:
                 raise TypeError(f"expected a tensor of dtype {kind} (got {data[0].dtype})")

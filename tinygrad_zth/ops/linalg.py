@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backends import backend_of
+from ..dtypes import dtype
 from ..tensor import Tensor, from_array
 from .addmm import nothing
 from .calling import by_host, torch_call
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 
-def _two_dims(dim: tuple[int, ...], ndim: int) -> tuple[int, int]:
+def _two_dims(dim: Any, ndim: int) -> tuple[int, int]:
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(
             f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim if isinstance(dim, int) else list(dim)}"
@@ -45,7 +46,12 @@ def _two_dims(dim: tuple[int, ...], ndim: int) -> tuple[int, int]:
 
 @torch_call
 def matrix_norm(
-    A: Tensor, ord: float | str = "fro", dim: tuple[int, ...] = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+    A: Tensor,
+    ord: float | str = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """A norm of matrices, which lie in the two dimensions ``dim``.
 
@@ -78,10 +84,10 @@ def matrix_norm(
 def norm(
     A: Tensor,
     ord: float | str | None = None,
-    dim: int | tuple[int, ...] | None = None,
+    dim: int | Sequence[int] | None = None,
     keepdim: bool = False,
     *,
-    dtype: Any = None,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """A norm of vectors (one ``dim``) or matrices (two); of all elements, if neither is given."""
     ndim = A._array.ndim
@@ -154,7 +160,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         eye = xp.eye(A._array.shape[-1], dtype=A._array.dtype)
         return nothing(A) + from_array(eye)
     base, n = (A, n) if n > 0 else (inv(A), -n)
-    result = None
+    result: Any = None
     while True:
         if n & 1:
             result = base if result is None else bmm_of(result, base)
@@ -164,7 +170,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         base = bmm_of(base, base)
 
 
-def _best_order(sizes: list[int]) -> dict[str, Any]:
+def _best_order(sizes: list[int]) -> dict[tuple[int, int], int]:
     """For every stretch (i, j) of a chain of matrices, where to split it (dynamic programming)."""
     count = len(sizes) - 1
     cost = {(i, i): 0 for i in range(count)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from ..inplace import write_back
 from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
-from ..types import Array, Namespace
+from ..types import Array, Namespace, Number
 from .index import getitem, setitem
 
 __all__ = ["FUNCTIONS", "METHODS", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
@@ -38,7 +38,7 @@ def _name_of(mask: Tensor) -> str:
     return names.get(mask.dtype.name, mask.dtype.name) if isinstance(mask, Tensor) else type(mask).__name__
 
 
-def masked_fill(input: Tensor, mask: Tensor, value: float) -> Tensor:
+def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
     if not isinstance(mask, Tensor) or mask._array.dtype.kind != "b":
         raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {_name_of(mask)}")
@@ -78,6 +78,10 @@ def _nonzero(x: Tensor) -> list[Tensor]:
     ]  # fmt: skip
 
 
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor: ...
+@overload
+def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> tuple[Tensor, ...]: ...
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
     places = _nonzero(input)

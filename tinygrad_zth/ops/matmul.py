@@ -14,7 +14,7 @@ import numpy as np
 from ..dtypes import dtype, of
 from ..operation import Applied, op
 from ..tensor import Tensor
-from ..types import Array, Number, Value
+from ..types import Array, Value
 from .calling import torch_call
 from .view import reshape
 
@@ -84,7 +84,7 @@ outer_of: Applied = op(
 )  # fmt: skip
 
 
-def refuse_operands(name: str, a: Tensor, b: Tensor) -> None:
+def refuse_operands(name: str, a: Any, b: Any) -> None:
     """Raise as PyTorch does if two operands cannot be multiplied, whatever their sizes."""
     for i, t in enumerate((a, b)):
         if not isinstance(t, Tensor):
@@ -121,7 +121,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return _matmul_tensors(input, other)
 
 
-def _matmul_tensors(input: Tensor | Number, other: Tensor | Number) -> Tensor:
+def _matmul_tensors(input: Tensor, other: Tensor) -> Tensor:
     try:
         x, y = input._array, other._array
     except AttributeError:
@@ -273,5 +273,11 @@ FUNCTIONS = {
     "bmm": bmm, "chain_matmul": chain_matmul, "dot": dot, "ger": outer, "matmul": matmul, "mm": mm,
     "mv": mv, "outer": outer, "vdot": vdot,
 }  # fmt: skip
-METHODS = {**FUNCTIONS, "__matmul__": _operator, "__rmatmul__": lambda self, other: matmul(other, self)}
+
+
+def _reflected(self: Tensor, other: Tensor) -> Tensor:
+    return matmul(other, self)
+
+
+METHODS = {**FUNCTIONS, "__matmul__": _operator, "__rmatmul__": _reflected}
 del METHODS["chain_matmul"]

@@ -81,7 +81,12 @@ norm_of = op(_norm, name="vector_norm", grad_name="LinalgVectorNormBackward0", x
 
 @torch_call
 def vector_norm(
-    input: Tensor, ord: float = 2, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor,
+    ord: float = 2,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """The ``ord``-norm over ``dim`` (of all elements, if None): (sum |x|^ord)^(1/ord).
 
@@ -91,7 +96,7 @@ def vector_norm(
     return _vector_norm(input, ord, dim, keepdim, dtype)
 
 
-def _vector_norm(input: Tensor, p: float, dim: int | tuple[int, ...], keepdim: bool, dtype: Any) -> Tensor:
+def _vector_norm(input: Tensor, p: Any, dim: Any, keepdim: bool, dtype: Any) -> Tensor:
     array = input._array
     if array.dtype.kind != "f":
         got = of(array.dtype).legacy
@@ -113,10 +118,10 @@ def _vector_norm(input: Tensor, p: float, dim: int | tuple[int, ...], keepdim: b
 @torch_call
 def norm(
     input: Tensor,
-    p: float | str = "fro",
-    dim: int | tuple[int, ...] | None = None,
+    p: float | str | None = "fro",
+    dim: int | Sequence[int] | None = None,
     keepdim: bool = False,
-    dtype: Any = None,
+    dtype: dtype | None = None,
 ) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
     if p == "nuc":
@@ -170,7 +175,7 @@ def nansum(
 
 @torch_call
 def nanmean(
-    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+    input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
     """The mean over ``dim`` of what is not nan; nan if nothing is left."""
     if input._array.dtype.kind != "f":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def _stored(result: Tensor, out: Tensor | None, name: str) -> Tensor:
     return result if out is None else write_out(out, result, name)
 
 
-def lerp(input: Tensor, end: Tensor, weight: float, *, out: Tensor | None = None) -> Tensor:
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float, *, out: Tensor | None = None) -> Tensor:
     """input + weight * (end - input); from 1/2 on counted from the end, as in PyTorch."""
     if input._array.dtype is not end._array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
@@ -99,7 +100,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return _stored(add(input, quotient), out, "addcdiv")
 
 
-def ldexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def ldexp(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * 2 ** other."""
     return _stored(mul(input, 2.0**other), out, "ldexp")
 
@@ -151,7 +152,7 @@ rad2deg = op(
     x=lambda g: g * (180 / math.pi),
 )  # fmt: skip
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "addcdiv": addcdiv, "addcmul": addcmul, "arctan2": atan2, "atan2": atan2, "deg2rad": deg2rad, "hypot": hypot,
     "ldexp": ldexp, "lerp": lerp, "logaddexp": logaddexp, "logaddexp2": logaddexp2, "logit": logit,
     "nan_to_num": nan_to_num, "rad2deg": rad2deg, "sinc": sinc, "xlogy": xlogy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,14 +71,14 @@ reciprocal = op(np.reciprocal, name="reciprocal", promote="float", x=lambda g, o
 _square = op(np.square, name="square", grad_name="PowBackward0", promote="same", x=lambda g, x: g * (x * 2))
 
 
-def square(input: Tensor, *, out: Any = None) -> Tensor:
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input ** 2``, in the input's dtype (bool gives int64)."""
     if isinstance(input, Tensor) and input._array.dtype.kind == "b":
         return pow(input, 2, out=out)
     return _square(input) if out is None else _square(input, out=out)
 
 
-square.op = _square.op
+square.op = _square.op  # type: ignore[attr-defined]
 
 # ---------------------------------------------------------------------------- a tensor as the exponent
 
@@ -113,7 +114,7 @@ _power_of: Applied = op(  # tensor ** tensor
 _power_int = op(_integer_power, name="pow_int", promote="same", infix=True)
 
 
-def _pow(input: Tensor, exponent: float) -> Tensor:
+def _pow(input: Tensor, exponent: Any) -> Tensor:
     """The operator ``**``."""
     c = exponent.__class__
     if (c is float or c is int) and input._array.dtype.kind == "f":
@@ -148,7 +149,7 @@ def _rpow(exponent: Tensor, base: float) -> Tensor:
     return _exponential(base, exponent)
 
 
-def pow(input: Tensor, exponent: Tensor | Number, *, out: Any = None) -> Tensor:
+def pow(input: Tensor, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input ** exponent``, broadcast, for tensors and numbers; at least one is a Tensor.
 
     Raises:
@@ -168,13 +169,13 @@ def pow(input: Tensor, exponent: Tensor | Number, *, out: Any = None) -> Tensor:
     return result if out is None else write_out(out, result, "pow")
 
 
-pow.op = power_number.op
+pow.op = power_number.op  # type: ignore[attr-defined]
 
 
-def float_power(input: Tensor, exponent: Tensor, *, out: Any = None) -> Tensor:
+def float_power(input: Tensor, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
     double = np.dtype("float64")
-    sides = [cast(t, double) if isinstance(t, Tensor) else float(t) for t in (input, exponent)]
+    sides: list[Any] = [cast(t, double) if isinstance(t, Tensor) else float(t) for t in (input, exponent)]
     return pow(*sides, out=out)
 
 
@@ -190,7 +191,7 @@ def _float_power_(self: Tensor, exponent: Tensor) -> Tensor:
 
 # ---------------------------------------------------------------------------- what the room offers
 
-_UNARY = {
+_UNARY: dict[str, Callable[..., Any]] = {
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log, "log2": log2, "log10": log10, "log1p": log1p,
     "sqrt": sqrt, "rsqrt": rsqrt, "reciprocal": reciprocal, "square": square,
 }  # fmt: skip

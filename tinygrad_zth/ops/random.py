@@ -7,7 +7,7 @@ signatures. On every device the numbers are drawn by the CPU's stream, and then 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..dtypes import dtype
 from ..generator import BLOCK, Generator, default_generator
 from ..inplace import check_writeable, write
 from ..tensor import Tensor, current_node, new_tensor, storage_of
-from ..types import Array, Device
+from ..types import Array, Device, Sizes
 from .create import _finish, _kind, _made, _shape
 from .create import empty_like as _empty_tensor_like
 
@@ -92,10 +92,10 @@ def fill_random(
 def _filler(sampler: Callable[..., Any], doc: str, **defaults: float) -> Callable[..., Any]:
     """The in-place method that draws from ``sampler``, with PyTorch's names for its parameters."""
     name = sampler.__name__
-    signature = ", ".join(f"{p}={value!r}" for p, value in defaults.items())
-    namespace = {"fill_random": fill_random, "sampler": sampler}
+    signature = ", ".join(f"{p}: float = {value!r}" for p, value in defaults.items())
+    namespace: dict[str, Any] = {"fill_random": fill_random, "sampler": sampler, "Tensor": Tensor}
     exec(
-        f"def {name}(self, {signature}, *, generator=None):\n"
+        f"def {name}(self: Tensor, {signature}, *, generator: 'Generator | None' = None) -> Tensor:\n"
         f"    return fill_random(self, {name!r}, sampler, {', '.join(defaults)}, generator=generator)",
         namespace,
     )
@@ -140,7 +140,7 @@ def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **na
     return fill_random(self, "random_", sampling.random_, low, high, generator=generator)
 
 
-def _host(p: Tensor) -> Array:
+def _host(p: Any) -> Array:
     return backend_of(p._array).to_numpy(p._array) if isinstance(p, Tensor) else p
 
 
@@ -247,7 +247,7 @@ def _bounds(name: str, args: tuple[Any, ...], named: dict[str, Any], last: tuple
 
 
 def randint(
-    *args: Any, generator: Generator | None = None, out: Any=None, dtype: Any=None, layout: Any=None, device: Device=None,
+    *args: Sizes, generator: Generator | None = None, out: Tensor | None=None, dtype: dtype | None=None, layout: Any=None, device: Device=None,
     requires_grad: bool = False, pin_memory: bool = False, **named: Any,
 ) -> Tensor:  # fmt: skip
     """Integers uniform on [low, high): ``randint(low=0, high, size, *, generator=None, ...)``.
@@ -261,7 +261,7 @@ def randint(
 
 
 def randint_like(
-    input: Tensor, *args: Any, generator: Generator | None = None, dtype: Any=None, layout: Any=None, device: Device=None,
+    input: Tensor, *args: int, generator: Generator | None = None, dtype: dtype | None=None, layout: Any=None, device: Device=None,
     requires_grad: bool = False, memory_format: Any=None, **named: Any,
 ) -> Tensor:  # fmt: skip
     """Integers uniform on [low, high), with the shape, dtype and device of ``input``."""
@@ -272,7 +272,7 @@ def randint_like(
 
 
 def randperm(
-    n: int, *, generator: Generator | None = None, out: Any=None, dtype: Any=None, layout: Any=None, device: Device=None,
+    n: int, *, generator: Generator | None = None, out: Tensor | None=None, dtype: dtype | None=None, layout: Any=None, device: Device=None,
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
@@ -282,7 +282,7 @@ def randperm(
 
 
 def normal(
-    mean: float=0.0, std: float=1.0, size: tuple[int, ...] | None=None, *, generator: Generator | None = None, out: Any=None, dtype: Any=None,
+    mean: Tensor | float=0.0, std: Tensor | float=1.0, size: Sequence[int] | None=None, *, generator: Generator | None = None, out: Tensor | None=None, dtype: dtype | None=None,
     layout: Any=None, device: Device=None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normal numbers: with numbers ``mean`` and ``std``, of shape ``size``; with a tensor for
@@ -316,7 +316,9 @@ def normal(
     return _finish("normal", _made(z, device if device is not None else given[0].device, requires_grad), out)
 
 
-def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Any = None) -> Tensor:
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
     """Ones with the probabilities in ``input`` (or, of its shape, with probability ``p``), else zeros.
 
     Raises RuntimeError for a probability outside [0, 1].
@@ -332,7 +334,7 @@ def multinomial(
     replacement: bool = False,
     *,
     generator: Generator | None = None,
-    out: Any = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Indices drawn with probabilities in proportion to the rows of ``input``, shape (n,) or (m, n).
 

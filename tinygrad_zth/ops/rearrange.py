@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..autograd import sum_to
 from ..dtypes import int64
 from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
-from ..types import Array, Namespace
+from ..types import Array, Namespace, Sizes
 from .index import getitem
 from .join import broadcast_tensors, cat
 from .view import dim_of, sizes_of, transpose
@@ -25,6 +26,10 @@ def _flip(xp: Namespace, x: Array, dims: tuple[int, ...]) -> Array:
 _flip_op: Applied = op(_flip, x=lambda g, dims: _flip_op(g, dims))
 
 
+@overload
+def flip(input: Tensor, dims: Sequence[int]) -> Tensor: ...
+@overload
+def flip(input: Tensor, *dims: int) -> Tensor: ...
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """A copy with the order of elements reversed along ``dims``."""
     if "dims" in named and not dims and len(named) == 1:
@@ -63,7 +68,7 @@ def _roll(xp: Namespace, x: Array, shifts: tuple[int, ...], dims: tuple[int, ...
 _roll_op: Applied = op(_roll, x=lambda g, shifts, dims: _roll_op(g, tuple(-s for s in shifts), dims))
 
 
-def roll(input: Tensor, shifts: int, dims: int | None = None) -> Tensor:
+def roll(input: Tensor, shifts: Sizes, dims: Sizes | None = None) -> Tensor:
     """Elements moved on along ``dims`` (None: along the flattened tensor); what falls off comes in again."""
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     if dims is None or dims == ():
@@ -76,7 +81,7 @@ def roll(input: Tensor, shifts: int, dims: int | None = None) -> Tensor:
     return _roll_op(input, shifts, tuple(dim_of(d, input._array.ndim) for d in dims))
 
 
-def rot90(input: Tensor, k: int = 1, dims: tuple[int, ...] = (0, 1)) -> Tensor:
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k quarters in the plane of two dimensions, from the first towards the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -128,7 +133,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return roll(a, -1, d) * roll(b, -2, d) - roll(a, -2, d) * roll(b, -1, d)
 
 
-def unravel_index(indices: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
+def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if indices._array.dtype.kind not in "iu":
@@ -137,6 +142,10 @@ def unravel_index(indices: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, ...]
     return tuple(new_tensor(np.asarray(p, np.int64)) for p in places)
 
 
+@overload
+def sum_to_size(self: Tensor, size: Sequence[int], /) -> Tensor: ...
+@overload
+def sum_to_size(self: Tensor, *size: int) -> Tensor: ...
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """Summed to a shape that broadcasts to this one. Raises RuntimeError for any other."""
     size = tuple(sizes_of(size))

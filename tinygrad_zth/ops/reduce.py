@@ -18,7 +18,7 @@ from ..backends.sums import total
 from ..dtypes import dtype, get_default_dtype, of, to_numpy
 from ..operation import Applied, cast, op
 from ..tensor import Tensor
-from ..types import Array, Namespace, Value
+from ..types import Array, Namespace, Number, Value
 from .calling import torch_call
 from .compare import pick
 from .view import dim_of
@@ -26,10 +26,10 @@ from .view import dim_of
 __all__ = ["FUNCTIONS", "METHODS", "count_of", "dims_of", "divide_or_zero", "spread"]
 
 FLOAT16, FLOAT32, INT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("int64")
-_add = np.add.reduce
+_add: Callable[..., Array] = np.add.reduce
 
 
-def dims_of(dim: int | tuple[int, ...] | None, ndim: int) -> int | tuple[int, ...] | None:
+def dims_of(dim: Any, ndim: int) -> Any:
     """``dim`` checked: an int, a tuple of ints, or None for all dimensions.
 
     Raises IndexError for a dimension there is not, RuntimeError for one named twice.
@@ -48,7 +48,7 @@ def dims_of(dim: int | tuple[int, ...] | None, ndim: int) -> int | tuple[int, ..
     return dims[0] if len(dims) == 1 else dims
 
 
-def count_of(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> int:
+def count_of(shape: Sequence[int], dim: Any) -> int:
     """How many elements of ``shape`` make one element of the result."""
     if dim is None:
         return math.prod(shape)
@@ -57,7 +57,7 @@ def count_of(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> int:
     return math.prod([shape[d] for d in dim])
 
 
-def kept(shape: tuple[int, ...], dim: int | tuple[int, ...] | None) -> tuple[Any, ...]:
+def kept(shape: Sequence[int], dim: Any) -> tuple[Any, ...]:
     """``shape`` with ones for the reduced dimensions: the result's under ``keepdim``."""
     if dim is None:
         return (1,) * len(shape)
@@ -116,7 +116,7 @@ spread = op(
 )  # fmt: skip
 
 
-def _sum_entry(name: str, grad_name: str) -> Callable[..., Any]:
+def _sum_entry(name: str, grad_name: str) -> Applied:
     """One entry per name that PyTorch prints for it; so for the mean."""
     return op(
         _sum, name=name, grad_name=grad_name, kernels={"cupy": _sum_any},
@@ -124,7 +124,7 @@ def _sum_entry(name: str, grad_name: str) -> Callable[..., Any]:
     )  # fmt: skip
 
 
-def _mean_entry(name: str, grad_name: str) -> Callable[..., Any]:
+def _mean_entry(name: str, grad_name: str) -> Applied:
     return op(
         _mean, name=name, grad_name=grad_name, kernels={"cupy": _mean_any},
         x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
@@ -132,6 +132,8 @@ def _mean_entry(name: str, grad_name: str) -> Callable[..., Any]:
 
 
 # Of everything, and along some dimensions.
+sum_of: Applied
+sum_along: Applied
 sum_of, sum_along = _sum_entry("sum", "SumBackward0"), _sum_entry("sum_along", "SumBackward1")
 mean_of, mean_along = _mean_entry("mean", "MeanBackward0"), _mean_entry("mean_along", "MeanBackward1")
 
@@ -148,7 +150,9 @@ def accumulable(input: Tensor, dtype: dtype | None) -> Tensor:
 
 
 @torch_call
-def sum(input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def sum(
+    input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
     """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
     array = input._array
     if dim is not None:
@@ -177,7 +181,7 @@ def require_float(name: str, input: Tensor, dtype: dtype | None = None) -> Tenso
 
 @torch_call
 def mean(
-    input: Tensor, dim: int | tuple[int, ...] | None = None, keepdim: bool = False, *, dtype: Any = None
+    input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
     """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
     array = input._array
@@ -209,7 +213,7 @@ def _variance_by(add: Callable[..., Any]) -> Callable[..., Any]:
 _variance, _variance_any = _variance_by(total), _variance_by(_sum_any)
 
 
-def _freedom(shape: tuple[int, ...], dim: int | None, correction: float) -> float:
+def _freedom(shape: tuple[int, ...], dim: Any, correction: float) -> float:
     """n - correction, not below 0; a Python number, so that it widens nothing."""
     freedom = max(0, count_of(shape, dim) - correction)
     return int(freedom) if freedom == int(freedom) else freedom
@@ -289,9 +293,7 @@ std_of = op(
 )  # fmt: skip
 
 
-def _spread_arguments(
-    name: str, input: Tensor, dim: int | tuple[int, ...] | None, unbiased: bool | None, correction: int | None
-) -> tuple[Any, ...]:
+def _spread_arguments(name: str, input: Tensor, dim: Any, unbiased: bool | None, correction: Any) -> tuple[Any, ...]:
     """The arguments of var and std, in both of PyTorch's forms (``unbiased`` may come first)."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -319,11 +321,11 @@ def _spread_arguments(
 @torch_call
 def var(
     input: Tensor,
-    dim: int | tuple[int, ...] | None = None,
+    dim: int | Sequence[int] | None = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
-    correction: int | None = None,
+    correction: Number | None = None,
 ) -> Tensor:
     """The variance over ``dim``: the squared distances to the mean, divided by n - ``correction``.
 
@@ -337,11 +339,11 @@ def var(
 @torch_call
 def std(
     input: Tensor,
-    dim: int | tuple[int, ...] | None = None,
-    unbiased: Any = None,
+    dim: int | Sequence[int] | None = None,
+    unbiased: bool | None = None,
     keepdim: bool = False,
     *,
-    correction: int | None = None,
+    correction: Number | None = None,
 ) -> Tensor:
     """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
     be 0.
@@ -352,13 +354,13 @@ def std(
 
 def _with_mean(
     name: str,
-    apply: Callable[..., Any],
+    apply: Applied,
     input: Tensor,
-    dim: int | None,
+    dim: Any,
     unbiased: bool | None,
     keepdim: bool,
-    correction: int | None,
-) -> tuple[Tensor, ...]:
+    correction: Any,
+) -> tuple[Tensor, Tensor]:
     dim, correction = _spread_arguments(name, input, dim, unbiased, correction)
     return apply(input, dim, correction, keepdim), mean_of(input, dim, keepdim)
 
@@ -366,12 +368,12 @@ def _with_mean(
 @torch_call
 def var_mean(
     input: Tensor,
-    dim: int | None = None,
+    dim: int | Sequence[int] | None = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
-    correction: int | None = None,
-) -> tuple[Any, ...]:
+    correction: Number | None = None,
+) -> tuple[Tensor, Tensor]:
     """The pair (variance, mean); see ``var``."""
     return _with_mean("var_mean", var_of, input, dim, unbiased, keepdim, correction)
 
@@ -379,12 +381,12 @@ def var_mean(
 @torch_call
 def std_mean(
     input: Tensor,
-    dim: int | None = None,
+    dim: int | Sequence[int] | None = None,
     unbiased: bool | None = None,
     keepdim: bool = False,
     *,
-    correction: int | None = None,
-) -> tuple[Any, ...]:
+    correction: Number | None = None,
+) -> tuple[Tensor, Tensor]:
     """The pair (standard deviation, mean); see ``std``."""
     return _with_mean("std_mean", std_of, input, dim, unbiased, keepdim, correction)
 
@@ -399,7 +401,7 @@ def _logsumexp(xp: Namespace, x: Array, dim: int | tuple[int, ...] | None, keepd
     return total if keepdim else total.reshape([n for n, k in zip(total.shape, _flags(x.ndim, dim)) if not k])
 
 
-def _flags(ndim: int, dim: int | tuple[int, ...] | None) -> list[bool]:
+def _flags(ndim: int, dim: Any) -> list[bool]:
     """Per dimension, whether it is reduced."""
     dims = range(ndim) if dim is None else (dim,) if dim.__class__ is int else dim
     return [i in dims for i in range(ndim)]

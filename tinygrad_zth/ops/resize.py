@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def _strided(size: tuple[int, ...], stride: tuple[int, ...], kind: np.dtype[Any]
 
 
 def empty_strided(
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
+    size: Sequence[int],
+    stride: Sequence[int],
     *,
     dtype: dtype | None = None,
     layout: Any = None,
@@ -46,7 +47,7 @@ def empty_strided(
 
 
 def empty_permuted(
-    size: tuple[int, ...], physical_layout: tuple[int, ...], *, dtype: Any=None, layout: Any=None, device: Device=None, requires_grad: bool = False,
+    size: Sequence[int], physical_layout: Sequence[int], *, dtype: dtype | None=None, layout: Any=None, device: Device=None, requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uninitialised memory, dense, whose dimensions lie in memory in the order ``physical_layout``."""
@@ -64,10 +65,10 @@ def empty_permuted(
 
 def new_empty_strided(
     self: Tensor,
-    size: tuple[int, ...],
-    stride: tuple[int, ...],
+    size: Sequence[int],
+    stride: Sequence[int],
     *,
-    dtype: Any = None,
+    dtype: dtype | None = None,
     device: Device = None,
     requires_grad: bool = False,
     **_: Any,
@@ -78,6 +79,10 @@ def new_empty_strided(
     )
 
 
+@overload
+def resize_(self: Tensor, sizes: Sequence[int], /, *, memory_format: Any = None) -> Tensor: ...
+@overload
+def resize_(self: Tensor, *sizes: int, memory_format: Any = None) -> Tensor: ...
 def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     """Change the shape in place: the elements keep their places in memory, new ones are uninitialised.
 
@@ -108,7 +113,7 @@ def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None)
 
 
 def as_strided_scatter(
-    input: Tensor, src: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
     """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
     out = new_tensor(np.empty_like(input._array)) if not input.requires_grad else None

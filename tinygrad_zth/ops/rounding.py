@@ -10,7 +10,7 @@ import numpy as np
 from ..backends import backend_of
 from ..dtypes import of
 from ..inplace import twin
-from ..operation import as_function, op
+from ..operation import Applied, as_function, op
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace
 from . import return_types
@@ -19,7 +19,7 @@ from .compare import pick
 __all__ = ["FUNCTIONS", "METHODS", "ceil", "floor", "frac", "round", "trunc"]
 
 
-def _step(forward: str, name: str) -> Callable[..., Any]:
+def _step(forward: str, name: str) -> Applied:
     """A step function: integers are whole already."""
     return op(_whole(forward), name=name, promote="same", x=lambda g: g * 0)
 
@@ -67,7 +67,7 @@ as_function(round, _round.op)
 # ---------------------------------------------------------------------------- the parts of a number
 
 
-def frexp(input: Tensor) -> Any:
+def frexp(input: Tensor) -> return_types.frexp:
     """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
     array = input._array
     if array.dtype.kind != "f":
@@ -81,7 +81,7 @@ _mantissa = op(
 )
 nextafter = op(np.nextafter, name="nextafter", promote="same")
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Any]] = {
     "nextafter": nextafter,
     "ceil": ceil,
     "floor": floor,

@@ -28,10 +28,10 @@ from .view import reshape
 __all__ = ["FUNCTIONS", "METHODS"]
 
 FLOAT32, FLOAT64 = np.dtype("float32"), np.dtype("float64")
-_multiply = np.multiply.reduce
+_multiply: Callable[..., Array] = np.multiply.reduce
 
 
-def _key(dim: int, part: slice) -> tuple[Any, ...]:
+def _key(dim: int, part: Any) -> tuple[Any, ...]:
     return (slice(None),) * dim + (part,)
 
 
@@ -141,13 +141,13 @@ def _running_call(name: str, apply: Callable[..., Any], input: Tensor, dim: int,
 
 
 @torch_call
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """The running sum along ``dim``; of bools and integers, an int64."""
     return _running_call("cumsum", cumsum_of, input, dim, dtype)
 
 
 @torch_call
-def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
     """The running product along ``dim``; of bools and integers, an int64."""
     return _running_call("cumprod", cumprod_of, input, dim, dtype)
 
@@ -155,7 +155,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 # ---------------------------------------------------------------------------- by another operation
 
 
-def _accumulate(ufunc: Callable[..., Any]) -> Callable[..., Any]:
+def _accumulate(ufunc: np.ufunc) -> Applied:
     """``ufunc.accumulate``, and the same step by step for backends that have no such method."""
 
     def by_steps(xp: Namespace, x: Array, dim: Any) -> Any:
@@ -195,7 +195,7 @@ def _running_extreme(name: str, apply: Callable[..., Any], input: Tensor, dim: i
 
 
 @torch_call
-def cummax(input: Tensor, dim: int) -> Any:
+def cummax(input: Tensor, dim: int) -> return_types.cummax:
     """The named tuple (values, indices) of the running maximum along ``dim``; the last among
     equals.
     """
@@ -203,7 +203,7 @@ def cummax(input: Tensor, dim: int) -> Any:
 
 
 @torch_call
-def cummin(input: Tensor, dim: int) -> Any:
+def cummin(input: Tensor, dim: int) -> return_types.cummin:
     """The named tuple (values, indices) of the running minimum along ``dim``; the last among
     equals.
     """

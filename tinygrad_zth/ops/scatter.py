@@ -241,7 +241,7 @@ def scatter(
     index: Tensor,
     src: Tensor | Number | None = None,
     *,
-    value: Any = None,
+    value: Number | None = None,
     reduce: str | None = None,
 ) -> Tensor:
     """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
@@ -282,7 +282,7 @@ def _combining(ufunc: str) -> Callable[..., Any]:
     return kernel
 
 
-def _extreme(name: str, ufunc: str) -> Callable[..., Any]:
+def _extreme(name: str, ufunc: str) -> Applied:
     """amax, amin: those that reached the result share its gradient."""
 
     def share(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> tuple[Any, ...]:
@@ -364,12 +364,12 @@ _prod_op = op(
     _combining("multiply"), name="scatter_prod", kernels=HOST, grad_name="ScatterReduceBackward0", tensors=("index",),
     x=_prod_self, src=_prod_src,
 )  # fmt: skip
-_REDUCERS = {
+_REDUCERS: dict[str, Applied] = {
     "sum": _scatter_add_op, "prod": _prod_op, "amax": _extreme("amax", "maximum"), "amin": _extreme("amin", "minimum"),
 }  # fmt: skip
 
 
-def _neutral(reduce: str, dtype: np.dtype[Any]) -> int:
+def _neutral(reduce: str, dtype: np.dtype[Any]) -> float:
     if reduce in ("sum", "mean", "prod"):
         return 1 if reduce == "prod" else 0
     if dtype.kind == "f":

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ..backends import backend_of
 from ..operation import op
 from ..tensor import Tensor, from_array
-from ..types import Array, Namespace, Number
+from ..types import Array, Namespace
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim, pick, refuse_empty, shares_of_all
@@ -82,7 +82,7 @@ def _picked(name: str, input: Tensor, dim: int, keepdim: bool, find: Callable[..
 
 
 @torch_call
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
     dim = one_dim("kthvalue", dim, input._array.ndim)
     if input._array.ndim and not input._array.shape[dim]:
@@ -111,12 +111,20 @@ def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, pair: type
     return median_of_all(flat, skip)
 
 
+@overload
+def median(input: Tensor) -> Tensor: ...
+@overload
+def median(input: Tensor, dim: int, keepdim: bool = False) -> return_types.median: ...
 @torch_call
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median, the lower of two; nan if there is a nan. With ``dim``, also the indices."""
     return _median("median", input, dim, keepdim, return_types.median)
 
 
+@overload
+def nanmedian(input: Tensor) -> Tensor: ...
+@overload
+def nanmedian(input: Tensor, dim: int, keepdim: bool = False) -> return_types.nanmedian: ...
 @torch_call
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The median of what is not nan, the lower of two. With ``dim``, also the indices."""
@@ -124,7 +132,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
 
 
 @torch_call
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> return_types.mode:
     """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
     of them.
     """
@@ -160,7 +168,7 @@ def _ranks(xp: Namespace, x: Array, q: Array, dim: int, interpolation: str, skip
     return lower, upper, weight
 
 
-def _quantile(name: str, input: Tensor, q: float, dim: int | None, keepdim: bool, interpolation: str) -> Tensor:
+def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str) -> Tensor:
     array = input._array
     if array.size == 0:
         raise RuntimeError("quantile() input tensor must be non-empty")
@@ -203,7 +211,7 @@ def _quantile(name: str, input: Tensor, q: float, dim: int | None, keepdim: bool
 
 @torch_call
 def quantile(
-    input: Tensor, q: Tensor | Number, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
     """The elements below which a share ``q`` lies: between two elements, by ``interpolation``.
 
@@ -215,7 +223,7 @@ def quantile(
 
 @torch_call
 def nanquantile(
-    input: Tensor, q: float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+    input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
     """``quantile`` of what is not nan."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)

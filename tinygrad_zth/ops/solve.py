@@ -271,7 +271,7 @@ def _slogdet(A: Tensor, pair: type) -> Any:
 
 @torch_call
 @by_host
-def slogdet(input: Tensor) -> Any:
+def slogdet(input: Tensor) -> return_types.slogdet:
     """The named tuple (sign, logabsdet) of determinants."""
     return _slogdet(input, return_types.slogdet)
 
@@ -328,7 +328,7 @@ def tolerance(array: Array, atol: Any, rtol: float | None) -> Array:
     return xp.maximum(_column(floor), _column(share) * largest).astype(array.dtype)
 
 
-def _column(x: float) -> float:
+def _column(x: Value) -> Value:
     return x[..., None] if getattr(x, "ndim", 0) else x
 
 

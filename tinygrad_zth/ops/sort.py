@@ -6,8 +6,6 @@ gradients. Every sort here is stable, in both directions; nan is larger than eve
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..backends import HOST
@@ -46,7 +44,7 @@ def _ordered(input: Tensor, dim: int, descending: bool) -> tuple[Tensor, ...]:
 
 
 @torch_call
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> return_types.sort:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
     dim = one_dim("sort", dim, input._array.ndim)
     return return_types.sort(*_ordered(input, dim, bool(descending)))
@@ -67,7 +65,7 @@ def msort(input: Tensor) -> Tensor:
 
 
 @torch_call
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> return_types.topk:
     """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
     first.
 

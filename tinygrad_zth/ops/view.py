@@ -7,16 +7,16 @@ and version, so that writes through any of them are seen by all (``inplace.py``)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 from .. import dtypes
-from ..autograd import alias, expand_to
+from ..autograd import alias
 from ..backends import backend_of
 from ..operation import Applied, op
 from ..storage import buffer_of
 from ..tensor import Size, Tensor, new_tensor, replay, storage_of
-from ..types import Array, Namespace, Value
+from ..types import Array, Namespace, Sizes, Value
 
 __all__ = ["FUNCTIONS", "METHODS", "dim_of", "permute", "reshape", "sizes_of"]
 
@@ -57,7 +57,7 @@ _view = op(_reshape, name="view", view=True, x=lambda g, x_shape: reshape(g, x_s
 _copy = op(_reshape, name="reshape", grad_name="UnsafeViewBackward0", x=lambda g, x_shape: reshape(g, x_shape))
 
 
-def _shape(x: Tensor, sizes: tuple[int, ...]) -> tuple[Any, ...]:
+def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
     """``sizes`` as ints with -1 worked out. Raises RuntimeError if they do not hold x's elements."""
     shape = tuple([s if s.__class__ is int else s.__index__() for s in sizes])
     n, known, unknown = x._array.size, math.prod(shape), None
@@ -84,7 +84,7 @@ def _shape(x: Tensor, sizes: tuple[int, ...]) -> tuple[Any, ...]:
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
 
 
-def _is_window(array: Array, shape: tuple[int, ...]) -> bool:
+def _is_window(array: Array, shape: Any) -> bool:
     if array.flags.c_contiguous:
         return True
     window = array.reshape(shape)
@@ -92,6 +92,12 @@ def _is_window(array: Array, shape: tuple[int, ...]) -> bool:
     return (base is not None and (base is array or base is array.base)) or buffer_of(window) is buffer_of(array)
 
 
+@overload
+def view(input: Tensor, dtype: dtypes.dtype) -> Tensor: ...
+@overload
+def view(input: Tensor, size: Sequence[int]) -> Tensor: ...
+@overload
+def view(input: Tensor, *size: int) -> Tensor: ...
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same memory under another shape (one size may be -1), or, given a dtype, other elements.
 
@@ -115,12 +121,28 @@ def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     return _view(input, shape)
 
 
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` viewed in ``other``'s shape. Raises RuntimeError as ``view`` does."""
+    return view(input, other._array.shape)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in ``other``'s shape: a view where possible, else a copy. Raises RuntimeError for other counts."""
+    return reshape(input, other._array.shape)
+
+
 def _view_dtype(input: Tensor, dtype: Any) -> Tensor:
     t = new_tensor(input._array.view(dtypes.to_numpy(dtype)))
     t._storage = storage_of(input)
     return t
 
 
+@overload
+def reshape(input: Tensor, shape: Sequence[int]) -> Tensor: ...
+@overload
+def reshape(input: Tensor, *shape: int) -> Tensor: ...
+@overload
+def reshape(input: Array, *shape: Any) -> Array: ...
 def reshape(input: Value, *shape: Any, **named: Any) -> Value:
     """The same elements under another shape: a view where possible, else a copy."""
     if named:
@@ -194,7 +216,11 @@ _transpose: Applied = op(_swap, name="transpose", view=True, x=lambda g, dim0, d
 _t = op(_swap, name="t", grad_name="TBackward0", view=True, x=lambda g, dim0, dim1: _transpose(g, dim0, dim1))
 
 
-def permute(input: Tensor, *dims: int, **named: Any) -> Tensor:
+@overload
+def permute(input: Tensor, dims: Sequence[int]) -> Tensor: ...
+@overload
+def permute(input: Tensor, *dims: int) -> Tensor: ...
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The dimensions in another order."""
     if named:
         dims = named_sizes("permute", "dims", dims, named)
@@ -247,7 +273,7 @@ def matrix_transpose(input: Tensor) -> Tensor:
     return _transpose(input, ndim - 2, ndim - 1)
 
 
-def movedim(input: Tensor, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Tensor:
+def movedim(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:
     """Dimensions moved to new places; the others keep their order."""
     ndim = input._array.ndim
     source = (source,) if isinstance(source, int) else tuple(source)
@@ -273,7 +299,7 @@ def _squeeze(x: Array, dims: tuple[int, ...]) -> Array:
     return x.squeeze(dims)
 
 
-def _squeezing(name: str, grad_name: str) -> Callable[..., Any]:
+def _squeezing(name: str, grad_name: str) -> Applied:
     return op(_squeeze, name=name, grad_name=grad_name, view=True, x=lambda g, x_shape: reshape(g, x_shape))
 
 
@@ -283,7 +309,7 @@ _squeeze_one = _squeezing("squeeze_dim", "SqueezeBackward1")
 _squeeze_some = _squeezing("squeeze_dims", "SqueezeBackward2")
 
 
-def squeeze(input: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of size 1 (or those of ``dim`` that are)."""
     shape = input._array.shape
     if dim is None:
@@ -306,49 +332,10 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return _unsqueeze_op(input, dim_of(dim, input._array.ndim + 1))
 
 
-# ---------------------------------------------------------------------------- expanding
-
-
-def expand(input: Tensor, *sizes: Any, implicit: bool = False, **named: Any) -> Tensor:
-    """Dimensions of size 1 repeated without a copy; -1 leaves a size as it is.
-
-    Raises RuntimeError where a size other than 1 would have to change.
-    """
-    if named:
-        sizes = named_sizes("expand", "size", sizes, named)
-    sizes, shape = sizes_of(sizes), input._array.shape
-    lead = len(sizes) - len(shape)
-    if lead < 0:
-        raise RuntimeError(
-            f"expand(torch.{input.dtype.legacy}Tensor{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided "
-            f"({len(sizes)}) must be greater or equal to the number of dimensions in the tensor ({len(shape)})"
-        )
-    target = []
-    for i, n in enumerate(sizes):
-        have = shape[i - lead] if i >= lead else 1
-        if n == -1 and i < lead:
-            raise RuntimeError(
-                f"expand: The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
-            )
-        if n != -1 and have not in (1, n):
-            raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
-                f"dimension {i}.  Target sizes: {list(sizes)}.  Tensor sizes: {list(shape)}"
-            )
-        target.append(have if n == -1 else n)
-    target = tuple(target)
-    return alias(input) if target == shape else expand_to(input, target)
-
-
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """``input`` expanded to ``size``."""
-    return expand(input, *size)
-
-
 # ---------------------------------------------------------------------------- windows by stride
 
 
-def embed_in(shape: tuple[int, ...], value: Value, path: tuple[Any, ...]) -> Value:
+def embed_in(shape: Sequence[int], value: Value, path: tuple[Any, ...]) -> Value:
     """Zeros of ``shape`` with ``value`` in the window ``path``: the opposite of looking through it."""
     return _embed(value, tuple(shape), path)
 
@@ -497,9 +484,7 @@ _as_strided_op = op(
 )  # fmt: skip
 
 
-def as_strided(
-    input: Tensor, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """The storage under ``input`` seen with any sizes, strides and offset (in elements).
 
     Raises RuntimeError if the window does not lie within the storage or a stride is negative.
@@ -525,15 +510,14 @@ def as_strided(
 
 
 FUNCTIONS = {
-    "adjoint": matrix_transpose, "as_strided": as_strided, "broadcast_to": broadcast_to, "diagonal": diagonal, "flatten": flatten,
+    "adjoint": matrix_transpose, "as_strided": as_strided, "diagonal": diagonal, "flatten": flatten,
     "movedim": movedim, "moveaxis": movedim, "permute": _permute_function, "ravel": ravel,
     "reshape": _reshape_function, "squeeze": squeeze, "swapaxes": swapaxes, "swapdims": transpose,
     "t": t, "transpose": transpose, "unflatten": unflatten, "unsqueeze": unsqueeze,
 }  # fmt: skip
 METHODS = {
-    **FUNCTIONS, "expand": expand, "expand_as": lambda self, other: expand(self, *other.shape),
-    "permute": permute, "reshape": reshape, "reshape_as": lambda self, other: reshape(self, other._array.shape),
-    "unfold": unfold, "view": view, "view_as": lambda self, other: view(self, other._array.shape),
+    **FUNCTIONS, "permute": permute, "reshape": reshape, "reshape_as": reshape_as,
+    "unfold": unfold, "view": view, "view_as": view_as,
     "adjoint": matrix_transpose, "T": property(reversed_dims), "mT": property(matrix_transpose),
     "H": property(t), "mH": property(matrix_transpose),
 }  # fmt: skip

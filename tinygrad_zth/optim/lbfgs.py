@@ -138,7 +138,8 @@ class LBFGS(Optimizer):
                 self._remember(state, g - before, d * t, group["history_size"])
                 d = self._direction(state, g)
             before, loss_before = g.clone(), loss
-            t = min(1.0, 1.0 / g.abs().sum()) * lr if state["n_iter"] == 1 else lr
+            short: Any = 1.0 / g.abs().sum()
+            t = min(1.0, short) * lr if state["n_iter"] == 1 else lr
             slope = g.dot(d)
             if slope > -tolerance_change:
                 break

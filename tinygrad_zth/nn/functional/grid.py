@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def grid_sample(
     share = [x - new_tensor(f) for x, f in zip(at, first)]
     total = None
     for corner in itertools.product((0, 1), repeat=n):
-        weight = math.prod(s if c else 1 - s for s, c in zip(share, corner))
+        weight: Any = math.prod(s if c else 1 - s for s, c in zip(share, corner))
         part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)]) * weight.unsqueeze(1)
         total = part if total is None else total + part
     return total  # type: ignore[return-value]
