@@ -29,11 +29,11 @@ PYTEST_ARGS ?=
 MUTATE_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
-.PHONY: help venv gpt test test-gpu lint format bench docs docs-test coverage mutate clean
+.PHONY: help venv gpt test test-gpu lint format bench bench-quick docs docs-test coverage mutate clean
 
 help:
 	@sed -n '2,4p' Makefile
-	@echo '# Targets: gpt test lint format bench docs docs-test coverage mutate venv clean'
+	@echo '# Targets: gpt test lint format bench bench-quick docs docs-test coverage mutate venv clean'
 
 venv:
 	$(call venv,$(EXTRAS))
@@ -70,6 +70,11 @@ format:
 bench:
 	$(call venv,cli)
 	$(PY) -m benchmarks
+
+# Seconds: ratios against raw NumPy beside a stored baseline; fails if one has become 30 % worse.
+bench-quick:
+	$(call venv,cli)
+	$(PY) -m benchmarks.regressions
 
 # Every picture of the documentation, from real runs (minutes); PICTURES names some of them.
 docs:

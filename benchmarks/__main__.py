@@ -62,14 +62,14 @@ def run(rows: Sequence[str], rounds: int) -> list[Result]:
     print(f"{'row':28s} {'ours ms':>10s} {'torch ms':>10s} {'ratio':>7s} {'bar':>6s} {'memory MB ours/torch':>22s}")
     results = []
     for row in rows:
-        names = [*NAMES, *(PEERS if row == "mlp_bn" else ())]
+        names = [*NAMES, *(PEERS if row == "mlp_bn" else ("plain",) if row.startswith("kernel:") else ())]
         result = compare(row, names, rounds)
         results.append(result)
         print(line(result), flush=True)
-        for name in PEERS:
+        for name in (*PEERS, "plain"):
             if name in result.seconds:
                 ratio = result.ratio(name)
-                bar = "" if name == "numpy" else verdict(ratio, PEER_BAR)
+                bar = "" if name in ("numpy", "plain") else verdict(ratio, PEER_BAR)
                 print(f"  {name:26s} {'':10s} {1e3 * result.time(name):10.3f} {ratio:7.2f} {bar:>6s}")
         for name, why in result.missing.items():
             print(f"  {name} left out: {why}")

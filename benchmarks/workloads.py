@@ -187,7 +187,8 @@ def resnet(torch: Any) -> Step:
     return _image_step(torch, model, 32)
 
 
-def _gpt_step(torch: Any, size: Size, batch: int, written_out: bool = False) -> Step:
+def gpt_step(torch: Any, size: Size, batch: int, written_out: bool = False) -> Step:
+    """A GPT of this size, AdamW and clipping, on random tokens."""
     torch.manual_seed(1337)
     model = GPT(torch, size, written_out)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1)
@@ -214,17 +215,17 @@ BABY = Size(layers=6, heads=6, channels=384, block=256)
 
 def gpt_small(torch: Any) -> Step:
     """A GPT of 4 layers, 4 heads, 128 channels, block 64, batch 12, AdamW and clipping."""
-    return _gpt_step(torch, SMALL, 12)
+    return gpt_step(torch, SMALL, 12)
 
 
 def gpt_small_written_out(torch: Any) -> Step:
     """The same, attention written as a product, a mask, a softmax and a product."""
-    return _gpt_step(torch, SMALL, 12, written_out=True)
+    return gpt_step(torch, SMALL, 12, written_out=True)
 
 
 def gpt_baby(torch: Any) -> Step:
     """A GPT of 6 layers, 6 heads, 384 channels, block 256, batch 8, AdamW and clipping."""
-    return _gpt_step(torch, BABY, 8)
+    return gpt_step(torch, BABY, 8)
 
 
 def _generate(torch: Any, cache: bool) -> Step:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
+
 import pytest
 
 import tinygrad_zth as torch
@@ -74,3 +77,55 @@ def test_the_cost_of_an_operation_is_measured_above_numpys(monkeypatch, capsys):
         assert set(figures) == set(overhead.BARS), name
     with pytest.raises(SystemExit):
         overhead.main(["--only", "nothing"])
+
+
+@pytest.mark.parametrize("row", [row.removeprefix("kernel:") for row in kernels.rows() if row.endswith(":small")])
+def test_a_kernel_and_its_definition_do_the_same_work(row):
+    fused, plain = kernels.kernel_step(torch, row), kernels.kernel_step(torch, row, written_out=True)
+    assert fused() == pytest.approx(plain(), rel=1e-3, abs=1e-5)
+
+
+def test_the_scaling_benchmark_measures_and_draws(tmp_path, capsys, monkeypatch):
+    from benchmarks import scaling
+
+    monkeypatch.setattr(scaling, "SWEEPS", {"width": (32, 64), "block": (16, 32)})
+    monkeypatch.setattr(scaling, "NODES", (100, 1000))
+    chart, record = tmp_path / "scaling.png", tmp_path / "scaling.json"
+    arguments = ["--only", "width,block,graph", "--rounds", "1", "--json", str(record)]
+    assert scaling.main([*arguments, "--chart", str(chart)] if find_spec("matplotlib") else arguments) == 0
+    found = json.loads(record.read_text())
+    for sweep in ("width", "block"):
+        for figures in found[sweep].values():
+            assert 0 < figures["fraction"] < 2 and figures["bound_us"] < 2 * figures["us_per_token"]
+    assert found["graph"]["1000"] > 0 and "operations" in capsys.readouterr().out
+    assert not find_spec("matplotlib") or chart.stat().st_size > 1000
+    size, batch = scaling.configuration("block", 32)
+    assert (size.block, batch) == (32, 24)  # as many tokens as in a step of the small GPT
+    with pytest.raises(SystemExit):
+        scaling.main(["--only", "nothing"])
+
+
+def test_every_row_of_the_baseline_runs_and_is_stored():
+    from benchmarks import regressions
+
+    assert set(json.loads(regressions.BASELINE.read_text())) == set(regressions.ROWS)
+    for name, build in regressions.ROWS.items():
+        row = build()
+        row.ours()
+        row.raw()
+        assert regressions.ratio(row, rounds=1) > 0, name
+
+
+def test_what_has_become_slower_is_seen(monkeypatch, tmp_path, capsys):
+    from benchmarks import regressions
+
+    baseline = tmp_path / "baseline.json"
+    monkeypatch.setattr(regressions, "BASELINE", baseline)
+    ratios = iter([2.0, 3.0, 2.9, 2.7, 2.8, 2.9, 2.5])
+    monkeypatch.setattr(regressions, "ratio", lambda row: next(ratios))
+    assert regressions.main(["--store", "--only", "softmax"]) == 0
+    assert json.loads(baseline.read_text()) == {"softmax": 2.0}
+    assert regressions.main(["--only", "softmax"]) == 1  # 3.0, 2.9, 2.7, 2.8: never within 2.6
+    assert "softmax" in capsys.readouterr().err
+    assert regressions.main(["--only", "softmax"]) == 0  # 2.9, and then 2.5
+    assert json.loads(baseline.read_text()) == {"softmax": 2.0}
