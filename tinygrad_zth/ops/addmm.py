@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dtypes import of
+from ..dtypes import of, promote_types
 from ..inplace import write_result
 from ..operation import op
 from ..tensor import Tensor
@@ -29,7 +29,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: float, alpha: float)
         )
     if kind.kind == "b":
         raise NotImplementedError(f"\"{name}\" not implemented for 'Bool'")
-    if kind.kind != "f" and name in ("addmv", "addbmm", "baddbmm"):  # which cut numbers off, as PyTorch's do
+    if kind.kind != "f" and name != "addr":  # the others cut numbers off, as PyTorch's do
         beta, alpha = int(beta), int(alpha)
     if kind.kind != "f":
         for argument, number in (("beta", beta), ("alpha", alpha)):
@@ -63,7 +63,9 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     if all(t._array.dtype.kind == "b" for t in (input, vec1, vec2)):
         product = outer(vec1, vec2) if alpha else outer(vec1, vec2) & False
         return broadcast_to(input, product._array.shape) | product if beta else product
-    return _added("addr", input, outer(vec1, vec2), beta, alpha)
+    product = outer(vec1, vec2)
+    kind = promote_types(input.dtype, product.dtype)
+    return _added("addr", input.to(kind), product.to(kind), beta, alpha)
 
 
 @torch_call

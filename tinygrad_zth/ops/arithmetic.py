@@ -75,7 +75,7 @@ def _with_alpha(operator: Applied, doc: str) -> Applied:
     name = operator.op.name
 
     def function(input: Tensor, other: Tensor | Number, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
-        if alpha != 1:
+        if alpha != 1 or alpha is True:
             other = _scaled(name, other, alpha)
         result = operator(input, other) if out is None else operator(input, other, out=out)
         if result is NotImplemented:

@@ -20,8 +20,6 @@ __all__ = ["FUNCTIONS", "METHODS", "corrcoef", "cov", "cumulative_trapezoid", "g
 
 def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[Tensor, int]:
     """The areas between neighbouring samples, and the dimension."""
-    if y._array.ndim == 0 and name == "trapezoid":
-        return y, 0
     d = dim_of(dim, y._array.ndim)
     n = y._array.shape[d]
     if n == 0:
@@ -45,9 +43,10 @@ def _panels(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> tuple[
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | Tensor = 1, dim: int = -1) -> Tensor:
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
-    if y._array.ndim and y._array.shape[dim_of(dim, y._array.ndim)] == 0:
-        kind = y.dtype if y.is_floating_point() else get_default_dtype()
-        return y.sum(dim).to(kind)
+    if y._array.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    if y._array.shape[dim_of(dim, y._array.ndim)] == 0:
+        return y.sum(dim).to(y.dtype)
     areas, d = _panels("trapezoid", y, x, dx, dim)
     return areas.sum(d)
 
@@ -75,6 +74,8 @@ def gradient(
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     dims = tuple(range(ndim)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     dims = tuple(dim_of(d, ndim) for d in dims)
+    if len(set(dims)) != len(dims):
+        raise RuntimeError(f"dim {max(dims, key=dims.count)} appears multiple times in the list of dims")
     spacing = 1 if spacing is None else spacing
     if isinstance(spacing, (list, tuple)):
         if len(spacing) != len(dims):
@@ -189,7 +190,7 @@ def cov(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
             stacklevel=2,
         )
-        freedom = freedom * 0 if isinstance(freedom, Tensor) else 0
+        freedom = (freedom * 0).abs() if isinstance(freedom, Tensor) else 0
     centred = x - mean
     right = centred if weights is None else centred * weights
     freedom = freedom if isinstance(freedom, Tensor) else new_tensor(np.asarray(freedom, x._array.dtype))

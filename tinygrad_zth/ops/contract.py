@@ -145,7 +145,10 @@ def _parse(equation: str, operands: Any) -> tuple[Any, ...]:
         tensors = everything[: 2 * count : 2]
         terms = [list(labels) for labels in everything[1 : 2 * count : 2]]
     if not tensors:
-        raise RuntimeError("einsum(): must provide at least one operand")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
+        )
     if len(tensors) != len(terms):
         amount = "fewer" if len(tensors) < len(terms) else "more"
         raise RuntimeError(f"einsum(): {amount} operands were provided than specified in the equation")

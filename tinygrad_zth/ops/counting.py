@@ -295,6 +295,11 @@ def searchsorted(
             f"{list(sequence.shape)} and input value tensor {list(values.shape)}"
         )
     if sorter is not None:
+        if sorter._array.dtype != np.int64:
+            raise RuntimeError(
+                "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
+                f"{of(sorter._array.dtype).legacy}"
+            )
         if sorter._array.shape != sequence.shape:
             raise RuntimeError(
                 "torch.searchsorted(): boundary and sorter must have the same size, but got "

@@ -85,7 +85,7 @@ def _array_of(data: Array, kind: Any) -> Array:
     try:
         array = np.array(data)
     except OverflowError as error:
-        raise RuntimeError(f"tensor(): {error}") from None
+        raise ValueError("Overflow when unpacking long long") from error
     except ValueError:
         raise ValueError(_ragged(data)) from None
     if array.dtype.kind not in "biuf":
@@ -94,7 +94,7 @@ def _array_of(data: Array, kind: Any) -> Array:
         if array.size == 0 or array.dtype.kind == "f" and not _holds_arrays(data):
             kind = _kind(None)
         elif array.dtype.kind == "u" and not _holds_arrays(data):
-            raise RuntimeError("Overflow when unpacking long long")
+            raise ValueError("Overflow when unpacking long long")
         else:
             return dtypes.canonical(array)
     if array.dtype.kind == "f" and kind.kind in "iu" and not np.isfinite(array).all():
@@ -124,10 +124,15 @@ def _ragged(data: Any, dim: int = 0) -> str:
 
 
 def _unfit(data: Any, array: Array, kind: np.dtype[Any] | None = None) -> Exception:
+    first, whole = data, data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
     while isinstance(data, (list, tuple)) and data:
         data = next((x for x in data if not isinstance(x, (int, float))), data[0])
     if isinstance(data, int):
-        return RuntimeError("Overflow when unpacking long long")
+        return ValueError("Overflow when unpacking long long")
+    if isinstance(first, str) and first is not whole:
+        return ValueError("too many dimensions 'str'")
     if isinstance(data, (str, bytes)):
         return TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if isinstance(data, complex) or array.dtype.kind == "c":
@@ -188,7 +193,9 @@ def scalar_tensor(
 
 
 def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
-    """A 1-D tensor on the memory of an object with the buffer protocol."""
+    """A 1-D tensor on the memory of an object with the buffer protocol. ValueError for one without elements."""
+    if not len(buffer) or not count:
+        raise ValueError(f"both buffer length ({len(buffer)}) and count ({count}) must not be 0")
     return _made(np.frombuffer(buffer, dtypes.to_numpy(dtype), count, offset), None, requires_grad)
 
 
@@ -216,6 +223,8 @@ def _filler(name: str, function: str, doc: str) -> Callable[..., Any]:
         **named: Any,
     ) -> Tensor:
         if "size" in named:
+            if size:
+                raise TypeError(f"{name}() got multiple values for argument 'size'")
             size = (named.pop("size"),)
         if named:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
@@ -356,6 +365,8 @@ def arange(
             ),
             **named,
         }
+        if "end" not in given:
+            raise TypeError('arange() missing 1 required positional arguments: "end"')
         args = (given.get("start", 0), given["end"], given.get("step", 1))
     start, end, step = _numbers(*{1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)])
     if dtype is dtypes.int64:

@@ -136,6 +136,8 @@ def share_memory_(self: Tensor) -> Tensor:
 
 def apply_(self: Tensor, callable: Any) -> Tensor:
     """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
+    if self.requires_grad:
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
     flat = [callable(x) for x in self._array.ravel().tolist()]
     self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
     return self
@@ -143,6 +145,8 @@ def apply_(self: Tensor, callable: Any) -> Tensor:
 
 def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     """Replace each element by ``callable(element, element of tensor)``, in place."""
+    if self.requires_grad:
+        raise RuntimeError("Can't call map_() on Variable that requires grad. Use var.detach().map_() instead.")
     xs, ys = self._array.ravel().tolist(), tensor.expand_as(self)._array.ravel().tolist()
     flat = [callable(x, y) for x, y in zip(xs, ys, strict=True)]
     self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
@@ -157,6 +161,8 @@ def dim_order(self: Tensor) -> tuple[int, ...]:
 
 def numel(input: Tensor) -> int:
     """The number of elements."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"numel(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return input.numel()
 
 

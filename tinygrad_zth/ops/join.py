@@ -247,7 +247,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The views at each place of ``dim``, which disappears."""
     if input._array.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_of(dim, input._array.ndim)
     return _cut(input, _UNBIND, d, [(slice(None),) * d + (i,) for i in range(input._array.shape[d])])
 
@@ -453,11 +453,16 @@ def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
 
 
 def repeat_interleave(
-    input: Tensor, repeats: Tensor | Number, dim: int | None = None, *, output_size: int | None = None
+    input: Tensor, repeats: Tensor | Number | None = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
-    """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
+    """Each element (or each place of ``dim``) repeated in place, ``repeats`` times.
+
+    Of one tensor alone: each of the numbers 0, 1, ... repeated as often as the tensor says.
+    """
     import numpy as np
 
+    if repeats is None:
+        input, repeats = new_tensor(np.arange(input._array.size)), input
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     d = dim_of(dim, input._array.ndim)

@@ -38,6 +38,8 @@ def _define(kind: dtypes.dtype) -> type:
         if len(data) == 1 and not isinstance(data[0], (int, Size)):
             values = np.asarray(data[0]) if isinstance(data[0], np.ndarray) else np.array(data[0])
             if values.dtype.kind not in "biuf":
+                if not isinstance(data[0], (str, bytes)):
+                    raise ValueError(f"too many dimensions '{values.dtype.type.__name__.removesuffix('_')}'")
                 raise TypeError(f"{name}: data of type {type(data[0]).__name__} are no numbers")
             return tensor(values.astype(dtypes.to_numpy(kind)), device=device)
         shape = tuple(data[0]) if len(data) == 1 and isinstance(data[0], Size) else data or (0,)

@@ -133,9 +133,11 @@ def cond(A: Tensor, p: int | None = None) -> Tensor:
     try:
         inverse = inv(A)
     except RuntimeError:
-        if A._array.ndim > 2:
-            raise
-        return from_array(np.full((), math.inf, A._array.dtype))
+        if A._array.ndim == 2:
+            return from_array(np.full((), math.inf, A._array.dtype))
+        from .join import stack
+
+        return stack([cond(a, p) for a in A])
     return matrix_norm(A, p) * matrix_norm(inverse, p)
 
 

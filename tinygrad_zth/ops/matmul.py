@@ -219,6 +219,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 @torch_call
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector."""
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"mv(): argument 'vec' (position 2) must be Tensor, not {type(vec).__name__}")
     a, b = input._array.shape, vec._array.shape
     if len(a) != 2 or len(b) != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got 1, {len(a)}, {len(b)}")

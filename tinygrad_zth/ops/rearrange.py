@@ -137,7 +137,7 @@ def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
     """Places in a flattened tensor of ``shape`` as one index tensor per dimension."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if indices._array.dtype.kind not in "iu":
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     places = np.unravel_index(indices._array, shape)
     return tuple(new_tensor(np.asarray(p, np.int64)) for p in places)
 

@@ -172,7 +172,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
         )
     d = dim_of(dim, input._array.ndim)
     if not input._array.ndim:
-        return gather(input, 0, indices)
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     try:
         shape = list(np.broadcast_shapes(*(_but(t._array.shape, d) for t in (input, indices))))
     except ValueError:
@@ -197,10 +197,10 @@ def _wrapped(indices: Tensor, n: int) -> Tensor:
 
 
 def _flat_places(name: str, input: Tensor, index: Tensor) -> Array:
-    if not isinstance(index, Tensor) or index._array.dtype.kind != "i" or index._array.itemsize < 8:
-        raise RuntimeError(
-            f"{name}(): Expected a long tensor for index, but got {getattr(index, 'dtype', type(index).__name__)}"
-        )
+    if not isinstance(index, Tensor):
+        raise TypeError(f"{name}(): argument 'index' (position 2) must be Tensor, not {type(index).__name__}")
+    if index._array.dtype.kind != "i" or index._array.itemsize < 8:
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype.legacy}")
     places, n = index._array, input._array.size
     if places.size and (places.min() < -n or places.max() >= n):
         raise IndexError(f"out of range: tried to access index {int(places.max())} on a tensor of {n} elements.")
@@ -223,7 +223,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"put_(): self and source expected to have the same dtype, but got self.dtype = {input.dtype.legacy} and source.dtype = {source.dtype.legacy}"
         )
     if source._array.size != places.size:
-        raise RuntimeError(
+        raise IndexError(
             f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source._array.size}, index.numel() = {places.size}"
         )
     put_flat = index_add if accumulate else index_copy

@@ -121,10 +121,10 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     if N is None and x._array.ndim == 0:
         raise RuntimeError("linalg.vander: a 0-d tensor needs N")
     x = x.reshape(1) if x._array.ndim == 0 else x
+    if x._array.dtype.kind == "b":
+        raise RuntimeError("linalg.vander supports floating point, complex, and integer tensors, but got Bool")
     n = x._array.shape[-1] if N is None else N
     ones = (x**0).unsqueeze(-1)
-    if ones._array.dtype.kind == "b":
-        ones = ones.long()
     repeated = x.unsqueeze(-1).expand(*x._array.shape, max(n - 1, 0))
     from .join import cat
 

@@ -415,6 +415,8 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
         return as_strided(input, (size,), (1,))
     if not input._array.ndim:
         raise RuntimeError(f"maximum size for tensor at dimension 0 is 1 but size is {size}")
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
     if size > input._array.shape[d]:
         raise RuntimeError(f"maximum size for tensor at dimension {d} is {input._array.shape[d]} but size is {size}")
     if step <= 0:
