@@ -601,7 +601,7 @@ def from_dlpack(ext_tensor: Tensor, *, device: Device = None, copy: builtins.boo
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """A tensor on the array's own memory. Raises TypeError for other objects and unsupported dtypes."""
 def frombuffer(buffer: Any, *, dtype: _dtype, count: builtins.int = -1, offset: builtins.int = 0, requires_grad: builtins.bool = False) -> Tensor:
-    """A 1-D tensor on the memory of an object with the buffer protocol."""
+    """A 1-D tensor on the memory of an object with the buffer protocol. ValueError for one without elements."""
 def full(size: Sequence[builtins.int], fill_value: Number, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
 def full_like(input: Tensor, fill_value: Number, *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
@@ -1179,8 +1179,11 @@ def remainder(input: Tensor, other: Tensor | Number, *, out: Tensor | None = Non
     """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
 def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
     """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
-def repeat_interleave(input: Tensor, repeats: Tensor | Number, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
-    """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
+def repeat_interleave(input: Tensor, repeats: Tensor | Number | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
+    """Each element (or each place of ``dim``) repeated in place, ``repeats`` times.
+
+    Of one tensor alone: each of the numbers 0, 1, ... repeated as often as the tensor says.
+    """
 def reshape(input: Tensor, shape: Sequence[builtins.int]) -> Tensor:
     ...
 def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:

@@ -1198,8 +1198,11 @@ class Tensor:
     @overload
     def repeat(self, *repeats: builtins.int) -> Tensor:
         ...
-    def repeat_interleave(self, repeats: Tensor | Number, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
-        """Each element (or each place of ``dim``) repeated in place, ``repeats`` times."""
+    def repeat_interleave(self, repeats: Tensor | Number | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
+        """Each element (or each place of ``dim``) repeated in place, ``repeats`` times.
+
+        Of one tensor alone: each of the numbers 0, 1, ... repeated as often as the tensor says.
+        """
     @property
     def requires_grad(self) -> builtins.bool:
         """Whether a backward pass from something made of this tensor reaches it."""
