@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph import mode
-from ..ops.create import full, triu
+from ..ops.create import full
+from ..ops.triangles import triu
 from ..tensor import Tensor
 from . import functional as F
 from . import init

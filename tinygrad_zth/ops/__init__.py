@@ -51,12 +51,13 @@ from . import (
     solve,
     sort,
     systems,
+    triangles,
     view,
 )
 from .calling import shown_as
 
 ROOMS = (
-    create, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
+    create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
     matmul, addmm, contract, solve, decompose, linalg, systems, random,
 )  # fmt: skip
 
