@@ -312,7 +312,8 @@ def _same_weights(weight: Tensor, input: Tensor) -> None:
 def _squared(xp, x, y, how):
     d = x - y
     d *= d
-    return d if how == "none" else d.mean() if how == "mean" else d.sum()
+    # Not d.mean(), which warns of an empty one where it is NaN.
+    return d if how == "none" else d.sum() / d.size if how == "mean" else d.sum()
 
 
 def _squared_slope(g, x, y, how):
