@@ -118,7 +118,7 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
     found: list[Any] = [None] * len(targets or ())
     useful: Any = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
     pending: dict[int, list[Any]] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
-    queue: list[int] = []  # a heap of -seq
+    queue: list[int] = []  # a heap of -seq; the leaves are not in it, but come last
     for node, gradient in roots:
         _deliver(pending, queue, node, gradient if create_graph else gradient._array, False)
 
@@ -136,10 +136,6 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
                     continue
                 ours = False  # another target lies behind this one; what arrived here stays as it is
             operation = node.op
-            if operation is None:
-                if targets is None:
-                    _accumulate(node, g, ours)
-                continue
             if operation.__class__ is Output:
                 _collect(pending, queue, node, g)
                 continue
@@ -165,7 +161,15 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
                     _deliver(pending, queue, edge, gi, mine)
                 else:
                     pending[edge.seq] = [edge, gi, mine]
-                    heappush(queue, -edge.seq)
+                    if edge.op is not None:
+                        heappush(queue, -edge.seq)
+        for leaf, g, ours in pending.values():  # what is left
+            if leaf.extra.hooks is not None:
+                g, ours = _arrive(leaf, g, ours)
+            if targets is None:
+                _accumulate(leaf, g, ours)
+            elif leaf in targets:
+                found[targets[leaf]] = g
     finally:
         mode.recording = before
     return found
@@ -184,7 +188,8 @@ def _deliver(pending: dict[int, list[Any]], queue: list[Any], edge: Node, g: Arr
     entry = pending.get(seq)
     if entry is None:
         pending[seq] = [edge, g, ours]
-        heappush(queue, -seq)
+        if edge.op is not None:
+            heappush(queue, -seq)
     elif entry[2]:
         entry[1] += g
     else:
@@ -441,7 +446,11 @@ def _targets(inputs: list[Tensor]) -> dict[Node, int]:
 
 def _roots(tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tensor | None] | None) -> list[Any]:
     """Pairs of (node, gradient), checked."""
-    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if isinstance(tensors, Tensor):
+        if gradients is None or isinstance(gradients, Tensor):
+            return [_root(tensors, gradients, 0)]
+        tensors = [tensors]
+    tensors = list(tensors)
     if gradients is None or isinstance(gradients, Tensor):
         gradients = [gradients]
     gradients = list(gradients)
@@ -449,23 +458,27 @@ def _roots(tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tens
         gradients = [None] * len(tensors)
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
-    roots = []
-    for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
-        node = current_node(t)
-        if node is None:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
-        if g is None:
-            if t._array.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            g = new_tensor(backend_of(t._array).xp.ones(t._array.shape, t._array.dtype))
-        elif not isinstance(g, Tensor):
-            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-        elif g._array.shape != t._array.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
-            )
-        roots.append((node, g))
-    return roots
+    return [_root(t, g, i) for i, (t, g) in enumerate(zip(tensors, gradients, strict=True))]
+
+
+def _root(t: Tensor, g: Tensor | None, i: int) -> tuple[Node, Tensor]:
+    """The node of the ``i``-th tensor, and its gradient."""
+    node = current_node(t)
+    if node is None:
+        raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    array = t._array
+    if g is None:
+        if array.size != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        xp = backend_of(array).xp
+        return node, new_tensor(xp.ones(array.shape, array.dtype) if array.ndim else xp.array(1, array.dtype))
+    if not isinstance(g, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if g._array.shape != array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
+        )
+    return node, g
 
 
 def _backward_method(

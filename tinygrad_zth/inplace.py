@@ -184,10 +184,11 @@ def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:
             operand = other
             fits = (other.__class__ is float or other.__class__ is int) and (d is FLOAT32 or d is FLOAT64)
             apart = True
-        if not options and fits and apart and here.__class__ is np.ndarray and here.flags.writeable and here.flags.forc:
-            if not mode.recording or (self._node is None and self._view is None):
+        if fits and apart and not options and here.__class__ is np.ndarray:
+            flags = here.flags
+            if flags.writeable and flags.forc and ((self._node is None and self._view is None) or not mode.recording):
                 try:
-                    kernels[np.ndarray](here, operand, here)
+                    kernels.host(here, operand, here)
                 except (ValueError, TypeError):
                     pass  # shapes or dtypes that do not fit: the general way says it in PyTorch's words
                 else:

@@ -75,13 +75,13 @@ _TEMPLATE = """\
 def {name}({signature}):
 {unwrap}\
     try:
-        {results} = kernels[{first}.__class__]({arrays})
+        {results} = (kernels.host if {first}.__class__ is ndarray else kernels[{first}.__class__])({arrays})
 {composed}\
     except (TypeError, ValueError) as error:
 {beside}\
         raise refused(op, error, {able}) from None
 {raw}\
-    if r.__class__ not in array_types:
+    if r.__class__ is not ndarray and r.__class__ not in array_types:
         r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
     t = new(Tensor)
     t._array = r

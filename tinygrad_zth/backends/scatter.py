@@ -9,6 +9,7 @@ places together, so that each run is one sum.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,7 @@ def summed_rows(n: int, rows: Array, values: Array) -> Array:
     """
     count = rows.size
     if n <= FEW_ROWS and count * n <= ONE_HOT and values.dtype.char in "fd":
-        hot = np.zeros((count, n), values.dtype)
-        hot[np.arange(count), rows] = 1
-        sums = np.dot(hot.T, values)
+        sums = np.dot(_identity(n, values.dtype)[rows].T, values)
         # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
         size = float(np.vdot(sums, sums))
         if size - size == 0:
@@ -38,6 +37,14 @@ def summed_rows(n: int, rows: Array, values: Array) -> Array:
     sums = np.zeros((n, values.shape[1]), values.dtype)
     add_rows(sums, rows, values)
     return sums
+
+
+@lru_cache(maxsize=16)
+def _identity(n: int, dtype: np.dtype) -> Array:
+    """The rows of a one-hot matrix are rows of this one. Not to be written to."""
+    made = np.eye(n, dtype=dtype)
+    made.flags.writeable = False
+    return made
 
 
 def add_rows(target: Array, rows: Array, values: Array) -> None:

@@ -168,7 +168,8 @@ class profile:
 
         def undo() -> None:
             kernels.clear()
-            kernels.update(before)
+            for array_type, kernel in before.items():
+                kernels[array_type] = kernel
 
         self._undo.append(undo)
 
