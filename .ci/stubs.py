@@ -15,6 +15,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import get_overloads
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,16 +66,16 @@ WORDS = {
 class Stub:
     """A stub file as it is written: its text, and the imports that the text is in need of."""
 
-    def __init__(self, package: str = "") -> None:
+    def __init__(self, level: str = ".") -> None:
         self.imports: set[str] = {"import builtins"}
         self.lines: list[str] = []
-        self.package = package
+        self.level = level  # dots from this file to the package
 
     def word(self, name: str) -> str | None:
         """``name`` as this stub spells it (and imports it); None if no stub can say it."""
         if name in WORDS:
             line, spelling = WORDS[name]
-            self.imports |= {line} - {""}
+            self.imports |= {line.replace("from .", f"from {self.level}", 1)} - {""}
             return spelling
         if name.startswith("return_types."):
             self.imports.add("from .ops import return_types")
@@ -294,7 +295,46 @@ def return_types_stub() -> str:
     return stub.text()
 
 
-STUBS = {"tensor.pyi": tensor_stub, "__init__.pyi": front_stub, "ops/return_types.pyi": return_types_stub}
+def layers_stub(module: ModuleType) -> str:
+    """The stub of a room whose layers are made in a table, each around a function of ``nn.functional``."""
+    stub = Stub(level="..")
+    stub.imports |= {"from ..tensor import Tensor", "from .module import Module"}
+    for name in module.__all__:
+        layer = getattr(module, name)
+        around = getattr(zth.nn.functional, getattr(layer, "_function", ""), None)
+        known = inspect.signature(around).parameters if around else {}
+        parameters = []
+        for p in inspect.signature(layer.__init__).parameters.values():
+            kind = (
+                p.annotation if p.annotation is not p.empty else known[p.name].annotation if p.name in known else "Any"
+            )
+            parameters.append(p.replace(annotation=kind))
+        found = inspect.Signature(parameters, return_annotation="None")
+        forward = inspect.signature(layer.forward)
+        if hasattr(layer, "_tensors"):
+            taken = [
+                inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="Tensor")
+                for n in layer._tensors.split(", ")
+            ]
+            forward = forward.replace(parameters=[next(iter(forward.parameters.values())), *taken])
+        stub.lines.append(f"class {name}(Module):\n{document(layer, '    ')}")
+        if layer.__init__ is not zth.nn.Module.__init__:
+            for p in parameters[1:]:
+                stub.lines.append(f"    {p.name}: {stub.type(p.annotation, name)}\n")
+            stub.lines.append(f"    def __init__{signature(stub, found, True, name)}: ...\n")
+        stub.lines.append(
+            f"    def forward{signature(stub, forward, True, name)}:\n{document(around or layer.forward, ' ' * 8)}\n"
+        )
+    return stub.text()
+
+
+STUBS = {
+    "tensor.pyi": tensor_stub,
+    "__init__.pyi": front_stub,
+    "ops/return_types.pyi": return_types_stub,
+    "nn/activations.pyi": lambda: layers_stub(sys.modules[zth.nn.ReLU.__module__]),
+    "nn/losses.pyi": lambda: layers_stub(sys.modules[zth.nn.MSELoss.__module__]),
+}
 
 
 def main() -> int:

@@ -63,7 +63,7 @@ def _layer(
         name,
         (Module,),
         {
-            "__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__module__": __name__,
+            "_function": function, "__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__module__": __name__,
             "__doc__": f"{formula}, element by element. Any shape.\n\nArguments: {', '.join(names) or 'none'}; "
             f"see ``nn.functional.{function}``.",
         },

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
+from ..tensor import Tensor
 from .module import Module, _indent
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -85,10 +86,11 @@ class Sequential(_Numbered):
             for i, module in enumerate(args):
                 self.add_module(str(i), module)
 
-    def forward(self, input: Any) -> Any:
+    def forward(self, input: Any) -> Tensor:  # the last module's result: a Tensor's, for nearly all there are
         for module in self._modules.values():
             input = module(input)  # type: ignore[misc]
-        return input
+        result: Tensor = input
+        return result
 
     def _sliced(self, index: slice) -> Any:
         part = type(self)()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..tensor import Tensor
 from . import functional as F
 from .module import Module
@@ -12,6 +10,8 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class _Dropout(Module):
+    _function: str  # in nn.functional
+
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if not 0 <= p <= 1:
@@ -19,26 +19,45 @@ class _Dropout(Module):
         self.p = p
         self.inplace = inplace
 
+    def forward(self, input: Tensor) -> Tensor:
+        result: Tensor = getattr(F, self._function)(input, self.p, self.training, self.inplace)
+        return result
+
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
 
-def _layer(name: str, doc: str) -> type:
-    function = {
-        "Dropout": "dropout",
-        "AlphaDropout": "alpha_dropout",
-        "FeatureAlphaDropout": "feature_alpha_dropout",
-    }.get(name, name.lower())
+class Dropout(_Dropout):
+    """Elements are zero with probability p; the others are scaled by 1 / (1 - p)."""
 
-    def forward(self: Any, input: Tensor) -> Tensor:
-        return getattr(F, function)(input, self.p, self.training, self.inplace)
-
-    return type(name, (_Dropout,), {"__doc__": doc, "__module__": __name__, "forward": forward})
+    _function = "dropout"
 
 
-Dropout = _layer("Dropout", "Elements are zero with probability p; the others are scaled by 1 / (1 - p).")
-Dropout1d = _layer("Dropout1d", "Whole channels of (N, C, L) are dropped.")
-Dropout2d = _layer("Dropout2d", "Whole channels of (N, C, H, W) are dropped.")
-Dropout3d = _layer("Dropout3d", "Whole channels of (N, C, D, H, W) are dropped.")
-AlphaDropout = _layer("AlphaDropout", "Dropout that keeps SELU's mean and variance (Klambauer et al. 2017).")
-FeatureAlphaDropout = _layer("FeatureAlphaDropout", "AlphaDropout of whole channels.")
+class Dropout1d(_Dropout):
+    """Whole channels of (N, C, L) are dropped."""
+
+    _function = "dropout1d"
+
+
+class Dropout2d(_Dropout):
+    """Whole channels of (N, C, H, W) are dropped."""
+
+    _function = "dropout2d"
+
+
+class Dropout3d(_Dropout):
+    """Whole channels of (N, C, D, H, W) are dropped."""
+
+    _function = "dropout3d"
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps SELU's mean and variance (Klambauer et al. 2017)."""
+
+    _function = "alpha_dropout"
+
+
+class FeatureAlphaDropout(_Dropout):
+    """AlphaDropout of whole channels."""
+
+    _function = "feature_alpha_dropout"

@@ -26,6 +26,7 @@ _RETIRED = ("size_average", "reduce")
 class _Loss(Module):
     _function: str
     _arguments: tuple[str, ...]
+    _tensors: str  # what forward takes
 
     def forward(self, *tensors: Tensor) -> Tensor:
         return getattr(F, self._function)(*tensors, **{n: getattr(self, n) for n in self._arguments})
@@ -79,6 +80,7 @@ def _loss(
         (_Loss,),
         {
             "__init__": __init__, "__module__": __name__, "_function": function, "_arguments": names,
+            "_tensors": tensors,
             "__doc__": f"``nn.functional.{function}({tensors})`` as a layer. Arguments: {', '.join(names)}.",
         },
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from ..graph import RemovableHandle, mode
 from ..operation import Output, joint, record
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from .module import Module
 
 __all__ = ["Calls"]
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class _Computes(Protocol[P, R]):
+    """Anything with a ``forward``."""
+
+    @property
+    def forward(self) -> Callable[P, R]: ...
 
 
 class Calls:
@@ -38,18 +48,29 @@ class Calls:
             _forward_pre_hooks_with_kwargs={},
         )
 
-    def forward(self, *input: Any) -> Any:
-        """What the module computes; defined by every subclass."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+    if TYPE_CHECKING:  # a module takes and returns what its forward does: calls are checked by that
+        forward: Callable[..., Any]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            plain = not (
-                self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
-            )
-        except AttributeError:
-            raise AttributeError(f"cannot call {type(self).__name__} before Module.__init__() call") from None
-        return self.forward(*args, **kwargs) if plain else self._call_with_hooks(args, kwargs)
+        @property
+        def __call__(self: _Computes[P, R]) -> Callable[P, R]:
+            """Run ``forward``, and the hooks around it."""
+            return self.forward
+
+    else:
+
+        def forward(self, *input):
+            """What the module computes; defined by every subclass."""
+            raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+        def __call__(self, *args, **kwargs):
+            """Run ``forward``, and the hooks around it."""
+            try:
+                plain = not (
+                    self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
+                )
+            except AttributeError:
+                raise AttributeError(f"cannot call {type(self).__name__} before Module.__init__() call") from None
+            return self.forward(*args, **kwargs) if plain else self._call_with_hooks(args, kwargs)
 
     def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         called: set[int] = set()
