@@ -141,9 +141,12 @@ def annotated(function: object) -> inspect.Signature:
 def signature(stub: Stub, found: inspect.Signature, method: bool, where: str) -> str:
     """``(self, dim: builtins.int, *, keepdim: builtins.bool = False) -> Tensor``."""
     parts, keyword_only = [], False
+    operator = where.startswith("Tensor.__")  # called by Python, by position
     for i, p in enumerate(found.parameters.values()):
         if method and i == 0:
             parts.append("self")
+            continue
+        if operator and p.kind is p.KEYWORD_ONLY:
             continue
         if p.annotation is p.empty:
             raise ValueError(f"{where}: {p.name} has no annotation")

@@ -129,7 +129,8 @@ class BigramTrainer(Trainer):
             model.count(x, y)
         self._tokens = sum(len(y) for _, y in batches)
         self.step += 1
-        total = sum(model(x, y)[1].item() * len(y) for x, y in batches)
+        losses = [(model(x, y)[1], len(y)) for x, y in batches]
+        total = sum(loss.item() * n for loss, n in losses if loss is not None)
         return total / self._tokens, 0.0
 
 

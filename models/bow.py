@@ -44,6 +44,8 @@ class CausalAverage(nn.Module):
     The weights are a softmax over zeros, and minus infinity for what is later: uniform over the rest.
     """
 
+    weights: torch.Tensor
+
     def __init__(self, block_size: int) -> None:
         super().__init__()
         later = torch.full((block_size, block_size), float("-inf")).triu(1)

@@ -57,7 +57,8 @@ def loss_of(model: MLP, xs: Sequence[Point], ys: Sequence[int], l2: float) -> Va
     margins = [y * model(x) for x, y in zip(xs, ys)]
     data_loss = sum((1 - margin).relu() for margin in margins) / len(xs)
     parameters = model.parameters()
-    return data_loss + l2 * linear(parameters, parameters, Value(0.0))
+    loss: Value = data_loss + l2 * linear(parameters, parameters, Value(0.0))
+    return loss
 
 
 class Micrograd(nn.Module):

@@ -152,7 +152,8 @@ def saturation(h: torch.Tensor) -> float:
 
 def dead_units(h: torch.Tensor) -> list[int]:
     """The units of (B, H) that are saturated for every example: no gradient reaches their weights."""
-    return torch.nonzero((h.abs() > SATURATED).all(0)).flatten().tolist()
+    dead: list[int] = torch.nonzero((h.abs() > SATURATED).all(0)).flatten().tolist()
+    return dead
 
 
 @torch.no_grad()

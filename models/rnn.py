@@ -211,7 +211,8 @@ class RNN(nn.Module):
     def run(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Embedded characters (B, T, E) to (B, T, H) and the last state, cut every ``truncate`` positions."""
         if not self.config.truncate:
-            return self.layer(x, state)
+            whole: tuple[torch.Tensor, State] = self.layer(x, state)
+            return whole
         outputs = []
         for part in x.split(self.config.truncate, dim=1):
             out, state = self.layer(part, state)
@@ -229,7 +230,8 @@ def gradient_by_distance(model: Any, x: torch.Tensor) -> list[float]:
     embedded = model.embed(x).detach().requires_grad_()  # (B, T, E)
     outputs, _ = model.run(embedded, model.first_state(len(x)))
     (g,) = torch.autograd.grad(outputs[:, -1].sum(), embedded)
-    return g.norm(dim=(0, 2)).flip(0).tolist()
+    norms: list[float] = g.norm(dim=(0, 2)).flip(0).tolist()
+    return norms
 
 
 class VanishingPicture(Observer):

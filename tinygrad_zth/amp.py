@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .cuda import is_available as _cuda_is_available
+from .cuda.devices import is_available as _cuda_is_available
 from .device import device as _device
 from .tensor import Tensor
 

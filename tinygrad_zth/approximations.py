@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from .types import Array
 
 __all__ = ["erf", "erfc", "erfinv"]
 
@@ -112,7 +115,7 @@ _TAIL = (
 )
 
 
-def horner(coefficients: Sequence, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+def horner(coefficients: Sequence[Any], x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The polynomial with these coefficients (numbers, or 0-d arrays), highest power first, at `x`,
     written into `out`."""
     out = np.multiply(x, coefficients[0], out=np.empty_like(x) if out is None else out)
@@ -193,11 +196,11 @@ def _cody(x: np.ndarray, complement: bool) -> np.ndarray:
     return out.reshape(x.shape)
 
 
-def _tail_near(y: np.ndarray) -> np.ndarray:
+def _tail_near(y: np.ndarray) -> Array:
     return _exp_of_minus_square(y) * (horner(_C, y) / horner(_D, y))
 
 
-def _tail_far(y: np.ndarray) -> np.ndarray:
+def _tail_far(y: np.ndarray) -> Array:
     y = np.minimum(y, 30.0)  # erfc(27) already is below the smallest float64
     r = 1.0 / (y * y)
     value = (1.0 / _SQRT_PI - r * (horner(_P, r) / horner(_Q, r))) / y

@@ -224,7 +224,8 @@ def _gradients(node: Node, g: Array, keep: bool, create_graph: bool, useful: set
         ]
     if frees and not keep:
         node.saved = None
-    return gradients
+    result: Iterable[Any] = gradients
+    return result
 
 
 def _unpack(node: Node, operation: Operation, create_graph: bool) -> tuple[list[Any], bool]:
@@ -434,8 +435,8 @@ def grad(
     return tuple(result)
 
 
-def _targets(inputs: list[Tensor]) -> dict[Node, int]:
-    targets: dict[Node, int] = {}
+def _targets(inputs: list[Tensor]) -> dict[Any, int]:
+    targets: dict[Any, int] = {}  # by node
     for t in inputs:
         node = current_node(t)
         if node is None:

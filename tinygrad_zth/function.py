@@ -130,7 +130,7 @@ class Function:
 
         like = [t if isinstance(t, Tensor) else None for t in outputs]
         produced = [_own(t, ctx) if isinstance(t, Tensor) else t for t in outputs]
-        operation = _operation(cls)
+        operation = _operation(cls)  # type: ignore[arg-type]  # a class has a hash of its own
         first = next((t for t in produced if isinstance(t, Tensor)), None)
         if first is None:
             return results
@@ -164,7 +164,7 @@ def _operation(cls: Any) -> Operation:
         from .autograd import recording_gradients
 
         recorded = recording_gradients()
-        arguments = []
+        arguments: list[Tensor | None] = []
         for g, made in zip(gs, shapes, strict=True):
             if g is None and made is not None and ctx._materialize:
                 some = next(x for x in gs if x is not None)

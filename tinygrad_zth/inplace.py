@@ -85,7 +85,7 @@ def check_writeable(t: Tensor, name: str, path: tuple[Any, ...] = (), fills: boo
                 )
     backend = backend_of(t._array)
     if not backend.is_writeable(t._array):
-        window = replay(t._array, path[:-1] if path and path[-1][0].op.name == "index" else path)
+        window: Any = replay(t._array, path[:-1] if path and path[-1][0].op.name == "index" else path)
         if backend.is_writeable(window) or (fills and getattr(window.flags, "writeable", True)):
             return
         raise RuntimeError(
@@ -194,7 +194,8 @@ def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:
                 else:
                     (self._storage or storage_of(self)).version += 1
                     return self
-        return general(self, other, **options)
+        result: Tensor = general(self, other, **options)
+        return result
 
     return method
 
@@ -210,7 +211,7 @@ def _of_the_old(apply: Callable[..., Any], t: Tensor, operands: Any, options: An
     if not mode.recording:
         result: Tensor = apply(t, *operands, **options)
         return result
-    old = new_tensor(t._array, node=current_node(t))
+    old: Any = new_tensor(t._array, node=current_node(t))
     result = apply(old, *operands, **options)
     kept = ref(old)
     del old

@@ -18,7 +18,7 @@ __all__ = ["load_when_used"]
 def load_when_used(name: str) -> None:
     """Make the package ``name``, which is being imported, load ``name.api`` when it is first used."""
     sys.modules[name].__class__ = Package
-    sys.meta_path.insert(0, FirstSubmodule(name))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, FirstSubmodule(name))
 
 
 def _loaded(package: ModuleType) -> bool:

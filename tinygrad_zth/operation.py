@@ -127,6 +127,7 @@ class Operation:
     fresh: bool
     infix: bool
     refuses_bool: str | None
+    shown: Any
     apply: Any
     gradients: Callable[..., Any] | None
 

@@ -29,7 +29,7 @@ def beside(*operands: Any) -> list[Any] | None:
 
 def on_host(t: Tensor) -> bool:
     """Whether the processor holds ``t``."""
-    return backend_of(t._array).on_host
+    return bool(backend_of(t._array).on_host)
 
 
 def on_several_devices(name: str, arrays: Any) -> RuntimeError | None:

@@ -66,7 +66,8 @@ def _place(saved_from: str, map_location: Any) -> device_type:
     if isinstance(map_location, dict):
         return device_type(map_location.get(saved_from, saved_from))
     if map_location is not None:
-        return map_location
+        result: device_type = map_location
+        return result
     where = device_type(saved_from)
     if where.type == "cuda" and device_count() == 0:
         raise RuntimeError(

@@ -38,29 +38,36 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
     other = other if isinstance(other, Tensor) else input.new_tensor(other)
-    return xlogy(input, other + 1) if not other.is_floating_point() else _where(input == 0, xlogy(input, other + 1), input * log1p(other))  # fmt: skip
+    result: Tensor = xlogy(input, other + 1) if not other.is_floating_point() else _where(input == 0, xlogy(input, other + 1), input * log1p(other))  # fmt: skip
+    return result
 
 
 def entr(input: Tensor) -> Tensor:
     """-x log(x); 0 at 0, -inf below."""
-    return _where(input < 0, -math.inf, -xlogy(input, input))
+    result: Tensor = _where(input < 0, -math.inf, -xlogy(input, input))
+    return result
 
 
 def ndtr(input: Tensor) -> Tensor:
     """The normal distribution's function: the area below ``input``."""
-    return erfc(-input * math.sqrt(0.5)) * 0.5
+    result: Tensor = erfc(-input * math.sqrt(0.5)) * 0.5
+    return result
 
 
 def log_ndtr(input: Tensor) -> Tensor:
     """log(ndtr(input)), without underflow."""
     t = input * math.sqrt(0.5)
     low = input < -1
-    return _where(low, (erfcx(_where(low, -t, 1.0)) * 0.5).log() - t * t, log1p(erfc(_where(low, 1.0, t)) * -0.5))
+    result: Tensor = _where(
+        low, (erfcx(_where(low, -t, 1.0)) * 0.5).log() - t * t, log1p(erfc(_where(low, 1.0, t)) * -0.5)
+    )
+    return result
 
 
 def ndtri(input: Tensor) -> Tensor:
     """The inverse of ``ndtr``: -inf at 0, inf at 1, NaN outside."""
-    return erfinv(input * 2 - 1) * math.sqrt(2)
+    result: Tensor = erfinv(input * 2 - 1) * math.sqrt(2)
+    return result
 
 
 def erfcx(input: Tensor) -> Tensor:
@@ -71,4 +78,5 @@ def erfcx(input: Tensor) -> Tensor:
     for k in range(24, 0, -1):
         tail = x + (k / 2) / tail
     near = _where(far, 0.0, input)
-    return _where(far, 1 / (tail * math.sqrt(math.pi)), (near * near).exp() * erfc(near))
+    result: Tensor = _where(far, 1 / (tail * math.sqrt(math.pi)), (near * near).exp() * erfc(near))
+    return result

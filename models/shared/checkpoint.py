@@ -20,7 +20,7 @@ def load(path: Path, name: str, how_to_make_one: str) -> dict[str, Any]:
     """
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint {path}; make one with: {how_to_make_one}")
-    state = torch.load(path, map_location="cpu")
+    state: dict[str, Any] = torch.load(path, map_location="cpu")
     missing = [key for key in KEYS if not isinstance(state, dict) or key not in state]
     if missing:
         raise ValueError(f"{path} is not a checkpoint of a run: it has no {', '.join(missing)}")

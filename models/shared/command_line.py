@@ -24,7 +24,7 @@ def main(spec: ModelSpec, argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status: 1 after an error, which is one line."""
     args = parser_of(spec).parse_args(argv)
     try:
-        return args.function(spec, args)
+        return int(args.function(spec, args))
     except BrokenPipeError:  # `... | head`: nobody reads on
         sys.stdout = None
         return 1

@@ -147,7 +147,7 @@ class Trainer:
     @property
     def characters(self) -> list[str]:
         """The characters of the vocabulary of texts and names, for pictures; none where there is no vocabulary."""
-        return json.loads(self.about.get("vocabulary") or "{}").get("characters", [])
+        return list(json.loads(self.about.get("vocabulary") or "{}").get("characters", []))
 
     def say(self, text: str) -> None:
         """A line to the user, above the progress line; nothing where the run is quiet."""
@@ -207,7 +207,7 @@ class Trainer:
 
     def gradients(self, batch: Batch, share: float) -> torch.Tensor:
         """Adds ``share`` times the gradient of the loss on ``batch``; returns the loss."""
-        _, loss = self.model(*batch)
+        loss: torch.Tensor = self.model(*batch)[1]
         (loss if share == 1.0 else loss * share).backward()
         return loss.detach()
 

@@ -103,7 +103,8 @@ def scores_of(model: nn.Module) -> Callable[[list[Point]], list[float]]:
 
     def scores(points: list[Point]) -> list[float]:
         with torch.no_grad():
-            return model(torch.tensor(points, dtype=torch.float64, device=device_of(model)))[0].tolist()
+            found: list[float] = model(torch.tensor(points, dtype=torch.float64, device=device_of(model)))[0].tolist()
+        return found
 
     return scores
 

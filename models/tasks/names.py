@@ -64,7 +64,8 @@ class NamesTask(Task):
 
         def of_context(idx: torch.Tensor) -> torch.Tensor:
             context = F.pad(idx, (max(0, size - idx.shape[1]), 0))  # the terminator is token 0
-            return model(context[:, -size:])[0]
+            logits: torch.Tensor = model(context[:, -size:])[0]
+            return logits
 
         return of_context
 

@@ -124,7 +124,8 @@ class Task:
         the last position's logits are taken, of at most the last ``config.block_size`` tokens.
         """
         if hasattr(model, "continuation"):
-            return model.continuation(use_cache)
+            continuation: NextLogits = model.continuation(use_cache)
+            return continuation
         return lambda idx: model(idx[:, -model.config.block_size :])[0][:, -1]
 
     def sample_flags(self, sub: argparse.ArgumentParser) -> None:

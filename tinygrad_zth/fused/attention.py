@@ -127,7 +127,7 @@ def attention_forward(xp: Namespace, q: Any, k: Any, v: Any, mask: Array, noise:
 
 def attention_backward(
     g: Array,
-    needs: tuple[bool, ...],
+    needs: tuple[bool, bool, bool, bool],
     q: Array,
     k: Array,
     v: Array,

@@ -41,7 +41,7 @@ _PRODUCT_NS = 0.02  # of one multiplication and addition in a small product
 class Part(NamedTuple):
     """What the backward needs of one part of the leading dimensions."""
 
-    index: tuple[slice, ...]  # where the part lies in them
+    index: tuple[slice, ...]  # type: ignore[assignment]  # where the part lies in them
     shift: np.ndarray | None  # (…, L, 1), in powers of two: subtracted from the scores
     exponentials: list[np.ndarray] | None  # one (…, rows, keys) for each block of queries
 
@@ -100,7 +100,7 @@ def attention_forward(
         shift, kept = _forward(q * factor, k, v, _Rule(mask, is_causal), dropout, keep, blocks, out, inverse)
         return _narrowed(out, dtype), Saved(inverse, [Part((), shift, kept)], 1)
     indices = _indices(lead, seen, threads)
-    parts: list[Part | None] = [None] * len(indices)
+    parts: list[Any] = [None] * len(indices)
 
     def task(i: int) -> None:
         index = indices[i]
@@ -115,7 +115,7 @@ def attention_forward(
     return _narrowed(out, dtype), Saved(inverse, parts, threads)
 
 
-def one_query(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None) -> np.ndarray | None:
+def one_query(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None) -> Array:
     """The output for a single query, q `(…, 1, E)`, that sees all keys, or None where the scores are out of
     the ordinary: what `attention_forward` does, without the bookkeeping of blocks and of a backward. It
     halves the time for a model that generates token by token, its keys and values kept.
@@ -151,14 +151,14 @@ def attention_backward(
     With P the probabilities and D = sum(g * out) for each row: dV = P^T g, dS = P (g V^T - D),
     dQ = dS K scale, dK = dS^T Q scale, dmask = dS.
     """
-    inputs = (q, k, v, mask)
+    inputs: tuple[Array, ...] = (q, k, v, mask)
     lead = saved.inverse.shape[:-2]
     g, out = widened(g), widened(out)
     q, k, v = _broadcast(q, lead), _broadcast(k, lead), _broadcast(v, lead)
     length, keys = q.shape[-2], k.shape[-2]
     if mask is not None:
         mask = _prepared(mask, (*lead, length, keys), q.dtype)
-    grads = [np.empty_like(a) if need else None for a, need in zip((q, k, v), needs, strict=False)]
+    grads: list[Array] = [np.empty_like(a) if need else None for a, need in zip((q, k, v), needs, strict=False)]
     grads.append(np.zeros((*lead, length, keys), q.dtype) if needs[3] else None)
     factor = _factor(q, scale)
 
@@ -167,9 +167,10 @@ def attention_backward(
         index = part.index
         rule = _Rule(None if mask is None else mask[index], is_causal)
         drop = None if dropout is None else dropout[index]
-        arrays = (a[index] for a in (g, q, k, v, out, saved.inverse))
+        arguments: list[Any] = [a[index] for a in (g, q, k, v, out, saved.inverse)]
         into = [None if a is None else a[index] for a in grads]
-        _backward(*arrays, part, rule, drop, factor, into)
+        arguments += [part, rule, drop, factor, into]
+        _backward(*arguments)
 
     run_tasks(task, len(saved.parts), saved.threads)
     return tuple(
@@ -183,8 +184,8 @@ def _forward(
     out: Array, inverse: Array,
 ) -> tuple[Any, ...]:  # fmt: skip
     """One part of the forward, into `out` and `inverse`; `(shift, exponentials)`."""
-    shift = None
-    kept: list[np.ndarray] | None = [] if keep else None
+    shift: Array = None
+    kept: list[Array] | None = [] if keep else None
     for start, stop, seen in blocks:
         rows = slice(start, stop)
         part = _scores(scaled, k, rule, rows, seen)
@@ -193,7 +194,8 @@ def _forward(
             if shift is None:
                 shift = np.zeros_like(inverse)
             shift[..., rows, :] = moved
-        r = np.divide(*constants(sums.dtype, 1.0), sums, inverse[..., rows, :])
+        (one,) = constants(sums.dtype, 1.0)
+        r = np.divide(one, sums, inverse[..., rows, :])
         if moved is not None or not e.size:  # else the sums are known to be large enough
             empty = sums == 0
             if np.logical_or.reduce(empty, None):
@@ -274,7 +276,7 @@ def _backward(
 
 def fits(q: Array, k: Array, v: Array) -> bool:
     """Whether queries, keys and values agree in the dimensions that are multiplied over."""
-    return min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2]
+    return bool(min(q.ndim, k.ndim, v.ndim) >= 2 and q.shape[-1] == k.shape[-1] and k.shape[-2] == v.shape[-2])
 
 
 def _lead(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[int, ...]:
@@ -304,7 +306,8 @@ def _lead(q: Array, k: Array, v: Array, mask: Array, is_causal: bool) -> tuple[i
             "scaled_dot_product_attention: expected (…, L, E), (…, S, E) and (…, S, Ev), got "
             f"{list(q.shape)}, {list(k.shape)} and {list(v.shape)}{shape}"
         ) from None
-    return lead
+    result: tuple[int, ...] = lead
+    return result
 
 
 def _broadcast(a: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
@@ -353,7 +356,8 @@ def _factor(q: np.ndarray, scale: float | None) -> np.floating:
     """What the scores are multiplied by, to be exponents of two."""
     if scale is None:
         scale = 1.0 / math.sqrt(max(q.shape[-1], 1))
-    return q.dtype.type(scale * _LOG2E)
+    result: np.floating = q.dtype.type(scale * _LOG2E)
+    return result
 
 
 def _scores(scaled: Array, k: Array, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
@@ -370,7 +374,7 @@ def _by_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.matmul(a, b.swapaxes(-1, -2), out)
 
 
-def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Array | None, ...]:
+def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Array, ...]:
     """`(e, row sums, shift or None)` of a block of scores, whose memory is used."""
     kind = part.dtype.char
     if part.size == 0:
@@ -389,7 +393,7 @@ def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Arr
     return e, _sums(e), shift
 
 
-def _powers(part: Array, rule: _Rule | None, rows: slice, seen: int, shift: Array) -> np.ndarray:
+def _powers(part: Array, rule: _Rule | None, rows: slice, seen: int, shift: Array) -> Array:
     """2^(part - shift), 0 where `rule` hides the key; in the memory of `part`."""
     if shift is None:
         _exp2(part, part)
@@ -431,7 +435,7 @@ def _lower(rows: int, columns: int) -> np.ndarray:
     return shown
 
 
-def _sums(e: np.ndarray) -> np.ndarray:
+def _sums(e: Array) -> Array:
     """The row sums of contiguous exponentials, `(…, rows, 1)`."""
     return row_sums(e.reshape(-1, e.shape[-1])).reshape((*e.shape[:-1], 1))
 

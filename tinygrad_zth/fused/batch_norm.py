@@ -105,7 +105,7 @@ def batch_norm_forward(
             out += _column(bias, x)
         return out.astype(x.dtype, copy=False), (x, mean), rstd
     out = np.empty(slabs.shape, slabs.dtype)
-    columns = [None if v is None else v.astype(work.dtype, copy=False)[:, None] for v in (mean, scale, bias)]
+    columns: list[Any] = [None if v is None else v.astype(work.dtype, copy=False)[:, None] for v in (mean, scale, bias)]
 
     def normalise(a: int, b: int) -> None:
         block = np.subtract(slabs[a:b], columns[0], out=out[a:b])
@@ -201,7 +201,10 @@ def _on_device(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: Any) ->
 def _backward(
     g: Array, needs: tuple[bool, ...], weight: Array, mean: Any, kept: tuple[Array, ...], rstd: Array
 ) -> tuple[Array | None, ...]:
-    return _gradients[g.__class__](g, needs, weight, mean is None or isinstance(mean, Own), kept, rstd)
+    result: tuple[Array | None, ...] = _gradients[g.__class__](
+        g, needs, weight, mean is None or isinstance(mean, Own), kept, rstd
+    )
+    return result
 
 
 batch_norm = op(

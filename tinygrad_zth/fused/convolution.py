@@ -180,7 +180,8 @@ def plain(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Any, groups:
     columns = unfold_windows(x, geometry).reshape(n, groups, weight.shape[1] * math.prod(geometry.kernel), -1)
     out = einsum("gok,ngkl->ngol", weight.reshape(groups, outs, -1), columns)
     out = out.reshape(n, groups * outs, *geometry.out)
-    return out if bias is None else out + bias.reshape(1, -1, *(1,) * len(geometry.out))
+    result: Tensor = out if bias is None else out + bias.reshape(1, -1, *(1,) * len(geometry.out))
+    return result
 
 
 convolution = op(

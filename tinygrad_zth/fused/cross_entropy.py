@@ -19,6 +19,7 @@ from ..backends.parallel import on_blocks
 from ..backends.sums import total as total_of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
+from ..types import Array
 from . import cross_entropy_cuda as cuda
 from .rows import widened
 from .softmax import exp_rows, log_normaliser, plain_log_softmax
@@ -43,7 +44,7 @@ class SavedIndices(NamedTuple):
     e: np.ndarray  # (rows, C): exp(logits - shift)
     at: np.ndarray  # (rows,): where the target's element is in the flattened (rows, C)
     sums: np.ndarray  # (rows,): its row sums
-    index: np.ndarray  # (rows,): class indices, 0 where ignored
+    index: np.ndarray  # type: ignore[assignment]  # (rows,): class indices, 0 where ignored
     counted: np.ndarray | None  # (rows,) bool, False where ignored; None: all count
     weight: np.ndarray | None  # (C,), in the dtype of e
     denominator: float
@@ -306,7 +307,7 @@ def _reduced(
     return np.asarray(total, dtype)
 
 
-def _row_gradients(g: np.ndarray, denominator: float, dtype: np.dtype) -> np.ndarray:
+def _row_gradients(g: np.ndarray, denominator: float, dtype: np.dtype) -> Array:
     """The loss's gradient for each row, `(count,)`, or for all of them, `()`."""
     if g.ndim == 0:
         return np.asarray(np.divide(g, denominator), dtype)

@@ -40,7 +40,7 @@ def gelu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _shaped(out, x), cdf.reshape(x.shape)
 
 
-def _exact(x, phi, out):
+def _exact(x: Array, phi: Array, out: Array) -> None:
     if x.dtype.char == "d":
         np.multiply(x, math.sqrt(0.5), out)
         phi[...] = erf(out)
@@ -60,7 +60,7 @@ def gelu_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
     return _shaped(gx, x)
 
 
-def _exact_slope(x, g, phi, out):
+def _exact_slope(x: Array, g: Array, phi: Array, out: Array) -> None:
     scale, shift = constants(x.dtype, _DENSITY_SCALE, _DENSITY_SHIFT)
     np.multiply(x, x, out)
     out *= scale
@@ -79,7 +79,7 @@ def gelu_tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _shaped(out, x), cdf.reshape(x.shape)
 
 
-def _by_tanh(x, phi, out):
+def _by_tanh(x: Array, phi: Array, out: Array) -> None:
     cubic, linear = constants(x.dtype, _K * _CUBIC, _K)
     np.multiply(x, x, phi)
     phi *= cubic
@@ -98,7 +98,7 @@ def gelu_tanh_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndar
     return _shaped(gx, x)
 
 
-def _slope_by_tanh(x, g, c, out):
+def _slope_by_tanh(x: Array, g: Array, c: Array, out: Array) -> None:
     cubic, linear, one = constants(x.dtype, 6.0 * _K * _CUBIC, 2.0 * _K, 1.0)
     # Far out, c (1 - c) is exactly 0, and x u' must stay finite to meet it.
     x = np.clip(x, -100.0, 100.0)

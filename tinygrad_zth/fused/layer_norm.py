@@ -8,6 +8,7 @@ Sennrich, Root Mean Square Layer Normalization, 2019). The normalised input is k
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def layer_norm_backward(
     weight: np.ndarray | None = None,
     needs: tuple[bool, bool, bool] = (True, True, True),
     normalized_shape: tuple[int, ...] | None = None,
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+) -> tuple[Array, ...]:
     """Gradients for x, weight and bias; None for those that `needs` leaves out.
 
     normalized_shape: the bias's shape; only needed where there is no weight.
@@ -86,7 +87,7 @@ def rms_norm_backward(
     rstd: np.ndarray,
     weight: np.ndarray | None = None,
     needs: tuple[bool, bool] = (True, True),
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+) -> tuple[Array, ...]:
     """Gradients for x and weight: as `layer_norm_backward`, without the term of the mean."""
     shape = weight.shape if weight is not None else None
     return _backward(g, normalised, rstd, weight, shape, (*needs, False), centred=False)[:2]
@@ -116,7 +117,7 @@ def _vector(p: np.ndarray | None, dtype: np.dtype) -> np.ndarray | None:
     return p.reshape(-1).astype(dtype, copy=False)
 
 
-def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
+def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centred: bool) -> tuple[Array, ...]:
     count, n = rows.shape
     dtype = rows.dtype
     if rows.size == 0:
@@ -131,7 +132,9 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: float, cent
         mean = row_sums(rows)[:, None]
         mean *= share
 
-    def normalise(source, mean, z=None, out=None, rstd=None):
+    def normalise(
+        source: Array, mean: Array, z: Array = None, out: Array = None, rstd: Array = None
+    ) -> tuple[Array, ...]:
         """`(out, z, rstd)` of a block of rows, written into the arrays given."""
         if mean is not None:
             source = z = np.subtract(source, mean, z)
@@ -158,7 +161,7 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: float, cent
     return _shaped(out, x), z, rstd
 
 
-def _one_row(x, weight, bias, eps, centred):
+def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
     """`normalise` for a single row, a vector: what stands for the row is a number, and nothing broadcasts.
     Half the time, for a model that generates token by token."""
     n = x.size
@@ -171,7 +174,7 @@ def _one_row(x, weight, bias, eps, centred):
     return out, z, np.array([[rstd]])
 
 
-def _shaped(rows, x):
+def _shaped(rows: Array, x: Array) -> Array:
     rows = rows.reshape(x.shape)
     return rows if rows.dtype is x.dtype else rows.astype(x.dtype)
 
@@ -181,10 +184,10 @@ def _backward(
     normalised: Array,
     rstd: Array,
     weight: Array,
-    shape: tuple[int, ...],
+    shape: Any,
     needs: tuple[bool, ...],
     centred: bool,
-) -> tuple[Array | None, ...]:
+) -> tuple[Array, ...]:
     count, n = normalised.shape
     dtype = normalised.dtype
     dy = np.ascontiguousarray(widened(g)).reshape(count, n)
@@ -206,7 +209,7 @@ def _backward(
     product = np.empty_like(dy) if need_w else None
     gx = np.empty_like(dy) if need_x else None
 
-    def body(d, z, product, o, mean, rstd):
+    def body(d: Array, z: Array, product: Array, o: Array, mean: Array, rstd: Array) -> None:
         if product is not None:
             np.multiply(d, z, product)
         if o is None:

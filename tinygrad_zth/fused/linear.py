@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from ..dtypes import of
+from ..graph import Node
 from ..operation import op
 from ..ops.matmul import matmul
 from ..tensor import Tensor
@@ -78,7 +79,7 @@ def plain(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return product if bias is None else product + bias
 
 
-def _shown(node) -> str:
+def _shown(node: Node) -> str:
     """PyTorch's name: it has matrix products with and without a bias, and lays rows out as one matrix first."""
     biased = node.edges[2] is not None or bool(node.saved and node.saved[linear.op.saves.index("bias")] is not None)
     if len(node.shape) == 2:

@@ -126,8 +126,8 @@ def lstm_backward(
     dh, dc = carried(xp, h0, None), carried(xp, c0, g_last)
     d = xp.empty((4, steps.batch, size), x.dtype)
     scratch = xp.empty_like(c0)
-    inner = None if w_hr is None else xp.empty_like(c0)
-    d_hidden = None if w_hr is None else xp.empty((total, h0.shape[1]), x.dtype)
+    inner: Array = None if w_hr is None else xp.empty_like(c0)
+    d_hidden: Array = None if w_hr is None else xp.empty((total, h0.shape[1]), x.dtype)
     add, multiply, subtract, matmul = xp.add, xp.multiply, xp.subtract, xp.matmul
     incoming = [None] * len(steps.rows) if g is None else steps.split(g)
     windows = zip(steps.split_gates(gates, 4, size), steps.split(tanhs), steps.split(dz), incoming, strict=True)

@@ -159,7 +159,8 @@ def plain(x: Tensor, geometry: Any) -> Tensor:
     from ..ops.extremes import max as maximum_along
 
     windows = _padded_windows(x, geometry)
-    return maximum_along(windows, 2)[0].reshape(*x.shape[:2], *geometry.out)
+    result: Tensor = maximum_along(windows, 2)[0].reshape(*x.shape[:2], *geometry.out)
+    return result
 
 
 def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
@@ -172,7 +173,8 @@ def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
     ones = new_tensor(np.ones((1, 1, *x.shape[2:]), x._array.dtype))
     real = unfold_windows(ones, geometry)._array.reshape(1, 1, math.prod(geometry.kernel), -1) > 0
     taken = unfold_windows(x, geometry).reshape(n, c, real.shape[2], -1)
-    return where(new_tensor(real), taken, new_tensor(np.asarray(lowest(x._array.dtype), x._array.dtype)))
+    result: Tensor = where(new_tensor(real), taken, new_tensor(np.asarray(lowest(x._array.dtype), x._array.dtype)))
+    return result
 
 
 def _entry(n: int) -> Applied:

@@ -96,7 +96,7 @@ def of_weights(
     """What follows from the gradients of the two projections, dz and dz_hidden (total, gates): those of
     x, of the first states (given), of the weights and of the biases."""
     of_ih, of_hh, of_bi, of_bh = needs[1 + len(states) : 5 + len(states)]
-    db = column_sums[dz.__class__](dz) if of_bi or of_bh else None
+    db: Array = column_sums[dz.__class__](dz) if of_bi or of_bh else None
     same = dz_hidden is dz
     return (
         input_gradient(xp, dz, w_ih, x) if needs[0] else None, *states,

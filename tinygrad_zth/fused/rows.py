@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backends import Kernels
 from ..backends.sums import ones
+from ..types import Array
 
 __all__ = [
     "LARGEST_PLAIN_EXPONENT",
@@ -71,14 +72,14 @@ def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
 
 def below(x: np.ndarray, bound: float) -> bool:
     """Whether every element of the non-empty `x` is less than `bound`, and none is NaN."""
-    return x.item(x.argmax()) < bound  # NaN is what argmax finds first; on small arrays a third of max's time
+    return bool(x.item(x.argmax()) < bound)  # NaN is what argmax finds first; on small arrays a third of max's time
 
 
 def at_least(x: np.ndarray, bound: float) -> bool:
     """Whether every element of the non-empty `x` is `bound` or more, and none is NaN."""
-    return x.item(x.argmin()) >= bound
+    return bool(x.item(x.argmin()) >= bound)
 
 
-def row_sums(x: np.ndarray) -> np.ndarray:
+def row_sums(x: np.ndarray) -> Array:
     """The sum of each row of a contiguous matrix, shape `(rows,)`."""
     return x.dot(ones(x.shape[1], x.dtype))

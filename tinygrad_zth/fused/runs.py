@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..types import Array
 from .windows import Geometry
 
 __all__ = ["Runs", "add_runs", "kept", "laid_out", "run_columns", "runs_of"]
@@ -96,11 +97,11 @@ def _run(runs: Runs) -> int:
     return rows * runs.shape[-1]
 
 
-def run_columns(x: np.ndarray, runs: Runs) -> np.ndarray:
+def run_columns(x: Array, runs: Runs) -> Array:
     """(n, C, *spatial) -> (C, taps, n, *leading, run)."""
     x = _image(x, runs)
     n, c = x.shape[:2]
-    phases = np.zeros((len(runs.places), c, n, *runs.phase), x.dtype)
+    phases: Array = np.zeros((len(runs.places), c, n, *runs.phase), x.dtype)
     for phase, (inner, outer) in zip(phases, runs.places, strict=True):
         phase[(..., *inner)] = x[(..., *outer)].swapaxes(0, 1)
     lines = phases.reshape(*phases.shape[:-2], -1)
@@ -116,11 +117,11 @@ def add_runs(columns: np.ndarray, size: tuple[int, ...], runs: Runs, result: np.
     c, n = columns.shape[0], result.shape[0]
     run = _run(runs)
     columns = columns.reshape(c, len(runs.taps), n, *runs.shape[:-2], run)
-    phases = np.zeros((len(runs.places), c, n, *runs.phase), columns.dtype)
+    phases: Array = np.zeros((len(runs.places), c, n, *runs.phase), columns.dtype)
     lines = phases.reshape(*phases.shape[:-2], -1)
     for t, (phase, lead, offset) in enumerate(runs.taps):
         lines[(phase, slice(None), slice(None), *lead, slice(offset, offset + run))] += columns[:, t]
-    image = _image(result, runs)
+    image: Array = _image(result, runs)
     if not runs.whole:
         image[...] = 0
     for phase, (inner, outer) in zip(phases, runs.places, strict=True):

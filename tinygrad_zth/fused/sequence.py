@@ -139,7 +139,8 @@ def recurrence(
 
     apply.__name__ = apply.__qualname__ = name
     apply.__doc__ = plain.__doc__
-    apply.op = self
+    applied: Any = apply
+    applied.op = self
     return apply
 
 
@@ -147,7 +148,7 @@ def _version(t: Tensor | None) -> int:
     return t._storage.version if isinstance(t, Tensor) and t._storage else 0
 
 
-def _check_dtypes(operation: Operation, arrays: list[Array | None]) -> None:
+def _check_dtypes(operation: Operation, arrays: list[Array]) -> None:
     kinds = {a.dtype for a in arrays if a.__class__ in array_types}
     if len(kinds) > 1:
         names = ", ".join(sorted(of(k).name for k in kinds))

@@ -15,7 +15,7 @@ from ..backends.parallel import on_blocks
 from ..operation import Applied, op
 from ..ops.powers import exp
 from ..tensor import Tensor
-from ..types import Value
+from ..types import Array, Value
 from . import softmax_cuda as cuda
 from .rows import (
     LARGEST_PLAIN_EXPONENT,
@@ -60,7 +60,7 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return e, row_sums(e), shift
 
 
-def _exp_of_difference(x, y, out):
+def _exp_of_difference(x: Array, y: Array, out: Array) -> None:
     np.exp(np.subtract(x, y, out), out)
 
 
@@ -107,7 +107,7 @@ def softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
     return gx.reshape(y.shape).astype(y.dtype, copy=False)
 
 
-def _softmax_slope(y, dy, out):
+def _softmax_slope(y: Array, dy: Array, out: Array) -> None:
     np.subtract(dy, np.vecdot(dy, y)[:, None], out)
     out *= y
 
@@ -130,7 +130,7 @@ def log_softmax_forward(x: np.ndarray, axis: int) -> np.ndarray:
     return out.reshape(x.shape).astype(x.dtype, copy=False)
 
 
-def _minus_both(x, high, low, out):
+def _minus_both(x: Array, high: Array, low: Array, out: Array) -> None:
     np.subtract(x, high, out)
     out -= low
 
@@ -152,7 +152,7 @@ def log_softmax_backward(gy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray
     return gx.reshape(y.shape).astype(y.dtype, copy=False)
 
 
-def _log_softmax_slope(y, dy, sums, out):
+def _log_softmax_slope(y: Array, dy: Array, sums: Array, out: Array) -> None:
     np.exp(y, out)
     out *= sums
     np.subtract(dy, out, out)

@@ -271,7 +271,7 @@ class ModuleDict(Module):
         for i, pair in enumerate(modules):
             if not isinstance(pair, Iterable):
                 raise TypeError(f"ModuleDict update sequence element #{i} should be Iterable; is {type(pair).__name__}")
-            pair = tuple(pair)
-            if len(pair) != 2:
-                raise ValueError(f"ModuleDict update sequence element #{i} has length {len(pair)}; 2 is required")
-            self[pair[0]] = pair[1]
+            two: tuple[Any, ...] = tuple(pair)
+            if len(two) != 2:
+                raise ValueError(f"ModuleDict update sequence element #{i} has length {len(two)}; 2 is required")
+            self[two[0]] = two[1]

@@ -122,7 +122,8 @@ class _Convolution(_Conv):
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._amounts(), self.padding_mode), 0
-        return conv(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        result: Tensor = conv(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return result
 
 
 class Conv1d(_Convolution):
@@ -198,7 +199,10 @@ class _Transposed(_Conv):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         transpose = getattr(F, f"conv_transpose{self._n}d")
         extra = self._extra(input, output_size)
-        return transpose(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        result: Tensor = transpose(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+        return result
 
 
 class ConvTranspose1d(_Transposed):

@@ -114,7 +114,7 @@ class Module(Calls, State):
             if buffers is None:
                 raise AttributeError("cannot assign buffer before Module.__init__() call")
             if is_buffer(value):
-                self.register_buffer(name, value, value.persistent)
+                self.register_buffer(name, value, value.persistent)  # type: ignore[union-attr]
             else:
                 buffers[name] = value
         else:
@@ -230,7 +230,8 @@ class Module(Calls, State):
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
-        return module
+        result: Module = module
+        return result
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Put ``module`` at a dotted path. With ``strict`` there must be one already.
@@ -268,7 +269,8 @@ class Module(Calls, State):
         parent, name, value = self._get_member(target)
         if name not in parent._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
-        return value
+        result: Tensor = value
+        return result
 
     # ------------------------------------------------------------------ the tree
 

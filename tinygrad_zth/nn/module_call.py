@@ -289,4 +289,5 @@ def _new_gradients(replaced: Any, old: tuple[Any, ...], which: str) -> tuple[Any
         raise RuntimeError(
             f"Backward hook returned an invalid number of grad_{which}, got {len(replaced)}, but expected {len(old)}"
         )
-    return replaced
+    result: tuple[Any, ...] = replaced
+    return result

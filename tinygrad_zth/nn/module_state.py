@@ -27,8 +27,6 @@ class _IncompatibleKeys(NamedTuple):
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
-    __str__ = __repr__
-
 
 class State:
     """The part of Module that saves and loads. Keys are dotted names, equal to PyTorch's."""
@@ -90,7 +88,8 @@ class State:
             keep_vars: give the parameters themselves rather than detached tensors.
         """
         if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given: tuple[Any, ...] = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -109,7 +108,8 @@ class State:
                 destination = destination if replaced is None else replaced
             elif replaced is not None:
                 raise RuntimeError("state_dict post-hook must return None")
-        return destination
+        result: dict[str, Any] = destination
+        return result
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` after saving; it must return None."""

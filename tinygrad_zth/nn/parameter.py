@@ -29,13 +29,13 @@ class Parameter(Tensor):
             data = Tensor(0)
         elif not isinstance(data, Tensor):
             raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
-        if requires_grad and not data.is_floating_point():  # type: ignore[attr-defined]
+        if requires_grad and not data.is_floating_point():
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         t = new_tensor(data._array, cls)
         t._storage = storage_of(data)
         if requires_grad:
             t.requires_grad_()
-        return t
+        return t  # type: ignore[return-value]  # new_tensor makes what it is told to
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + Tensor.__repr__(self)

@@ -80,9 +80,10 @@ class _MaxUnpool(Module):
         self.padding = _tuple(padding, self._n)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
-        return getattr(F, f"max_unpool{self._n}d")(
+        result: Tensor = getattr(F, f"max_unpool{self._n}d")(
             input, indices, self.kernel_size, self.stride, self.padding, output_size
         )
+        return result
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -148,10 +149,11 @@ class _AvgPool(Module):
         self.divisor_override = divisor_override
 
     def forward(self, input: Tensor) -> Tensor:
-        return getattr(F, f"avg_pool{self._n}d")(
+        result: Tensor = getattr(F, f"avg_pool{self._n}d")(
             input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
             self.divisor_override,
         )  # fmt: skip
+        return result
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -183,9 +185,10 @@ class _LPPool(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        return getattr(F, f"lp_pool{self._n}d")(
+        result: Tensor = getattr(F, f"lp_pool{self._n}d")(
             input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
         )
+        return result
 
     def extra_repr(self) -> str:
         return (
@@ -220,7 +223,8 @@ class _AdaptiveAvgPool(Module):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
-        return getattr(F, f"adaptive_avg_pool{self._n}d")(input, self.output_size)
+        result: Tensor = getattr(F, f"adaptive_avg_pool{self._n}d")(input, self.output_size)
+        return result
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

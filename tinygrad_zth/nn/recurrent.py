@@ -290,7 +290,8 @@ class LSTM(RNNBase):
 
     def _operation(self, x: Tensor, states: list[Tensor], weights: list[Any], steps: Steps) -> tuple[Tensor, Any]:
         projection = weights[4] if self.proj_size else None
-        return lstm(x, *states, *weights[:4], projection, steps)
+        result: tuple[Tensor, Any] = lstm(x, *states, *weights[:4], projection, steps)
+        return result
 
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Any, tuple[Tensor, Tensor]]:
         input, batched = self._batched(input, "LSTM")

@@ -109,7 +109,8 @@ class RNNCell(RNNCellBase):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
         x, (h,), batched = self._prepared(input, None if hx is None else (hx,), ("hidden",))
         out = rnn(x, h, *self._weights(), self.nonlinearity, Steps((x.shape[0],)))
-        return out if batched else out.squeeze(0)
+        result: Tensor = out if batched else out.squeeze(0)
+        return result
 
 
 class LSTMCell(RNNCellBase):
@@ -137,4 +138,5 @@ class GRUCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         x, (h,), batched = self._prepared(input, None if hx is None else (hx,), ("hidden",))
         out = gru(x, h, *self._weights(), Steps((x.shape[0],)))
-        return out if batched else out.squeeze(0)
+        result: Tensor = out if batched else out.squeeze(0)
+        return result

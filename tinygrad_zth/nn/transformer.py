@@ -78,7 +78,8 @@ class _Layer(Module):
 
     def _self_attention(self, x: Tensor, mask: Any, padding: Any, causal: bool) -> Tensor:
         out = self.self_attn(x, x, x, attn_mask=mask, key_padding_mask=padding, need_weights=False, is_causal=causal)[0]
-        return self.dropout1(out)
+        result: Tensor = self.dropout1(out)
+        return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
@@ -174,7 +175,8 @@ class TransformerDecoderLayer(_Layer):
                 x, memory, memory, attn_mask=memory_mask, key_padding_mask=memory_key_padding_mask,
                 is_causal=memory_is_causal, need_weights=False,
             )[0]  # fmt: skip
-            return self.dropout2(out)
+            result: Tensor = self.dropout2(out)
+            return result
 
         def look_around(x: Tensor) -> Tensor:
             return self._self_attention(x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
@@ -189,7 +191,8 @@ def _copies(layer: Module, n: int) -> ModuleList:
 
 
 def _causal_mask(size: int, device: Any = None, dtype: Any = None) -> Tensor:
-    return triu(full((size, size), -math.inf, dtype=dtype, device=device), 1)
+    result: Tensor = triu(full((size, size), -math.inf, dtype=dtype, device=device), 1)
+    return result
 
 
 def _is_causal(mask: Tensor | None, hint: bool | None, size: int | None) -> bool:
@@ -379,11 +382,12 @@ class Transformer(Module):
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError("the feature number of src and tgt must be equal to d_model")
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
-        return self.decoder(
+        result: Tensor = self.decoder(
             tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
             memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
             memory_is_causal=memory_is_causal,
         )  # fmt: skip
+        return result
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:

@@ -78,14 +78,15 @@ SHOWN = {
     "slice_scatter": "SliceScatter", "std_mean": "StdMean", "t": "", "take": "", "tile": "Repeat", "repeat": "",
     "repeat_interleave": "IndexSelect", "var_mean": "VarMean", "vdot": "",
 }  # fmt: skip
-_by_arguments = {
+_by_arguments: dict[str, Callable[..., str]] = {
     "median": lambda input, *dim, **named: f"MedianBackward{int(bool(dim or named))}",
     "nanmedian": lambda input, *dim, **named: f"NanmedianBackward{int(bool(dim or named))}",
     "sort": lambda *_, **named: f"SortBackward{int('stable' in named)}",
 }
 _by_name = {_name: f"{_shown or _name.capitalize()}Backward0" for _name, _shown in SHOWN.items()}
-for _name, _shown in {**_by_name, **_by_arguments}.items():
-    _as_shown = shown_as(_shown)
+_every: dict[str, str | Callable[..., str]] = {**_by_name, **_by_arguments}
+for _name, _show in _every.items():
+    _as_shown = shown_as(_show)
     for _table, _key in ((FUNCTIONS, _name), (METHODS, _name), (METHODS, f"{_name}_")):
         if _key in _table:
             _table[_key] = _as_shown(_table[_key])

@@ -5,7 +5,7 @@ and ``where``, which hands its gradient to the side that was chosen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..backends.choice import select
 from ..inplace import twin, write_back, write_out
 from ..operation import Applied, as_function, op, together
 from ..tensor import Tensor, new_tensor
-from ..types import Array, Namespace, Number
+from ..types import Array, Namespace, Number, Value
 from .infix import function_of
 
 # ---------------------------------------------------------------------------- order
@@ -79,8 +79,16 @@ pick: Applied = op(
 )
 
 
+@overload
+def where(condition: Tensor, *, out: None = None) -> tuple[Tensor, ...]: ...
+@overload
 def where(
-    condition: Tensor,
+    condition: Tensor, input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None
+) -> Tensor: ...
+@overload
+def where(condition: Array, input: Value, other: Value) -> Array: ...
+def where(
+    condition: Value,
     input: Tensor | Number | None = None,
     other: Tensor | Number | None = None,
     *,
@@ -132,7 +140,8 @@ FUNCTIONS = {
 
 def _where_method(self: Tensor, condition: Tensor, other: Tensor) -> Tensor:
     """``torch.where(condition, self, other)``."""
-    return where(condition, self, other)
+    result: Tensor = where(condition, self, other)
+    return result
 
 
 _LOGIC = ("logical_and", "logical_or", "logical_xor")

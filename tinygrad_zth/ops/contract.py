@@ -245,7 +245,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     value, labels = _sum_out(value, labels, output)
     if labels != output:
         value = permute(value, *[labels.index(i) for i in output])
-    return value
+    found: Tensor = value
+    return found
 
 
 # -------------------------------------------------------------------------- tensordot, inner, kron
@@ -285,7 +286,8 @@ def tensordot(a: Tensor, b: Tensor, dims: int | Sequence[int] | Sequence[Sequenc
     keep = (*(i for i in range(n) if i not in of_a), *(i for i in labels if i >= n))
     result = _pair(a, tuple(range(n)), b, tuple(labels), keep)[0]
     # NumPy sums small integers in a wider type.
-    return result if a._array.dtype.kind == "f" else result.to(promote_types(a.dtype, b.dtype))
+    found: Tensor = result if a._array.dtype.kind == "f" else result.to(promote_types(a.dtype, b.dtype))
+    return found
 
 
 @torch_call
@@ -309,7 +311,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     b = (1,) * (n - other._array.ndim) + other._array.shape
     left = reshape(input, tuple(s for i in a for s in (i, 1)))
     right = reshape(other, tuple(s for i in b for s in (1, i)))
-    return reshape(left * right, tuple(i * j for i, j in zip(a, b, strict=True)))
+    result: Tensor = reshape(left * right, tuple(i * j for i, j in zip(a, b, strict=True)))
+    return result
 
 
 @torch_call

@@ -313,16 +313,18 @@ def full_like(
     t = empty_like(input, dtype=dtype, device=device)
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     t._array[...] = np.asarray(value).astype(t._array.dtype)  # a negative one wraps around in uint8
-    return t.requires_grad_() if requires_grad else t
+    result: Tensor = t.requires_grad_() if requires_grad else t
+    return result
 
 
 def _new(make: Callable[..., Any]) -> Callable[..., Any]:
     def method(
         self: Tensor, *size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False, **named: Any
     ) -> Tensor:
-        return make(
+        result: Tensor = make(
             *size, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad, **named
         )
+        return result
 
     method.__name__ = method.__qualname__ = f"new_{make.__name__}"
     method.__doc__ = f"``torch.{make.__name__}`` with this tensor's dtype and device unless others are given."

@@ -95,7 +95,7 @@ eigenvectors_of = op(
 
 @torch_call
 @by_host
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
+def eigh(A: Tensor, UPLO: str = "L") -> return_types.linalg_eigh:
     """The named tuple (eigenvalues, ascending, and eigenvectors, in columns) of symmetric matrices.
 
     Only the lower triangle (the upper, with ``UPLO="U"``) is read. The gradient of the vectors is
@@ -112,7 +112,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 @by_host
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of symmetric matrices, ascending; see ``eigh``."""
-    return eigh(A, UPLO).eigenvalues
+    result: Tensor = eigh(A, UPLO).eigenvalues
+    return result
 
 
 # ---------------------------------------------------------------------------- svd
@@ -180,7 +181,7 @@ def _svd_tensors(A: Tensor, full: bool, name: str = "linalg.svd") -> tuple[Tenso
 
 @torch_call
 @by_host
-def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> Any:
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> return_types.linalg_svd:
     """The named tuple (U, S, Vh) with A = U diag(S) Vh, the singular values S descending.
 
     Gradients through U and Vh are finite only where the singular values are distinct.

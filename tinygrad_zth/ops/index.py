@@ -247,7 +247,8 @@ def getitem(self: Tensor, key: Any) -> Tensor:
                 break
         else:
             try:
-                return (_select if c is int else slice_of)(self, key)
+                result: Tensor = (_select if c is int else slice_of)(self, key)
+                return result
             except IndexError:
                 pass  # said below, in PyTorch's words
     elif isinstance(key, Tensor) and key._array.dtype is INT64 and key._array.ndim and self._array.ndim:
@@ -260,13 +261,17 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     return self if basic else alias(self)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (numbers.Number, np.generic))
+
+
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """``x[key] = value``, in place, differentiable in both. ``value`` is broadcast and cast.
 
     Raises:
         TypeError: if ``value`` is neither a Tensor nor a number. RuntimeError: if it does not fit.
     """
-    if not isinstance(value, (Tensor, numbers.Number, np.generic)):
+    if not isinstance(value, Tensor) and not _is_number(value):
         raise TypeError(f"can't assign a {type(value).__name__} to a torch.{of(self._array.dtype).legacy}Tensor")
     basic, advanced = split_key(self, key)
     path = _windows_of(basic)
@@ -311,7 +316,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {d}"
         )
-    return _select(input, (slice(None),) * d + (int(index),))
+    result: Tensor = _select(input, (slice(None),) * d + (int(index),))
+    return result
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
@@ -327,7 +333,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     start += n if start < 0 else 0
     if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return slice_of(input, (slice(None),) * d + (slice(start, start + length),))
+    result: Tensor = slice_of(input, (slice(None),) * d + (slice(start, start + length),))
+    return result
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -388,10 +395,12 @@ def _of_vectors(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(input: Tensor, dim: int, index: Tensor, value: Tensor | Number, **options: Any) -> Tensor:
         if input._array.ndim:
-            return function(input, dim, index, value, **options)
+            result: Tensor = function(input, dim, index, value, **options)
+            return result
         if isinstance(value, Tensor) and function.__name__ != "index_fill":
             value = value.reshape(-1)
-        return function(input.reshape(1), dim, index, value, **options).reshape(())
+        result = function(input.reshape(1), dim, index, value, **options).reshape(())
+        return result
 
     return call
 

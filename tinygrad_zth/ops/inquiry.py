@@ -59,7 +59,7 @@ def _asked(name: str) -> Callable[..., Any]:
     def function(input: Tensor) -> bool:
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        return method(input)
+        return bool(method(input))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = method.__doc__
@@ -75,7 +75,7 @@ def is_nonzero(input: Tensor) -> bool:
 
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether both have one shape."""
-    return input._array.shape == other._array.shape
+    return bool(input._array.shape == other._array.shape)
 
 
 def is_inference(input: Tensor) -> bool:

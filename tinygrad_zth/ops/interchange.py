@@ -38,7 +38,8 @@ def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
         )
     if id(self) in memo:
-        return memo[id(self)]
+        result: Tensor = memo[id(self)]
+        return result
     twin = new_tensor(self._array.copy("K"), type(self))
     memo[id(self)] = twin
     if self.requires_grad:

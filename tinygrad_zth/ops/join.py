@@ -297,7 +297,7 @@ def _named_split(name: str, dim: int, least: int) -> Callable[..., Any]:
 
 
 def _at_least(n: int) -> Callable[..., Any]:
-    def one(t: Any) -> Tensor:
+    def one(t: Any) -> Any:
         ndim = t._array.ndim
         if ndim >= n:
             return t
@@ -410,7 +410,8 @@ def block_diag(*tensors: Tensor) -> Tensor:
     for b in blocks:
         out[i : i + b.size(0), j : j + b.size(1)] = b
         i, j = i + b.size(0), j + b.size(1)
-    return out
+    result: Tensor = out
+    return result
 
 
 # ---------------------------------------------------------------------------- repeating
@@ -449,7 +450,8 @@ def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     out = reshape(
         broadcast_to(reshape(input, tuple(spread)), target), tuple(r * n for r, n in zip(repeats, shape, strict=True))
     )
-    return out.clone() if buffer_of(out._array) is buffer_of(input._array) else out
+    result: Tensor = out.clone() if buffer_of(out._array) is buffer_of(input._array) else out
+    return result
 
 
 def repeat_interleave(

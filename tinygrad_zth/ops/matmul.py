@@ -148,7 +148,8 @@ def _matmul_tensors(input: Tensor, other: Tensor) -> Tensor:
             return dot_of(input, other)
         if n == 2:
             return mv_of(input, other)
-        return reshape(rows_of(input, reshape(other, (b[0], 1))), a[:-1])
+        result: Tensor = reshape(rows_of(input, reshape(other, (b[0], 1))), a[:-1])
+        return result
     if n == 1:
         if a[0] != b[-2]:
             raise RuntimeError(_mat_sizes((1, a[0]), b[-2:]))

@@ -127,7 +127,8 @@ def _pow(input: Tensor, exponent: Any) -> Tensor:
     try:
         base = together("pow", (input, exponent), names=("input", "exponent"))[0]
     except NotANumber:
-        return NotImplemented
+        result: Tensor = NotImplemented
+        return result
     if base._array.dtype.kind == "f":
         return power_number(base, float(exponent))
     if exponent < 0:
@@ -141,12 +142,14 @@ def _rpow(exponent: Tensor, base: float) -> Tensor:
     """The operator ``number ** tensor``."""
     floating = exponent._array.dtype.kind == "f" or isinstance(base, float)
     if not floating:
-        return _power_int(base, exponent)
+        powers: Tensor = _power_int(base, exponent)
+        return powers
     if isinstance(base, np.generic):
         base = base.item()
     if exponent._array.dtype.kind != "f":
         exponent = together("pow", (exponent, base))[0]
-    return _exponential(base, exponent)
+    result: Tensor = _exponential(base, exponent)
+    return result
 
 
 def pow(input: Tensor, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:

@@ -101,7 +101,8 @@ def _filler(sampler: Callable[..., Any], doc: str, **defaults: float) -> Callabl
     )
     method = namespace[name]
     method.__module__, method.__doc__ = __name__, doc
-    return method
+    result: Callable[..., Any] = method
+    return result
 
 
 uniform_ = _filler(sampling.uniform_, "Fill with numbers uniform on [from, to).", a=0.0, b=1.0)
@@ -118,7 +119,8 @@ def _uniform_method(self: Tensor, *bounds: Any, generator: Generator | None = No
             bounds = (*bounds[:i], *(0.0,) * (i - len(bounds)), named.pop(name))
     if named or len(bounds) > 2:
         raise TypeError(f"uniform_() got an unexpected argument: {named or bounds}")
-    return uniform_(self, *bounds, generator=generator)
+    result: Tensor = uniform_(self, *bounds, generator=generator)
+    return result
 
 
 def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
@@ -150,7 +152,7 @@ def _host(p: Any) -> Array:
 MOST = 1 << 13  # elements that are drawn in one piece
 
 
-def _quick_uniform(source: Generator, n: int) -> np.ndarray:
+def _quick_uniform(source: Generator, n: int) -> Array:
     with source.lock:
         reals = source.uniform24(n)
         return reals if n > BLOCK else reals.copy()
@@ -211,7 +213,8 @@ def _drawn_like(name: str, sampler: Callable[..., Any], doc: str) -> Callable[..
     ) -> Tensor:  # fmt: skip
         t = _empty_tensor_like(input, dtype=dtype, device=device)
         fill_random(t, name, sampler, generator=generator)
-        return t.requires_grad_() if requires_grad else t
+        result: Tensor = t.requires_grad_() if requires_grad else t
+        return result
 
     make.__name__ = make.__qualname__ = name
     make.__doc__ = f"{doc} with the shape, dtype and device of ``input``."
@@ -268,7 +271,8 @@ def randint_like(
     low, high = _bounds("randint_like", args, named, ())
     t = _empty_tensor_like(input, dtype=dtype, device=device)
     fill_random(t, "randint_like", sampling.random_, low, high, generator=generator)
-    return t.requires_grad_() if requires_grad else t
+    result: Tensor = t.requires_grad_() if requires_grad else t
+    return result
 
 
 def randperm(

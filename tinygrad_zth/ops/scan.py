@@ -128,7 +128,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     if dim is None or array.ndim == 0:
         shape = (1,) * array.ndim
         result = prod_of(reshape(input, (array.size,)), 0, False)
-        return reshape(result, shape) if keepdim else result
+        found: Tensor = reshape(result, shape) if keepdim else result
+        return found
     return prod_of(input, dim, keepdim)
 
 
@@ -137,7 +138,8 @@ def _running_call(name: str, apply: Callable[..., Any], input: Tensor, dim: int,
     dim = one_dim(name, dim, input._array.ndim)
     if input._array.ndim == 0:
         return input.clone()
-    return apply(input, dim, False)
+    result: Tensor = apply(input, dim, False)
+    return result
 
 
 @torch_call
@@ -199,7 +201,8 @@ def cummax(input: Tensor, dim: int) -> return_types.cummax:
     """The named tuple (values, indices) of the running maximum along ``dim``; the last among
     equals.
     """
-    return _running_extreme("cummax", _running_max, input, dim, return_types.cummax)
+    result: return_types.cummax = _running_extreme("cummax", _running_max, input, dim, return_types.cummax)
+    return result
 
 
 @torch_call
@@ -207,7 +210,8 @@ def cummin(input: Tensor, dim: int) -> return_types.cummin:
     """The named tuple (values, indices) of the running minimum along ``dim``; the last among
     equals.
     """
-    return _running_extreme("cummin", _running_min, input, dim, return_types.cummin)
+    result: return_types.cummin = _running_extreme("cummin", _running_min, input, dim, return_types.cummin)
+    return result
 
 
 _log_running_sum = _accumulate(np.logaddexp)

@@ -229,7 +229,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     put_flat = index_add if accumulate else index_copy
     n = input._array.size
     flat = put_flat(input.reshape(-1), 0, new_tensor(np.where(places < 0, places + n, places)), source.reshape(-1))
-    return flat.reshape(input._array.shape)
+    result: Tensor = flat.reshape(input._array.shape)
+    return result
 
 
 # ---------------------------------------------------------------------------- writing

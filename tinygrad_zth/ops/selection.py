@@ -89,7 +89,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ret
         refuse_empty("kthvalue", input._array.shape, dim)
     if not 1 <= k <= (input._array.shape[dim] if input._array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
-    return _picked(
+    result: return_types.kthvalue = _picked(
         "kthvalue",
         input,
         dim,
@@ -97,6 +97,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ret
         lambda x, d: rank_index(x, k - 1, d, keepdim),
         return_types.kthvalue,
     )
+    return result
 
 
 def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, pair: type) -> Any:
@@ -136,7 +137,10 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> return_types.mo
     """The named tuple (values, indices) of the most frequent elements along ``dim``; the smallest
     of them.
     """
-    return _picked("mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode)
+    result: return_types.mode = _picked(
+        "mode", input, dim, keepdim, lambda x, d: mode_index(x, d, keepdim), return_types.mode
+    )
+    return result
 
 
 # ---------------------------------------------------------------------------- quantiles
@@ -206,7 +210,8 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         shape.pop(axis)
     elif not keepdim:
         shape = []
-    return reshape(result, (*((points.size,) if points.ndim else ()), *shape))
+    found: Tensor = reshape(result, (*((points.size,) if points.ndim else ()), *shape))
+    return found
 
 
 @torch_call

@@ -118,7 +118,7 @@ inverse_or_inf = op(
 
 
 @by_host
-def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> return_types.linalg_inv_ex:
     """The named tuple (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""
     square("linalg.inv_ex", A)
     found = inv(A) if check_errors else inverse_or_inf(A)
@@ -128,7 +128,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> Any:
 
 def _is_vector(a: Array, b: Array) -> bool:
     """Whether a right-hand side is a batch of vectors rather than of matrices (PyTorch's rule)."""
-    return b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
+    return bool(b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1]))
 
 
 @torch_call
@@ -261,7 +261,8 @@ def logdet(input: Tensor) -> Tensor:
     """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
     square("logdet", input)
     sign = from_array(backend_of(input._array).xp.linalg.slogdet(input._array)[0])
-    return where(sign < 0, math.nan, logabsdet_of(input))
+    result: Tensor = where(sign < 0, math.nan, logabsdet_of(input))
+    return result
 
 
 def _slogdet(A: Tensor, pair: type) -> Any:
@@ -273,14 +274,16 @@ def _slogdet(A: Tensor, pair: type) -> Any:
 @by_host
 def slogdet(input: Tensor) -> return_types.slogdet:
     """The named tuple (sign, logabsdet) of determinants."""
-    return _slogdet(input, return_types.slogdet)
+    result: return_types.slogdet = _slogdet(input, return_types.slogdet)
+    return result
 
 
 @torch_call
 @by_host
-def linalg_slogdet(A: Tensor) -> Any:
+def linalg_slogdet(A: Tensor) -> return_types.linalg_slogdet:
     """The named tuple (sign, logabsdet) of determinants."""
-    return _slogdet(A, return_types.linalg_slogdet)
+    found: return_types.linalg_slogdet = _slogdet(A, return_types.linalg_slogdet)
+    return found
 
 
 # ---------------------------------------------------------------------------- pseudo-inverse
@@ -350,7 +353,8 @@ def _pinv_hermitian(A: Tensor, atol: Any, rtol: Any) -> Tensor:
         > np.maximum(_column(raw_of(0.0 if atol is None else atol)), _column(raw_of(rtol)) * largest)
     )
     inverse = where(kept, 1 / where(kept, values, 1.0), 0.0)
-    return bmm_of(vectors * inverse.unsqueeze(-2), mt(vectors))
+    result: Tensor = bmm_of(vectors * inverse.unsqueeze(-2), mt(vectors))
+    return result
 
 
 @torch_call
@@ -392,7 +396,7 @@ lstsq_of = op(
 
 
 @by_host
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> return_types.linalg_lstsq:
     """The named tuple (solution, residuals, rank, singular_values) of min |A X - B|.
 
     ``residuals`` are given where A is tall and of full rank, but not by the default driver "gelsy";

@@ -24,7 +24,7 @@ __all__ = [
 
 @torch_call
 @by_host
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> return_types.linalg_cholesky_ex:
     """The named tuple (L, info): where ``info`` is not 0, that leading minor is not positive definite.
 
     Raises LinAlgError only with ``check_errors``; L is not defined for a matrix that failed.
@@ -52,7 +52,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 
 @torch_call
 @by_host
-def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> Any:
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> return_types.linalg_solve_ex:
     """The named tuple (result, info) of ``solve``; ``info`` is not 0 where the matrix is singular."""
     square("linalg.solve_ex", A)
     bad = np.asarray(np.linalg.slogdet(A._array)[0] == 0)

@@ -128,7 +128,8 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """``input`` in ``other``'s shape: a view where possible, else a copy. Raises RuntimeError for other counts."""
-    return reshape(input, other._array.shape)
+    result: Tensor = reshape(input, other._array.shape)
+    return result
 
 
 def _view_dtype(input: Tensor, dtype: Any) -> Tensor:
@@ -168,12 +169,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if a == b:
         return input
     s = input._array.shape
-    return reshape(input, (*s[:a], Size(s[a : b + 1]).numel(), *s[b + 1 :]))
+    result: Tensor = reshape(input, (*s[:a], Size(s[a : b + 1]).numel(), *s[b + 1 :]))
+    return result
 
 
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
-    return reshape(input, (input._array.size,)).contiguous()
+    result: Tensor = reshape(input, (input._array.size,)).contiguous()
+    return result
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -191,7 +194,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         raise RuntimeError(
             f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {d} ({s[d]}) in the input tensor"
         )
-    return reshape(input, (*s[:d], *filled, *s[d + 1 :]))
+    result: Tensor = reshape(input, (*s[:d], *filled, *s[d + 1 :]))
+    return result
 
 
 # ---------------------------------------------------------------------------- order of dimensions

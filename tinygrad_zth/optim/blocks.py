@@ -332,7 +332,8 @@ class _Bundles:
 def _kind(counter: Any) -> type[np.floating]:
     """The type to keep a counter in: that of the one that was there."""
     if isinstance(counter, Tensor) and counter.is_floating_point():
-        return counter._array.dtype.type
+        result: type[np.floating] = counter._array.dtype.type
+        return result
     return counter_dtype()
 
 

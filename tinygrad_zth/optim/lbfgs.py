@@ -60,7 +60,8 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     def _parameters(self) -> list[Tensor]:
-        return self.param_groups[0]["params"]
+        result: list[Tensor] = self.param_groups[0]["params"]
+        return result
 
     def _gradient(self) -> Tensor:
         """All gradients as one vector; zeros for a parameter without one."""
@@ -189,4 +190,5 @@ class LBFGS(Optimizer):
         r = q * state["H_diag"]
         for (y, s, ro), share in zip(known, reversed(shares), strict=True):
             r = r + s * (share - y.dot(r) * ro)
-        return r
+        result: Tensor = r
+        return result

@@ -60,7 +60,8 @@ def get_swa_avg_fn() -> Average:
 
     def average(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
         with no_grad():
-            return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
+            result: Tensor = averaged_param + (current_param - averaged_param) / (num_averaged + 1)
+            return result
 
     return average
 

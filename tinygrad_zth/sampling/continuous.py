@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..generator import Generator, default_generator
+from ..types import Array
 from . import gaussian
 from .fill import (
     C_NAMES,
@@ -68,7 +69,7 @@ def uniform_(out: np.ndarray, a: float = 0.0, b: float = 1.0, *, generator: Gene
     low, span = float(kind(a)), float(kind(b) - kind(a))
     first, end = out.dtype.type(a), out.dtype.type(b)
 
-    def values(source: Generator, n: int) -> np.ndarray:
+    def values(source: Generator, n: int) -> Array:
         drawn = gaussian.multiply_add(reals(source, n), span, low).astype(out.dtype, copy=False)
         drawn[drawn == end] = first  # the bound that rounding reached is outside
         return drawn
@@ -108,7 +109,7 @@ def log_normal_(
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     require_floating(out, "log_normal_cpu")
 
-    def values(source: Generator, n: int) -> np.ndarray:
+    def values(source: Generator, n: int) -> Array:
         exponents = gaussian.pairs(source, n, mean, std)
         if np.abs(exponents).max() < 700:
             return gaussian.libm(math.exp, exponents)
@@ -150,7 +151,7 @@ def cauchy_(
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
     _require_continuous(out, "Cauchy", C_NAMES.get(out.dtype.name, out.dtype.name))
 
-    def values(source: Generator, n: int) -> np.ndarray:
+    def values(source: Generator, n: int) -> Array:
         angles = math.pi * (source.uniform53(n) - 0.5)
         return gaussian.multiply_add(gaussian.libm(math.tan, angles), sigma, median)
 

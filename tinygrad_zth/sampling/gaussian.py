@@ -114,7 +114,7 @@ def scalar_kernels() -> Iterator[None]:
         _scalar.reset(before)
 
 
-def multiply_add(x: np.ndarray, y: float, c: float) -> np.ndarray:
+def multiply_add(x: np.ndarray, y: float, c: float) -> Array:
     """x * y + c in the type of ``x``: fused, as vector kernels do it, or not, as scalar ones."""
     kind = x.dtype.type
     if _scalar.get():
@@ -125,7 +125,7 @@ def multiply_add(x: np.ndarray, y: float, c: float) -> np.ndarray:
 # -- one value at a time -----------------------------------------------------------------------
 
 
-def pairs(generator: Generator, n: int, mean: float, std: float) -> np.ndarray:
+def pairs(generator: Generator, n: int, mean: float, std: float) -> Array:
     """``n`` normals, float64, by pairs; four words a pair. The caller holds the lock.
 
     What waits in the generator is the standard value, before mean and std.
@@ -248,7 +248,7 @@ def _uniform24(words: np.ndarray) -> np.ndarray:
 # The scalar kernels call the C library's float32 functions; float64 rounded is within 4 ulp.
 
 
-def _radius_f64(words: np.ndarray) -> np.ndarray:
+def _radius_f64(words: np.ndarray) -> Array:
     log = np.log(1.0 - _uniform24(words).astype(np.float64)).astype(np.float32)
     return np.sqrt(_f32(-2) * log)
 

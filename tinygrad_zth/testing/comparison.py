@@ -58,7 +58,7 @@ def assert_close(
 
 def _difference(actual: Any, expected: Any, *how: Any) -> str | None:
     """What is wrong, or None. ``how`` is what :func:`_of_arrays` takes, the place among containers last."""
-    *rest, place = how
+    place, rest = how[-1], how[:-1]
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         if actual.keys() != expected.keys():
             missing = sorted(expected.keys() - actual.keys(), key=str)
@@ -73,7 +73,7 @@ def _difference(actual: Any, expected: Any, *how: Any) -> str | None:
             return f"The length of the sequences mismatch: {len(actual)} != {len(expected)}"
         pairs = [(i, a, b) for i, (a, b) in enumerate(zip(actual, expected))]
     else:
-        return _of_arrays(actual, expected, *rest, place)
+        return _of_arrays(actual, expected, *how)
     for key, a, b in pairs:
         if (found := _difference(a, b, *rest, f"{place}[{key!r}]")) is not None:
             return found
@@ -100,7 +100,7 @@ def _of_arrays(
         raise TypeError(f"No comparison pair was able to handle inputs of type {type(actual)} and {type(expected)}.")
     where = f"\n\nThe failure occurred for item {place}" if place else ""
     a, b = _array(actual), _array(expected)
-    attributes = [("shape", tuple(a.shape), tuple(b.shape), True)]
+    attributes: list[tuple[Any, ...]] = [("shape", tuple(a.shape), tuple(b.shape), True)]
     if kinds[0] == "tensor":
         attributes = [
             ("shape", actual.shape, expected.shape, True),

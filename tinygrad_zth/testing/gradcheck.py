@@ -162,7 +162,7 @@ class _Check:
 
     def judge(
         self,
-        entries: list[tuple[Entry, tuple[Any, ...], Any]],
+        entries: list[tuple[Entry, Any, Any]],
         i: int,
         direction: Array,
         scale: float,
@@ -211,7 +211,7 @@ class _Check:
         if not math.isfinite(last):
             return True
         noise = 8 * np.finfo(np.float64).eps * max(1.0, abs(middle)) / h
-        return abs(last) > 0.5 * abs(first) and abs(last) > self.atol + noise
+        return bool(abs(last) > 0.5 * abs(first) and abs(last) > self.atol + noise)
 
 
 def _weigh(value: np.ndarray, key: tuple[int, ...] | None, weight: Array) -> float:
@@ -255,9 +255,9 @@ def _checked_gradients(check: _Check, o: int, output: Tensor, seed: Array, nonde
     arrays = [_as_array(g, check.inputs[i]) for i, g in zip(check.varied, found, strict=True)]
     again = _gradients(check, output, seed)
     for i, first, second in zip(check.varied, arrays, again, strict=True):
-        second = _as_array(second, check.inputs[i])
-        both = ~(np.isnan(first) & np.isnan(second)) & (first != second)
-        if both.any() and not (np.abs(first - second)[both] <= nondet_tol).all():
+        other = _as_array(second, check.inputs[i])
+        both = ~(np.isnan(first) & np.isnan(other)) & (first != other)
+        if both.any() and not (np.abs(first - other)[both] <= nondet_tol).all():
             problems.append(
                 f"Backward is not reentrant: two passes with the same gradient of output {o} gave "
                 f"different gradients of input {i} (more than nondet_tol {nondet_tol:g} apart)"
@@ -328,7 +328,7 @@ def _fast(check: _Check, outputs: list[Tensor], base: list[Array], nondet_tol: f
             check.judge(wrong, i, direction, 1.0, base)
 
 
-def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+def _unit(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """A random direction of length 1, every element well away from 0."""
     v = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
     return v / max(1.0, math.sqrt(float((v * v).sum())))

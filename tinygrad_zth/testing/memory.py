@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor, new_tensor
+from ..types import Array
 
 __all__ = ["LAYOUTS", "laid_out"]
 
@@ -19,10 +21,11 @@ def _transposed(a: np.ndarray) -> np.ndarray:
     return np.array(a.T, order="C").T
 
 
-def _strided(a: np.ndarray) -> np.ndarray:
+def _strided(a: np.ndarray) -> Array:
     """Every second element of a larger buffer, along every dimension."""
     wide = np.zeros([2 * n + 1 for n in a.shape], a.dtype)
-    window = wide[(*(slice(1, None, 2) for _ in a.shape), ...)]
+    every: tuple[Any, ...] = (*(slice(1, None, 2) for _ in a.shape), ...)
+    window = wide[every]
     window[...] = a
     return window
 
@@ -35,9 +38,9 @@ def _offset(a: np.ndarray) -> np.ndarray:
     return window
 
 
-def _reversed(a: np.ndarray) -> np.ndarray:
+def _reversed(a: np.ndarray) -> Array:
     """Negative strides: legal in memory that came from NumPy; PyTorch itself makes none."""
-    back = (*(slice(None, None, -1) for _ in a.shape), ...)
+    back: tuple[Any, ...] = (*(slice(None, None, -1) for _ in a.shape), ...)
     return np.array(a[back], order="C")[back]
 
 

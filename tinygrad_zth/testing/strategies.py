@@ -33,7 +33,8 @@ _TIES = (0, 1, -1, 2, 0.5)  # few values, so that equal elements are common
 def _numpy_dtype(dtype: Any) -> np.dtype:
     """A NumPy dtype from a name, a NumPy dtype or one of the framework's."""
     try:
-        return np.dtype(dtype)
+        result: np.dtype = np.dtype(dtype)
+        return result
     except TypeError:
         return np.dtype(to_numpy(dtype))
 
@@ -105,10 +106,10 @@ def elements(
     if kind.kind == "b":
         return st.booleans()
     if kind.kind in "iu":
-        info = np.iinfo(kind)
-        low = info.min if min_value is None else max(int(math.ceil(min_value)), info.min)
-        high = info.max if max_value is None else min(int(math.floor(max_value)), info.max)
-        edges = [v for v in (0, 1, -1, 2, 7, info.min, info.max, low, high) if low <= v <= high]
+        info: Any = np.iinfo(kind)
+        low: Any = info.min if min_value is None else max(int(math.ceil(min_value)), info.min)
+        high: Any = info.max if max_value is None else min(int(math.floor(max_value)), info.max)
+        edges: list[Any] = [v for v in (0, 1, -1, 2, 7, info.min, info.max, low, high) if low <= v <= high]
         near = st.integers(max(low, -4), min(high, 4)) if max(low, -4) <= min(high, 4) else st.sampled_from(edges)
         return st.one_of(near, st.sampled_from(edges), st.integers(low, high))
     if kind.kind != "f":

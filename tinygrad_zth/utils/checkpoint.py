@@ -92,4 +92,5 @@ def checkpoint_sequential(
     for k in range(segments - 1):
         end = (k + 1) * size
         input = checkpoint(part(k * size, end), input, use_reentrant=use_reentrant, **kwargs)
-    return part(end, len(layers))(input)
+    result: Tensor = part(end, len(layers))(input)
+    return result

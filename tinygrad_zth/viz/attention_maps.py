@@ -11,6 +11,7 @@ from ..fused.attention import attention as attend
 from ..graph import Node, enable_grad, no_grad
 from ..nn.module import Module
 from ..tensor import Tensor, current_node, new_tensor
+from ..types import Array
 
 __all__ = ["attention_weights", "nodes_behind", "tensors_in"]
 
@@ -39,7 +40,7 @@ def attention_weights(model: Module, *inputs: Any) -> list[np.ndarray]:
     return found
 
 
-def _weights_of(node: Node, lengths: set[int]) -> np.ndarray | None:
+def _weights_of(node: Node, lengths: set[int]) -> Array:
     name = "" if node.op is None else getattr(node.op, "name", "")
     if name == "scaled_dot_product_attention" and node.saved is not None:
         saved = dict(zip(node.op.saves, node.saved))

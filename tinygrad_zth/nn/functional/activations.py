@@ -164,7 +164,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """In-place :func:`threshold`."""
     # the name in the signature hides the function's
-    return globals()["threshold"](input, threshold, value, True)
+    result: Tensor = globals()["threshold"](input, threshold, value, True)
+    return result
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

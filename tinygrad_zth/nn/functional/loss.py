@@ -17,7 +17,7 @@ from ...ops.compare import where
 from ...ops.elementwise import sigmoid
 from ...ops.powers import exp, log
 from ...tensor import Tensor, new_tensor
-from ...types import Array, Namespace
+from ...types import Array, Namespace, Value
 from .activations import logsigmoid
 from .reduction import reduced, reduction_of
 
@@ -30,7 +30,7 @@ __all__ = [
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """input - target, with a warning where their shapes differ. Raises NotImplementedError for integers."""
     _warn_of_shapes(input, target)
-    d = input - target  # type: ignore[operator]
+    d = input - target
     if d._array.dtype.kind != "f":
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(d._array.dtype).legacy}'")
     return d
@@ -309,14 +309,14 @@ def _same_weights(weight: Tensor, input: Tensor) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
-def _squared(xp, x, y, how):
+def _squared(xp: Namespace, x: Array, y: Array, how: str) -> Array:
     d = x - y
     d *= d
     # Not d.mean(), which warns of an empty one where it is NaN.
     return d if how == "none" else d.sum() / d.size if how == "mean" else d.sum()
 
 
-def _squared_slope(g, x, y, how):
+def _squared_slope(g: Value, x: Value, y: Value, how: str) -> Value:
     """The gradient of ``x``; that of ``y`` is its negative."""
     slope = (x - y) * 2
     return slope * (g / max(math.prod(slope.shape), 1) if how == "mean" else g)

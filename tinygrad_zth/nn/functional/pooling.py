@@ -275,7 +275,8 @@ def _unpool(
     nc = x._array.shape[:2]
     flat = x.new_zeros((*nc, plane))
     result = flat.scatter(2, where.reshape(*nc, -1), x.reshape(*nc, -1)).reshape(*nc, *size)
-    return result if batched else result.squeeze(0)
+    found: Tensor = result if batched else result.squeeze(0)
+    return found
 
 
 # ---------------------------------------------------------------------------- the functions, by dimension

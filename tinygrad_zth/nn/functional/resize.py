@@ -18,6 +18,7 @@ from ...dtypes import of
 from ...fused.resample import resample
 from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
+from ...types import Array
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -75,7 +76,8 @@ def interpolate(
     if mode in _SMOOTH and _SMOOTH[mode] != ndim:
         raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_SMOOTH[mode]}D input")
     if mode == "area":
-        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ndim - 3](input, sizes)
+        result: Tensor = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ndim - 3](input, sizes)
+        return result
     if min((*shape[2:], *sizes)) <= 0 or shape[1] == 0:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {list(shape)} output {list(sizes)}"
@@ -131,7 +133,7 @@ def _each(value: Any, spatial: tuple[int, ...], what: str) -> tuple[Any, ...]:
 # ---------------------------------------------------------------------------- one dimension
 
 
-def _nearest(n: int, m: int, scale: float | None, mode: str) -> np.ndarray:
+def _nearest(n: int, m: int, scale: float | None, mode: str) -> Array:
     """Where each of m elements is taken from; in float32, as PyTorch computes it, where rounding decides."""
     step = np.float32(1.0 / scale) if scale else np.float32(n) / np.float32(m)
     at = np.arange(m, dtype=np.float32) + np.float32(0.5 if mode == "nearest-exact" else 0)
@@ -146,7 +148,7 @@ def _cubic(x: np.ndarray, a: float) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-def _weights(mode: str, n: int, m: int, scale: float | None, align: bool, antialias: bool) -> np.ndarray:
+def _weights(mode: str, n: int, m: int, scale: float | None, align: bool, antialias: bool) -> Array:
     """The matrix (m, n) that takes n elements to m."""
     if align:
         step = (n - 1) / (m - 1) if m > 1 else 0.0
@@ -182,7 +184,7 @@ _KERNELS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 
-def _smoothed(mode: str, n: int, m: int, step: float) -> np.ndarray:
+def _smoothed(mode: str, n: int, m: int, step: float) -> Array:
     """Weights of a kernel that is stretched by the step, and sums to one within the input."""
     reach, kernel = _KERNELS[mode]
     stretch = max(step, 1.0)

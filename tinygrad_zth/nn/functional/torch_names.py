@@ -40,10 +40,12 @@ def _switch(apply: Callable[..., Any]) -> dict[str, Any]:
     name = apply.__name__
 
     def function(input: Tensor, p: float, train: bool) -> Tensor:
-        return apply(input, p, train)
+        result: Tensor = apply(input, p, train)
+        return result
 
     def in_place(input: Tensor, p: float, train: bool) -> Tensor:
-        return apply(input, p, train, inplace=True)
+        result: Tensor = apply(input, p, train, inplace=True)
+        return result
 
     for f, n in ((function, name), (in_place, name + "_")):
         f.__name__ = f.__qualname__ = n

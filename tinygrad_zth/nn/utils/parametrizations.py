@@ -86,7 +86,8 @@ class _SpectralNorm(Module):
             self._iterate(matrix.detach(), self.n_power_iterations)
         # Copies: the next forward writes over the vectors, and this one may not have been backward yet.
         u, v = self._u.clone(), self._v.clone()
-        return weight / u.dot(mv(matrix, v))
+        result: Tensor = weight / u.dot(mv(matrix, v))
+        return result
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value

@@ -132,7 +132,8 @@ class ParametrizationList(ModuleList):
         value = first(*self._originals())
         for module in rest:
             value = module(value)
-        return value
+        result: Tensor = value
+        return result
 
 
 def _check_unchanged(made: Tensor, before: Tensor, what: str) -> None:
@@ -166,7 +167,8 @@ def _property(name: str) -> property:
     def value(self: Any) -> Tensor:
         chain = self.parametrizations[name]
         if not _Cache.depth:
-            return chain()
+            result: Tensor = chain()
+            return result
         key = (id(self), name)
         if key not in _Cache.values:
             _Cache.values[key] = chain()

@@ -103,7 +103,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
         return None
     inverse = empty_like(permutation)
     inverse[permutation] = arange(permutation.numel(), dtype=permutation.dtype, device=permutation.device)
-    return inverse
+    result: Tensor | None = inverse
+    return result
 
 
 def _counts(lengths: Any) -> Any:

@@ -148,7 +148,8 @@ class PolynomialLR(_Decay):
         if self._is_initial or self.last_epoch > self.total_iters:
             return None
         left, before = (1.0 - epoch / self.total_iters for epoch in (self.last_epoch, self.last_epoch - 1))
-        return (left / before) ** self.power
+        result: float | None = (left / before) ** self.power
+        return result
 
     def _whole_factor(self) -> float:
-        return (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power
+        return float((1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power)
