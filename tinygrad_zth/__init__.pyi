@@ -1495,7 +1495,8 @@ def vsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[bui
     """``tensor_split`` along dimension 0 (``vsplit``), in equal parts if a number is given."""
 def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined as rows, one under the other."""
-def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor | Number | None = None, *, out: Tensor | None = None) -> Any:
+@overload
+def where(condition: Tensor, *, out: None = None) -> builtins.tuple[Tensor, ...]:
     """``input`` where ``condition`` (bool) holds, ``other`` elsewhere; all three broadcast.
 
     ``input`` and ``other`` are tensors or numbers, brought to one dtype. With ``condition`` alone:
@@ -1505,6 +1506,12 @@ def where(condition: Tensor, input: Tensor | Number | None = None, other: Tensor
         TypeError: if ``condition`` is no tensor, or only one of the two is given.
         RuntimeError: if ``condition`` is not bool, or the shapes do not broadcast.
     """
+@overload
+def where(condition: Tensor, input: Tensor | Number, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    ...
+@overload
+def where(condition: Any, input: Tensor, other: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) -> Any:
+    ...
 def xlogy(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
 def xlogy_(input: Tensor, other: Tensor | Number) -> Tensor:

@@ -53,7 +53,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     n = input._array.shape[-1] + abs(offset)
     rest = iter(input._array.shape[:-1])
     shape = tuple(n if d in (a, b) else next(rest) for d in range(ndim))
-    return embed_in(shape, input, ((_diagonal_op, (offset, a, b)),))
+    result: Tensor = embed_in(shape, input, ((_diagonal_op, (offset, a, b)),))
+    return result
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
