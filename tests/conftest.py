@@ -22,7 +22,7 @@ if SHARED_DATA.is_dir():
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis import HealthCheck, Phase, settings  # noqa: E402
 
 from tests import device_mode  # noqa: E402
 
@@ -31,6 +31,10 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=25, **_COMMON)
 settings.register_profile("ci", max_examples=50, derandomize=True, print_blob=True, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
+# On another device the structure of arguments is what is looked at, and the CPU's run has looked for odd numbers.
+settings.register_profile(
+    "device", max_examples=5, derandomize=True, phases=[Phase.explicit, Phase.generate], **_COMMON
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
 
 
@@ -41,6 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--device") != "cpu":
+        settings.load_profile("device")
     device_mode.begin(config.getoption("--device"))
 
 

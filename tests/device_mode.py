@@ -1,6 +1,7 @@
 """``pytest --device=...``: the suite as it is, with the tensors on a device.
 
     cpu         the default
+    strict      a stand-in for CuPy that refuses what CuPy refuses, on NumPy (tests/gpu/strict)
     simulated   the real CuPy on a device that the processor simulates (tests/gpu/simulated)
     cuda        the GPU of this machine
 
@@ -18,7 +19,7 @@ import pytest
 
 __all__ = ["MODES", "begin", "cuda_devices", "why_not"]
 
-MODES = ("cpu", "simulated", "cuda")
+MODES = ("cpu", "strict", "simulated", "cuda")
 
 
 @functools.cache
@@ -54,6 +55,10 @@ def begin(mode: str) -> None:
         raise pytest.UsageError(f"--device={mode}: {why}")
     if mode == "simulated":
         from tests.gpu.simulated import install
+
+        install()
+    elif mode == "strict":
+        from tests.gpu.strict import install
 
         install()
     _bridge()

@@ -134,6 +134,7 @@ def test_ties_share_or_go_to_the_first():
     assert zth.tensor([2, 1, 1]).argmin(0).item() == 1
 
 
+@pytest.mark.host  # on a device, printing names it
 def test_named_tuples_print_and_unpack():
     found = zth.tensor([[1.0, 2.0]]).max(1)
     assert repr(found) == "torch.return_types.max(\nvalues=tensor([2.]),\nindices=tensor([1]))"

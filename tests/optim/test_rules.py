@@ -104,6 +104,7 @@ def test_blocks_and_threads(name, options):
         np.testing.assert_allclose(p.detach().numpy(), e, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.host  # the memory is NumPy's
 @pytest.mark.parametrize("name", [*RULES, "AdamW"])
 def test_memory_stays_the_users(name):
     """A step writes where the parameter lies, seen by every window on it, and leaves the gradient alone."""

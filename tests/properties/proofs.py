@@ -23,6 +23,15 @@ from .source import Source
 WRITABLE = tuple(name for name in testing.LAYOUTS if name != "expanded")
 
 
+def placed(argument: Any) -> Any:
+    """An argument that is passed as it is; an array, also within tuples and lists, on the default device."""
+    if isinstance(argument, np.ndarray):
+        return testing.laid_out(argument)._array
+    if isinstance(argument, tuple | list) and not hasattr(argument, "_fields"):
+        return type(argument)([placed(a) for a in argument])
+    return argument
+
+
 class Example:
     """The arguments of one call, as arrays, and how to call the operation with them."""
 
@@ -55,7 +64,7 @@ class Example:
         out: list[Any] = []
         for i, a in enumerate(self.arguments):
             if not self.tensor[i]:
-                out.append(a)
+                out.append(placed(a))
                 continue
             if dtype is not None and a.dtype.kind == "f":
                 a = a.astype(dtype)
@@ -121,7 +130,7 @@ def value(operation: Operation, case: Case, s: Source) -> None:
         close(_raw(example.plain(*passed)), _raw(out), what="plain")
     if operation.view and _raw(out).size and case.layouts:
         first = next(t for t in passed if isinstance(t, torch.Tensor))
-        assert np.shares_memory(_raw(out), _raw(first)), "a view that is a copy"
+        assert out.untyped_storage().data_ptr() == first.untyped_storage().data_ptr(), "a view that is a copy"
     if case.layouts:
         for layout in WRITABLE:
             close(_raw(example.function(*example.tensors(layout, grad=False))), _raw(out), what=f"layout {layout}")
@@ -212,11 +221,11 @@ def single(example: Example, expected: list, g) -> None:
     operation, node = example.operation, out.grad_fn
     if node is None or node.op is not operation or operation.gradients is None:
         return
-    for i, made in raw_gradients(node, _raw(g)).items():
+    for i, made in raw_gradients(node, g._array).items():
         assert made.dtype == np.float32, f"the formula of {operation.inputs[i]} computes in {made.dtype}"
 
 
-def raw_gradients(node, g: np.ndarray) -> dict[int, Any]:
+def raw_gradients(node, g: Any) -> dict[int, Any]:
     """What the formulas return for the edges that want a gradient, as the engine gets it."""
     made = node.op.gradients(node, g, True)
     return {i: made[i] for i, edge in enumerate(node.edges) if edge is not None and made[i] is not None}

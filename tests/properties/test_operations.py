@@ -13,7 +13,7 @@ from .source import Source
 from .table import CASES, case_of, defined_operations, operations
 
 ALL = operations()
-EXAMPLES = max(5, settings.default.max_examples // 5)
+EXAMPLES = max(min(5, settings.default.max_examples), settings.default.max_examples // 5)
 
 
 def test_every_operation_has_a_case():

@@ -192,7 +192,9 @@ class CupyBackend:
     # ------------------------------------------------------------------ windows, scattering
 
     def is_writeable(self, array: Any) -> bool:
-        return all(stride or size < 2 for stride, size in zip(array.strides, array.shape, strict=True))
+        return not array.size or all(
+            stride or size < 2 for stride, size in zip(array.strides, array.shape, strict=True)
+        )
 
     def as_strided(self, array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
         return self.xp.lib.stride_tricks.as_strided(array, shape, strides)
@@ -218,9 +220,27 @@ class CupyBackend:
         xp.add.at(wide, key, xp.asarray(values).astype(xp.int64))
         target[...] = wide.astype(target.dtype)
 
-    def check_range(self, index: Any, n: int, message: str) -> None:
+    def check_range(
+        self, values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0
+    ) -> None:
         """Asked of the device, answered when its results are next looked at: nothing waits here."""
-        self.faults.watch(index, n, message)
+        self.faults.watch(values, n, message, least, error)
+
+    def as_index(self, index: Any, target: Any, n: int | None, message: str) -> Any:
+        """From the host it is checked at once, and copied; on the device its check is asked for, as ``check_range``'s."""
+        if isinstance(index, np.ndarray):
+            if n is not None and index.size:
+                for end in (index.min(), index.max()):
+                    if not -n <= end < n:
+                        raise IndexError(message.format(end))
+            return self._to_device(index, self.device_of(target))
+        if index.device.id != target.device.id:
+            raise RuntimeError(
+                f"indices should be either on cpu or on the same device as the indexed tensor (cuda:{target.device.id})"
+            )
+        if n is not None:
+            self.faults.watch(index, n, message, -n)
+        return index
 
     # ------------------------------------------------------------------ kernels
 

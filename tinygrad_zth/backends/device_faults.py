@@ -11,19 +11,30 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Faults"]
+__all__ = ["KINDS", "Faults", "source"]
 
 _SOURCE = r"""
-extern "C" __global__ void tinygrad_zth_check_range(const T* index, long long n, long long bound,
+extern "C" __global__ void tinygrad_zth_check_range(const T* values, long long n, double least, double bound,
                                                     volatile int* fault, int code) {
   long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
-  if (i < n && (index[i] < 0 || (long long)index[i] >= bound)) {
+  if (i >= n) return;
+  double v = (double)(C)values[i];
+  if (!(v >= least && v < bound)) {  // NaN is in no range
     fault[0] = code;
-    fault[1] = (int)index[i];
+    fault[1] = (int)v;
   }
 }
 """
-_C_TYPES = {"b": "signed char", "B": "unsigned char", "h": "short", "i": "int", "l": "long long", "q": "long long"}
+KINDS = {
+    "b": "signed char", "B": "unsigned char", "h": "short", "i": "int", "l": "long long", "q": "long long",
+    "e": "__half", "f": "float", "d": "double",
+}  # fmt: skip
+
+
+def source(kind: str) -> str:
+    """The kernel for a dtype's character."""
+    include, computed = ("#include <cuda_fp16.h>\n", "float") if kind == "e" else ("", KINDS[kind])
+    return f"// tinygrad_zth\n{include}typedef {KINDS[kind]} T;\ntypedef {computed} C;\n{_SOURCE}"
 
 
 class Faults:
@@ -32,8 +43,8 @@ class Faults:
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
         self._word: Any = None
-        self._messages: list[str] = [""]
-        self._codes: dict[str, int] = {}
+        self._meanings: list[tuple[str, type[Exception]]] = [("", IndexError)]
+        self._codes: dict[tuple[str, type[Exception]], int] = {}
         self._kernels: dict[str, Any] = {}
 
     @property
@@ -45,28 +56,40 @@ class Faults:
             self._word[:] = 0
         return np.uintp(self._word.ctypes.data)
 
-    def code(self, message: str) -> np.int32:
-        """The number that stands for an IndexError with this message, in which ``{}`` is the value."""
-        if message not in self._codes:
-            self._codes[message] = len(self._messages)
-            self._messages.append(message)
-        return np.int32(self._codes[message])
+    def code(self, message: str, error: type[Exception] = IndexError) -> np.int32:
+        """The number that stands for an error with this message, in which ``{}`` is the value."""
+        meaning = message, error
+        if meaning not in self._codes:
+            self._codes[meaning] = len(self._meanings)
+            self._meanings.append(meaning)
+        return np.int32(self._codes[meaning])
 
-    def watch(self, index: Any, bound: int, message: str) -> None:
-        """Have the device note a fault if an element of ``index`` is not in [0, bound)."""
+    def watch(
+        self, index: Any, bound: float, message: str, least: float = 0, error: type[Exception] = IndexError
+    ) -> None:
+        """Have the device note a fault if an element of ``index`` is not in [least, bound)."""
         if not index.size:
             return
         kernel = self._kernels.get(index.dtype.char)
         if kernel is None:
-            source = _SOURCE.replace("T*", _C_TYPES[index.dtype.char] + "*")
-            kernel = self._kernels[index.dtype.char] = self._cupy.RawKernel(source, "tinygrad_zth_check_range")
+            text = source(index.dtype.char)
+            kernel = self._cupy.RawKernel(text, "tinygrad_zth_check_range", ("--std=c++17",))
+            self._kernels[index.dtype.char] = kernel
         flat = self._cupy.ascontiguousarray(index)
-        arguments = (flat, np.int64(flat.size), np.int64(bound), self.address, self.code(message))
+        arguments = (
+            flat,
+            np.int64(flat.size),
+            np.float64(least),
+            np.float64(bound),
+            self.address,
+            self.code(message, error),
+        )
         kernel((-(-flat.size // 256),), (256,), arguments)
 
     def check(self) -> None:
-        """Raise IndexError if a kernel has noted a fault. The device must have been waited for."""
+        """Raise what a kernel has noted. The device must have been waited for."""
         if self._word is not None and self._word[0]:
-            message = self._messages[int(self._word[0])].format(int(self._word[1]))
+            message, error = self._meanings[int(self._word[0])]
+            value = int(self._word[1])
             self._word[:] = 0
-            raise IndexError(message)
+            raise error(message.format(value))

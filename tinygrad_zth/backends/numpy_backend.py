@@ -97,11 +97,21 @@ class NumpyBackend:
     summed_rows = staticmethod(summed_rows)
 
     @staticmethod
-    def check_range(index: Any, n: int, message: str) -> None:
-        """Raise IndexError if an integer of ``index`` is not in [0, n): at once, or, where a device computes, when
-        its results are next looked at."""
-        if index.size and (index.min() < 0 or index.max() >= n):
-            raise IndexError(message)
+    def check_range(values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0) -> None:
+        """Raise ``error`` if a number of ``values`` is not in [least, n): at once, or, where a device computes, when its
+        results are next looked at. ``{}`` in the message is the number, cut off to an integer."""
+        if values.size and not ((low := values.min()) >= least and values.max() < n):
+            found = low if low < least else values.max()
+            raise error(message.format(int(found) if found == found else found))
+
+    @staticmethod
+    def as_index(index: Any, target: Any, n: int | None, message: str) -> Any:
+        """An index array (or, for ``n`` None, a mask) as ``target``'s memory takes it. A device moves it there, and sees to
+        it that an integer outside [-n, n) raises IndexError with ``message``, in which ``{}`` is the integer; NumPy raises
+        when it is used. Raises RuntimeError for an index on a device that the target is not on."""
+        if not isinstance(index, np.ndarray):
+            raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
+        return index
 
     @staticmethod
     def synchronize(where: device | None = None) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backends import Kernels
+from ..backends.cuda_source import cuda_kernel
 from ..backends.parallel import run_blocks
 from ..operation import op
 from ..tensor import Tensor, new_tensor
@@ -192,6 +193,7 @@ def plain(
 _gradients = Kernels(batch_norm_backward, {"cupy": cuda.batch_norm_backward})
 
 
+@cuda_kernel
 def _on_device(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: Any) -> Any:
     """The CUDA kernel computes the batch's own statistics itself."""
     own = mean is None or isinstance(mean, Own)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..backends import backend_of
+from ..ops.join import cat
 from ..tensor import Tensor
 from ..types import Array, Namespace
 from .rnn import input_gradient, of_weights, projected, step_by_step
@@ -96,7 +97,7 @@ def lstm_forward(
         if w_hr is not None:
             a, b = steps.rows[k]
             xp.matmul(h, w_hr.T, out=out[a:b])
-    return result, cells[steps.last()].copy(), gates, cells, tanhs, hidden, inputs
+    return result, steps.last(cells, xp.concatenate).copy(), gates, cells, tanhs, hidden, inputs
 
 
 def lstm_backward(
@@ -197,7 +198,7 @@ def plain(
         return h if w_hr is None else projected(h, w_hr, None), c
 
     out, cells = step_by_step(step, x, (h0, c0), steps)
-    return out.reshape(*x.shape[:-1], -1), cells[steps.last()]
+    return out.reshape(*x.shape[:-1], -1), steps.last(cells, cat)
 
 
 lstm = recurrence(

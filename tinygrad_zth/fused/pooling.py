@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import backend_of
 from ..backends.parallel import run_blocks
 from ..operation import Applied, op
 from ..tensor import Tensor
@@ -170,10 +171,12 @@ def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
     from .windows import unfold_windows
 
     n, c = x.shape[:2]
-    ones = new_tensor(np.ones((1, 1, *x.shape[2:]), x._array.dtype))
+    xp = backend_of(x._array).xp
+    ones = new_tensor(xp.ones((1, 1, *x.shape[2:]), x._array.dtype))
     real = unfold_windows(ones, geometry)._array.reshape(1, 1, math.prod(geometry.kernel), -1) > 0
     taken = unfold_windows(x, geometry).reshape(n, c, real.shape[2], -1)
-    result: Tensor = where(new_tensor(real), taken, new_tensor(np.asarray(lowest(x._array.dtype), x._array.dtype)))
+    lowest_of_all = new_tensor(xp.full((), lowest(x._array.dtype), x._array.dtype))
+    result: Tensor = where(new_tensor(real), taken, lowest_of_all)
     return result
 
 

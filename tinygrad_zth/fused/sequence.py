@@ -38,16 +38,19 @@ class Steps:
         self.reverse, self.batch, self.total = reverse, sizes[0], rows[-1][1]
         self.uniform = sizes[-1] == sizes[0]
 
-    def last(self) -> list[int] | slice:
-        """The row after which each sequence's state is final: a slice, or a list of rows."""
+    def last(self, states: Any, join: Callable[..., Any]) -> Any:
+        """Of the ``states`` after every row, (total, H), those that are final, (batch, H): a window, or several joined
+        by ``join``. (A list of rows would be copied to a device at every call.)"""
         if self.reverse:
-            return slice(0, self.batch)
+            return states[: self.batch]
         if self.uniform:
-            return slice(self.total - self.batch, self.total)
-        found = [0] * self.batch
-        for a, b in self.rows:
-            found[: b - a] = range(a, b)
-        return found
+            return states[self.total - self.batch :]
+        parts, done = [], 0
+        for a, b in reversed(self.rows):
+            if b - a > done:  # sequences that end with this step
+                parts.append(states[a + done : b])
+                done = b - a
+        return join(parts)
 
     def before(self, join: Callable[..., Any], first: Array, states: Array, k: int) -> Array:
         """The states before the ``k``-th step, one for each of its rows: ``first`` (batch, H), or

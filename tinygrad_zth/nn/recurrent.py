@@ -151,7 +151,7 @@ class RNNBase(Module):
                 out, cell = self._operation(x, begin, weights, steps)
                 outs.append(out)
                 # The last step that was taken: of a batch of one length, one row of the output.
-                lasts[0].append(out[steps.last()] if out.dim() == 2 else out[0 if steps.reverse else -1])
+                lasts[0].append(steps.last(out, cat) if out.dim() == 2 else out[0 if steps.reverse else -1])
                 if cell is not None:
                     lasts[1].append(cell)
                 number += 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import backend_of
 from ..dtypes import get_default_dtype
 from ..tensor import Tensor, from_array, new_tensor
 from ..types import Sizes
@@ -193,7 +194,11 @@ def cov(
         freedom = (freedom * 0).abs() if isinstance(freedom, Tensor) else 0
     centred = x - mean
     right = centred if weights is None else centred * weights
-    freedom = freedom if isinstance(freedom, Tensor) else new_tensor(np.asarray(freedom, x._array.dtype))
+    freedom = (
+        freedom
+        if isinstance(freedom, Tensor)
+        else new_tensor(backend_of(x._array).xp.full((), freedom, x._array.dtype))
+    )
     return (right @ centred.t() / freedom).squeeze()
 
 
@@ -223,7 +228,11 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     for _ in range(1, n):
         powers.append(powers[-1] * x)
     if n == 0:
-        return from_array(np.zeros((x._array.size, 0), x._array.dtype if x._array.dtype.kind != "b" else np.int64))
+        return from_array(
+            backend_of(x._array).xp.zeros(
+                (x._array.size, 0), x._array.dtype if x._array.dtype.kind != "b" else np.int64
+            )
+        )
     return stack(powers if increasing else powers[::-1], -1)
 
 

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..backends import backend_of
 from ..operation import Applied, op
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace
@@ -139,7 +140,7 @@ def _along(name: str, input: Tensor, dim: int, keepdim: bool, find: str, apply: 
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
-        return pair(input.clone(), from_array(np.zeros((), np.int64)))
+        return pair(input.clone(), from_array(backend_of(array).xp.zeros((), np.int64)))
     if array.shape[dim] == 0:
         refuse_empty(name, array.shape, dim)
     indices = from_array(getattr(array, find)(dim, keepdims=keepdim))

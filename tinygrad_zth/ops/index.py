@@ -130,12 +130,13 @@ def split_key(x: Tensor, key: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, .
         elif _is_mask(k):
             _check_mask(k, d, shape)
             basic.extend([slice(None)] * k.ndim if k.ndim else [None])
+            k = _placed(x._array, k, None)
             advanced.append(k if k.ndim else k.reshape(1))
             trivial = trivial and k.ndim > 0
             d += k.ndim
         else:
             basic.append(slice(None))
-            advanced.append(k)
+            advanced.append(_placed(x._array, k, d))
             d += 1
     if all(isinstance(k, slice) for k in advanced):
         return tuple(basic), None
@@ -173,7 +174,7 @@ def _item(k: Any) -> Any:
         return _checked_dtype(array)
     array = _checked_dtype(array)
     if array.ndim == 0 and array.dtype.kind != "b":
-        return int(array)
+        return int(backend_of(array).item(array))
     return array.copy() if isinstance(k, Tensor) else array  # a later write to k must not reach the graph
 
 
@@ -187,6 +188,15 @@ def _checked_dtype(array: Array) -> Array:
     if kind not in "ib":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return array
+
+
+def _placed(x: Any, k: Any, d: int | None) -> Any:
+    """An index array where ``x`` lies, as PyTorch puts it there; for dimension ``d`` (None: a mask)."""
+    backend = backend_of(x)
+    if d is None:
+        return backend.as_index(k, x, None, "")
+    n = x.shape[d]
+    return backend.as_index(k, x, n, f"index {{}} is out of bounds for dimension {d} with size {n}")
 
 
 def _is_mask(k: Any) -> bool:
@@ -346,6 +356,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     shape = input._array.shape
     if not shape:
         return input.reshape(1)[array.reshape(-1)].reshape(())
+    array = backend_of(input._array).as_index(array, input._array, shape[d], "index out of range in self")
     try:
         return _read_advanced(input, (slice(None),) * d + (array.reshape(-1).copy(),), index_select_of)
     except IndexError:
@@ -371,8 +382,7 @@ def _places(name: str, input: Tensor, dim: int, index: Tensor, values: Tensor | 
         )
     n = input._array.shape[d] if input._array.ndim else 1
     array = array.reshape(-1)
-    if array.size and (array.min() < -n or array.max() >= n):
-        raise IndexError(f"{name}(): index out of range in self")
+    backend_of(array).check_range(array, n, f"{name}(): index out of range in self", least=-n)
     if values is not None and values._array.ndim and values._array.shape[d] != array.size:
         raise RuntimeError(
             f"{name}(): Number of indices ({array.size}) should be equal to source.size(dim): ({values._array.shape[d]}), for dim: {d}"

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..backends import backend_of
 from ..dtypes import dtype
 from ..tensor import Tensor, from_array
@@ -134,7 +132,7 @@ def cond(A: Tensor, p: int | None = None) -> Tensor:
         inverse = inv(A)
     except RuntimeError:
         if A._array.ndim == 2:
-            return from_array(np.full((), math.inf, A._array.dtype))
+            return from_array(backend_of(A._array).xp.full((), math.inf, A._array.dtype))
         from .join import stack
 
         return stack([cond(a, p) for a in A])

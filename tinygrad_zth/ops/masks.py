@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from ..backends import backend_of
 from ..inplace import write_back
 from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
@@ -88,15 +89,16 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     if as_tuple:
         return tuple(places)
     if input._array.ndim == 0:
-        return new_tensor(np.zeros((places[0]._array.size, 0), np.int64))
+        return new_tensor(backend_of(input._array).xp.zeros((places[0]._array.size, 0), np.int64))
     return new_tensor(np.stack([p._array for p in places], 1))
 
 
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
     found = nonzero(input)._array[:size]
-    rest = np.full((size - found.shape[0], found.shape[1]), fill_value, np.int64)
-    return new_tensor(np.concatenate([found, rest]))
+    xp = backend_of(found).xp
+    rest = xp.full((size - found.shape[0], found.shape[1]), fill_value, np.int64)
+    return new_tensor(xp.concatenate([found, rest]))
 
 
 def argwhere(input: Tensor) -> Tensor:

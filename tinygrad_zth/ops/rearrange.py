@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from ..autograd import sum_to
+from ..backends import backend_of
 from ..dtypes import int64
 from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor
@@ -138,8 +139,9 @@ def unravel_index(indices: Tensor, shape: Sequence[int]) -> tuple[Tensor, ...]:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if indices._array.dtype.kind not in "iu":
         raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
-    places = np.unravel_index(indices._array, shape)
-    return tuple(new_tensor(np.asarray(p, np.int64)) for p in places)
+    xp = backend_of(indices._array).xp
+    places = xp.unravel_index(indices._array, shape)
+    return tuple(new_tensor(xp.asarray(p, np.int64)) for p in places)
 
 
 @overload

@@ -96,6 +96,8 @@ def _sum(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
 
 
 def _sum_any(x: Any, dim: Any, keepdim: Any) -> Any:
+    if x.dtype.char == "e":  # accumulated in float32
+        return x.sum(dim, FLOAT32, keepdims=keepdim).astype(x.dtype)
     return x.sum(dim, keepdims=keepdim)
 
 
@@ -107,6 +109,8 @@ def _mean(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
 
 
 def _mean_any(x: Any, dim: Any, keepdim: Any) -> Any:
+    if x.dtype.char == "e":
+        return (x.sum(dim, FLOAT32, keepdims=keepdim) / count_of(x.shape, dim)).astype(x.dtype)
     return x.sum(dim, keepdims=keepdim) / count_of(x.shape, dim)
 
 
@@ -235,6 +239,7 @@ def _times_centred(scale: Array, x: Array, mean: Value, dim: int | tuple[int, ..
 #: The mean is handed over since it is known; the formula for x knows that it depends on x.
 times_centred: Applied = op(
     _times_centred,
+    tensors=("mean",),
     scale=lambda g, x, mean, dim: times_centred(g, x, mean, dim),
     x=lambda g, scale, dim: _centred(g * scale, dim),
 )  # fmt: skip

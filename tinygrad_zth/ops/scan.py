@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype, of
+from ..dtypes import dtype, int64, of
 from ..inplace import write_back
 from ..operation import Applied, op
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace, Value
 from . import return_types
 from .calling import torch_call
+from .create import zeros
 from .extremes import one_dim
 from .reduce import accumulable, spread
 from .scatter import gather
@@ -191,7 +192,7 @@ def _running_extreme(name: str, apply: Callable[..., Any], input: Tensor, dim: i
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
-        return pair(input.clone(), from_array(np.zeros((), np.int64)))
+        return pair(input.clone(), zeros((), dtype=int64, device=input.device))
     indices = from_array(_positions_of(array, apply(array, dim), dim))
     return pair(gather(input, dim, indices), indices)
 

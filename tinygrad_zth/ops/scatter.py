@@ -139,9 +139,8 @@ def _check(name: str, x: Array, dim: int, index: Tensor, src: Array = None) -> i
                 f"Size does not match at dimension {i} expected index {list(array.shape)} to be no larger than {what}"
             )
     n = shape[d]
-    low, high = array.min(), array.max()
-    if low < 0 or high >= n:
-        raise RuntimeError(f"index {int(low if low < 0 else high)} is out of bounds for dimension {d} with size {n}")
+    message = f"index {{}} is out of bounds for dimension {d} with size {n}"
+    backend_of(array).check_range(array, n, message, RuntimeError)
     return d
 
 
@@ -152,7 +151,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """
     d = _check("gather", input._array, dim, index)
     if not index._array.size:
-        return _gather_op(input.reshape(-1), 0, new_tensor(np.zeros(index._array.shape, np.int64)))
+        return _gather_op(
+            input.reshape(-1), 0, new_tensor(backend_of(index._array).xp.zeros(index._array.shape, np.int64))
+        )
     return _gather_op(input, d, index)
 
 
@@ -202,8 +203,8 @@ def _flat_places(name: str, input: Tensor, index: Tensor) -> Array:
     if index._array.dtype.kind != "i" or index._array.itemsize < 8:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype.legacy}")
     places, n = index._array, input._array.size
-    if places.size and (places.min() < -n or places.max() >= n):
-        raise IndexError(f"out of range: tried to access index {int(places.max())} on a tensor of {n} elements.")
+    message = f"out of range: tried to access index {{}} on a tensor of {n} elements."
+    backend_of(places).check_range(places, n, message, least=-n)
     return places.copy()
 
 
@@ -254,7 +255,11 @@ def scatter(
         how = {"add": "sum", "multiply": "prod"}.get(reduce)
         if how is None:
             raise RuntimeError("reduce argument must be either add or multiply.")
-        full = src if isinstance(src, Tensor) else new_tensor(np.full(index._array.shape, src, input._array.dtype))
+        full = (
+            src
+            if isinstance(src, Tensor)
+            else new_tensor(backend_of(input._array).xp.full(index._array.shape, src, input._array.dtype))
+        )
         return scatter_reduce(input, dim, index, full, how)
     if not isinstance(src, Tensor):
         d = _check("scatter", input._array, dim, index)
@@ -398,7 +403,7 @@ def scatter_reduce(
     base = input if include_self else _scatter_fill_op(input, d, index, _neutral(reduce, kind))
     if reduce != "mean":
         return _REDUCERS[reduce](base, d, index, src)
-    start = new_tensor(np.ones(input._array.shape, kind))
+    start = new_tensor(backend_of(input._array).xp.ones(input._array.shape, kind))
     if not include_self:
         start = _scatter_fill_op(start, d, index, 0)
     count = _scatter_add_op(start, d, index, new_tensor(np.ones_like(src._array)))
@@ -415,7 +420,8 @@ def index_reduce(
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}.")
     d = dim_of(dim, input._array.ndim)
     places = index._array.reshape([-1 if i == d else 1 for i in range(max(source._array.ndim, 1))])
-    whole = new_tensor(np.broadcast_to(places, source._array.shape or (1,)).copy().reshape(source._array.shape))
+    xp = backend_of(places).xp
+    whole = new_tensor(xp.broadcast_to(places, source._array.shape or (1,)).copy().reshape(source._array.shape))
     return scatter_reduce(input, d, whole, source, reduce, include_self=include_self)
 
 

@@ -74,7 +74,7 @@ def _picked(name: str, input: Tensor, dim: int, keepdim: bool, find: Callable[..
     array = input._array
     dim = one_dim(name, dim, array.ndim)
     if array.ndim == 0:
-        return pair(input.clone(), from_array(np.zeros((), np.int64)))
+        return pair(input.clone(), from_array(backend_of(array).xp.zeros((), np.int64)))
     if array.shape[dim] == 0:
         refuse_empty(name, array.shape, dim)
     indices = from_array(find(array, dim))
@@ -108,7 +108,7 @@ def _median(name: str, input: Tensor, dim: int | None, keepdim: bool, pair: type
     if flat._array.size == 0:
         if flat._array.dtype.kind != "f":
             raise RuntimeError(f"{name}(): of an empty tensor of integers")
-        return from_array(np.full((), math.nan, flat._array.dtype))
+        return from_array(backend_of(flat._array).xp.full((), math.nan, flat._array.dtype))
     return median_of_all(flat, skip)
 
 
@@ -191,7 +191,10 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         points = q._array
     else:
         points = from_array(np.asarray(q, array.dtype))._array
-    if not bool(((points >= 0) & (points <= 1)).all()):
+    valid = bool(((points >= 0) & (points <= 1)).all())
+    backend = backend_of(array)
+    points = backend.asarray(points, None, backend.device_of(array))
+    if not valid:
         raise RuntimeError(
             "quantile() q must be in the range [0, 1]" + ("" if isinstance(q, Tensor) else f" but got {q}")
         )
@@ -203,7 +206,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         axis = one_dim(name, dim, ndim)
         flat = input if ndim else reshape(input, (1,))
         shape = [1 if d == axis else n for d, n in enumerate(array.shape)]
-    lower, upper, weight = _ranks(backend_of(array).xp, flat._array, points, axis, interpolation, name == "nanquantile")
+    lower, upper, weight = _ranks(backend.xp, flat._array, points, axis, interpolation, name == "nanquantile")
     low, high = gather(flat, axis, from_array(lower)), gather(flat, axis, from_array(upper))
     result = (low + (high - low) * from_array(weight)).movedim(axis, 0)
     if not keepdim and ndim and dim is not None:

@@ -74,7 +74,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     """The inverse of A, from its Cholesky factor ``L``."""
     square("cholesky_inverse", L)
     lower = mt(L) if upper else L
-    eye = from_array(np.eye(L._array.shape[-1], dtype=L._array.dtype))
+    eye = from_array(backend_of(L._array).xp.eye(L._array.shape[-1], dtype=L._array.dtype))
     half = solve_triangular(lower, eye.expand(L._array.shape), upper=False)
     result = matmul(mt(half), half)
     return result if out is None else out.copy_(result)

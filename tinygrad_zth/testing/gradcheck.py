@@ -33,6 +33,7 @@ from .. import autograd
 from ..graph import enable_grad
 from ..tensor import Tensor, current_node, new_tensor
 from ..types import Array, Number
+from .memory import beside, on_host
 
 __all__ = ["GradcheckError", "GradientReport", "check_gradients", "gradcheck", "gradgradcheck"]
 
@@ -133,14 +134,14 @@ class _Check:
         return [t for t in found if t._array.dtype.kind == "f"]
 
     def values(self) -> list[np.ndarray]:
-        return [np.array(t._array, np.float64) for t in self.call()]
+        return [on_host(t._array, np.float64) for t in self.call()]
 
     def along(self, i: int, direction: np.ndarray, t: float) -> list[np.ndarray]:
         """The outputs with input ``i`` moved by ``t * direction``, in its own memory, and back."""
         array = self.inputs[i]._array
         before = array.copy()
         try:
-            array[...] = before + array.dtype.type(t) * direction
+            array[...] = before + beside(array, array.dtype.type(t) * direction)
             return self.values()
         finally:
             array[...] = before
@@ -230,13 +231,13 @@ def _scale(x: np.ndarray) -> np.ndarray:
 
 
 def _as_array(g: Tensor | None, like: Tensor) -> np.ndarray:
-    return np.zeros(like._array.shape) if g is None else np.array(g._array, np.float64)
+    return np.zeros(like._array.shape) if g is None else on_host(g._array, np.float64)
 
 
 def _gradients(check: _Check, output: Tensor, seed: np.ndarray) -> list[Tensor | None]:
     """v^T J of one output for every varied input."""
     targets = [check.inputs[i] for i in check.varied]
-    v = new_tensor(seed.astype(output._array.dtype))
+    v = new_tensor(beside(output._array, seed.astype(output._array.dtype)))
     return list(autograd.grad(output, targets, v, retain_graph=True, allow_unused=True))
 
 
@@ -284,7 +285,7 @@ def _full(check: _Check, outputs: list[Tensor], base: list[Array], nondet_tol: f
         rows.append(jacobian)
     for j, i in enumerate(check.varied):
         array = check.inputs[i]._array
-        units = _scale(array)
+        units = _scale(on_host(array))
         for key in np.ndindex(array.shape):
             direction = np.zeros(array.shape, array.dtype)
             direction[key] = units[key]
@@ -315,7 +316,7 @@ def _fast(check: _Check, outputs: list[Tensor], base: list[Array], nondet_tol: f
             gradients.append(_checked_gradients(check, o, output, weights[o], nondet_tol))
     for j, i in enumerate(check.varied):
         array = check.inputs[i]._array
-        direction = (_unit(rng, array.shape) * _scale(array)).astype(array.dtype)
+        direction = (_unit(rng, array.shape) * _scale(on_host(array))).astype(array.dtype)
         numeric = check.slopes(i, direction, check.eps)
         wrong = []
         for o, slope in enumerate(numeric):
@@ -374,7 +375,7 @@ def check_gradients(
                 "correctly. You should call .contiguous on the input before passing it to gradcheck."
             )
     outputs = check.call()
-    base = [np.array(t._array, np.float64) for t in outputs]
+    base = [on_host(t._array, np.float64) for t in outputs]
     try:
         (_fast if fast_mode else _full)(check, outputs, base, nondet_tol)
     except _Hopeless:
@@ -509,7 +510,7 @@ def gradgradcheck(
             values = rng.standard_normal(t._array.shape).astype(t._array.dtype)
             if gen_non_contig_grad_outputs and values.ndim:
                 values = np.repeat(values, 2, -1)[..., ::2]
-            seeds.append(new_tensor(np.asarray(values)).requires_grad_())
+            seeds.append(new_tensor(beside(t._array, np.asarray(values))).requires_grad_())
     else:
         given = (grad_outputs,) if isinstance(grad_outputs, Tensor) else tuple(grad_outputs)
         seeds = [new_tensor(g._array.copy()).requires_grad_() for g in given]

@@ -454,5 +454,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     if not hard:
         return soft
     index = soft.max(dim, keepdim=True)[1]
-    one_hot = new_tensor(np.zeros(soft._array.shape, soft._array.dtype)).scatter_(dim, index, 1.0)
+    zeros = backend_of(soft._array).xp.zeros(soft._array.shape, soft._array.dtype)
+    one_hot = new_tensor(zeros).scatter_(dim, index, 1.0)
     return one_hot - soft.detach() + soft

@@ -161,11 +161,11 @@ def _held(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
 def _read(input: Tensor, at: list[np.ndarray]) -> Tensor:
     """The elements at whole coordinates (N, *out), one array a dimension; zero outside. (N, C, *out)."""
     size, channels = input.shape[2:], input.shape[1]
-    inside = np.ones(at[0].shape, bool)
-    flat = np.zeros(at[0].shape, np.int64)
+    inside: Any = True
+    flat: Any = 0
     for x, s in zip(at, size):
-        inside &= (x >= 0) & (x < s)
-        flat = flat * s + x.clip(0, s - 1)
+        inside = ((x >= 0) & (x < s)) & inside
+        flat = x.clip(0, s - 1) + flat * s
     places = np.repeat(flat[:, None], channels, 1)
     found = take_places(input, new_tensor(places))
     return found if inside.all() else found * new_tensor(inside[:, None].astype(found._array.dtype))

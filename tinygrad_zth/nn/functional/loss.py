@@ -6,6 +6,7 @@ import math
 import warnings
 from typing import Any
 
+from ...backends import backend_of
 from ...dtypes import of
 from ...fused.cross_entropy import cross_entropy as _cross_entropy
 from ...graph import no_grad
@@ -100,8 +101,7 @@ def nll_loss(
     kept = target != ignore_index
     index = target.masked_fill(~kept, 0)
     array, classes = index._array, shape[axis]
-    if array.size and (array.min() < 0 or array.max() >= classes):
-        raise IndexError(f"Target {int(array.max() if array.max() >= classes else array.min())} is out of bounds.")
+    backend_of(array).check_range(array, classes, "Target {} is out of bounds.")
     row = kept.to(input.dtype) if weight is None else weight[index] * kept.to(input.dtype)
     picked = input.gather(axis, index.unsqueeze(axis)).squeeze(axis)
     losses = where(kept, -picked * row, new_tensor(picked._array.dtype.type(0).reshape(())))
@@ -174,6 +174,7 @@ def _bce_plain(x: Any, y: Any) -> Any:
     return -(y * log(x).clamp(min=-100) + (1 - y) * log(1 - x).clamp(min=-100))
 
 
+_ABOVE_ONE = math.nextafter(1.0, 2.0)
 _bce_op = op(
     _bce,
     name="binary_cross_entropy",
@@ -203,8 +204,8 @@ def binary_cross_entropy(
     if target._array.dtype != kind:
         raise RuntimeError(f"Found dtype {of(target._array.dtype).legacy} but expected {of(kind).legacy}")
     for name, array in (("input", input._array), ("target", target._array)):
-        if array.size and not (array.min() >= 0 and array.max() <= 1):
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+        message = f"all elements of {name} should be between 0 and 1"
+        backend_of(array).check_range(array, _ABOVE_ONE, message, RuntimeError)
     return reduced(_weighted(_bce_op(input, target), weight), how)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...backends import backend_of
 from ...dtypes import of
 from ...ops.calling import shown_as
 from ...ops.compare import where
@@ -22,7 +23,7 @@ __all__ = [
 
 
 def _zero(like: Tensor) -> Tensor:
-    return new_tensor(np.zeros((), like._array.dtype))
+    return new_tensor(backend_of(like._array).xp.zeros((), like._array.dtype))
 
 
 def _hinge(x: Tensor) -> Tensor:
