@@ -270,7 +270,7 @@ layer_norm = op(
 rms_norm = op(
     rms_norm_forward,
     name="rms_norm",
-    grad_name="FusedRmsNormBackward0",
+    grad_name="MulBackward0",
     inputs=("x", "weight"),
     extras=("normalised", "rstd"),
     plain=plain_rms_norm,
