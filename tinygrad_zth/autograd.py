@@ -414,7 +414,7 @@ def grad(
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True")
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if not inputs:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     roots = _roots(outputs, grad_outputs)
     targets = _targets(inputs)
     found = run(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets)

@@ -19,6 +19,8 @@ def compile(
     disable: bool = False,
 ) -> Any:
     """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
+    if model is not None and not callable(model):
+        raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
     return model if model is not None else lambda function: function
 
 

@@ -143,7 +143,9 @@ def get_default_dtype() -> dtype:
 def set_default_dtype(d: dtype) -> None:
     """Set the type that Python floats take on. Raises TypeError for a non-floating type."""
     global _default
-    if not (isinstance(d, dtype) and d.is_floating_point):
+    if not isinstance(d, dtype):
+        raise TypeError("invalid dtype object: only floating-point types are supported as the default type")
+    if not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     to_numpy(d)
     _default = d
@@ -151,6 +153,11 @@ def set_default_dtype(d: dtype) -> None:
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest type that both can be converted to, of PyTorch's table."""
+    for at, t in enumerate((type1, type2)):
+        if not isinstance(t, dtype):
+            raise TypeError(
+                f"promote_types(): argument 'type{at + 1}' (position {at + 1}) must be torch.dtype, not {type(t).__name__}"
+            )
     if type1.category != type2.category:
         return type1 if type1.category > type2.category else type2
     if type1 is type2:

@@ -46,6 +46,7 @@ def on_first_call(text: Callable[[], str], namespace: dict[str, Any], name: str,
 
     function = FunctionType(_stand_in.__code__, namespace, name)
     function.__kwdefaults__ = {"_become": become}
+    function.__qualname__ = name  # what Python's own errors call it
     return function
 
 

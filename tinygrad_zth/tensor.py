@@ -80,6 +80,8 @@ class Tensor:
         if len(data) == 1 and not isinstance(data[0], int):
             if isinstance(data[0], Size):
                 return new_tensor(xp.xp.zeros(tuple(data[0]), kind), cls)
+            if isinstance(data[0], (str, bytes)):
+                raise TypeError(f"new(): invalid data type '{type(data[0]).__name__}'")
             source = data[0]._array if isinstance(data[0], Tensor) else data[0]
             return new_tensor(xp.asarray(source).astype(kind), cls)
         if all(isinstance(n, int) for n in data):
@@ -176,7 +178,13 @@ class Tensor:
     def stride(self, dim: int | None = None) -> Any:
         """The step, in elements, to the next element along each dimension (or along one)."""
         strides = strides_of(self._array)
-        return strides if dim is None else strides[dim]
+        if dim is None:
+            return strides
+        if not -len(strides) <= dim < len(strides):
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-len(strides)}, {len(strides) - 1}], but got {dim})"
+            )
+        return strides[dim]
 
     def storage_offset(self) -> int:
         """Where the window begins in its storage, in elements."""

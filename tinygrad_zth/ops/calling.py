@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -18,7 +19,7 @@ from ..inplace import write_out
 from ..refusal import on_host
 from ..tensor import Tensor
 
-__all__ = ["by_host", "shown_as", "torch_call"]
+__all__ = ["by_host", "shown_as", "torch_call", "wrong_size"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _ALIASES = {"axis": "dim", "keepdims": "keepdim"}
@@ -32,6 +33,11 @@ def torch_call(function: Function) -> Function:
     name = function.__name__.strip("_")
     signature = inspect.signature(function)
     first = next(iter(signature.parameters))
+    tensors = list(
+        itertools.takewhile(
+            lambda p: p == first or signature.parameters[p].annotation == "Tensor", signature.parameters
+        )
+    )
     renamed = first == "A"  # torch.det(input=...) and torch.linalg.det(A=...) are one function here
 
     others = {*_ALIASES, "out", "input"} - ({*signature.parameters} - {"out"})
@@ -51,11 +57,12 @@ def torch_call(function: Function) -> Function:
         try:
             result = function(*args, **options)
         except AttributeError:
-            given = args[0] if args else options.get(first)
-            if not isinstance(given, Tensor):
-                raise TypeError(
-                    f"{name}(): argument {first!r} (position 1) must be Tensor, not {type(given).__name__}"
-                ) from None
+            for at, parameter in enumerate(tensors):
+                given = args[at] if at < len(args) else options.get(parameter)
+                if not isinstance(given, Tensor):
+                    raise TypeError(
+                        f"{name}(): argument {parameter!r} (position {at + 1}) must be Tensor, not {type(given).__name__}"
+                    ) from None
             raise
         return result if out is None else _store(out, result, name)
 
@@ -86,6 +93,18 @@ def shown_as(name: str | Callable[..., str]) -> Callable[[Function], Function]:
         return cast(Function, call)
 
     return decorate
+
+
+def wrong_size(name: str, size: tuple[Any, ...]) -> TypeError:
+    """PyTorch's error for sizes that are no integers."""
+    if len(size) == 1 and not isinstance(size[0], (tuple, list)):
+        return TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {type(size[0]).__name__}")
+    sizes = size[0] if len(size) == 1 else size
+    at = next((i for i, n in enumerate(sizes) if not hasattr(n, "__index__")), 0)
+    return TypeError(
+        f"{name}(): argument 'size' failed to unpack the object at pos {at + 1} with error "
+        f'"type must be tuple of ints,but got {type(sizes[at]).__name__}"'
+    )
 
 
 def by_host(function: Function) -> Function:

@@ -138,6 +138,11 @@ def fill_(self: Tensor, value: Tensor | Number) -> Tensor:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
         )
+    if not isinstance(value, (Tensor, int, float, np.generic)):
+        raise TypeError(
+            f"fill_() received an invalid combination of arguments - got ({type(value).__name__}), but expected one of:\n"
+            " * (Tensor value)\n * (Number value)"
+        )
     return write(self, value, (), "fill_")
 
 

@@ -98,6 +98,8 @@ def unique(
     With ``return_inverse`` also the place of each element of the input among them, with
     ``return_counts`` also how often each occurs. ``sorted=False`` sorts too.
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"_unique2(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return _distinct(input, dim, True, return_inverse, return_counts)
 
 

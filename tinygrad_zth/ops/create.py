@@ -15,6 +15,7 @@ from ..device import device as device_type
 from ..dtypes import dtype
 from ..tensor import Tensor, from_array, new_tensor
 from ..types import Array, Device, Number
+from .calling import wrong_size
 from .view import sizes_of
 
 __all__ = ["FUNCTIONS", "METHODS", "arange", "full", "ones", "tensor", "zeros"]
@@ -178,7 +179,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     if min(ndarray.strides, default=0) < 0:
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().)"
+            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
         )
     return from_array(ndarray)
 
@@ -228,8 +229,8 @@ def _filler(name: str, function: str, doc: str) -> Callable[..., Any]:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(named))}'")
         try:
             shape = _shape(name, size)
-        except AttributeError:
-            raise TypeError(f"{name}(): argument 'size' must be tuple of ints, but found {size!r}") from None
+        except (AttributeError, TypeError):
+            raise wrong_size(name, size) from None
         return _finish(name, _make_there(function, device, requires_grad, shape, _kind(dtype)), out)
 
     make.__name__ = make.__qualname__ = name
@@ -368,6 +369,12 @@ def arange(
         if "end" not in given:
             raise TypeError('arange() missing 1 required positional arguments: "end"')
         args = (given.get("start", 0), given["end"], given.get("step", 1))
+    if not 0 < len(args) < 4 or not all(isinstance(v, (Tensor, int, float, np.generic)) for v in args):
+        got = ", ".join(type(v).__name__ for v in args)
+        raise TypeError(
+            f"arange() received an invalid combination of arguments - got ({got}), but expected one of:\n"
+            " * (Number end, *, ...)\n * (Number start, Number end, Number step = 1, *, ...)"
+        )
     start, end, step = _numbers(*{1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)])
     if dtype is dtypes.int64:
         start, end, step = int(start), int(end), int(step)
@@ -447,6 +454,8 @@ def logspace(
 ) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
     start, end = _numbers(start, end)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
     kind = _kind(dtype)
     if kind.kind != "f":
         start, end = int(start), int(end)

@@ -123,7 +123,7 @@ def split_key(x: Tensor, key: Any) -> tuple[tuple[Any, ...] | None, tuple[Any, .
             trivial = trivial and k == slice(None)
             d += 1
         elif isinstance(k, int):
-            _check_integer(k, d, shape)
+            _check_integer(k, d, shape, basic.count(None))
             basic.append(k)
             trivial = False
             d += 1
@@ -203,14 +203,14 @@ def _is_mask(k: Any) -> bool:
     return k.__class__ in array_types and bool(k.dtype.kind == "b")
 
 
-def _check_integer(k: int, d: int, shape: tuple[int, ...]) -> None:
+def _check_integer(k: int, d: int, shape: tuple[int, ...], added: int = 0) -> None:
     if not shape:
         raise IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
             "convert a 0-dim tensor to a number"
         )
     if not -shape[d] <= k < shape[d]:
-        raise IndexError(f"index {k} is out of bounds for dimension {d} with size {shape[d]}")
+        raise IndexError(f"index {k} is out of bounds for dimension {d + added} with size {shape[d]}")
 
 
 def _check_mask(k: Array, d: int, shape: tuple[int, ...]) -> None:
@@ -366,7 +366,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def _long_index(name: str, index: Tensor) -> Array:
     array = index._array
     if array.dtype.kind != "i" or array.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     return array
 
 

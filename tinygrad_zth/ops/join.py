@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, overload
 
+import numpy as np
+
 from ..backends import backend_of
 from ..dtypes import of, promote_types
 from ..graph import mode
 from ..operation import Operation, Output, cast, joint, record
-from ..refusal import on_several_devices
+from ..refusal import mismatch, on_several_devices
 from ..storage import buffer_of
 from ..tensor import Size, Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Number, Sizes, Value
@@ -345,14 +347,15 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All tensors expanded to their common shape. Raises RuntimeError if there is none."""
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
-    shape = broadcast_shapes(*(t._array.shape for t in tensors))
+    try:
+        shape = np.broadcast_shapes(*(t._array.shape for t in tensors))
+    except ValueError:
+        raise RuntimeError(mismatch([t._array.shape for t in tensors])) from None
     return tuple(broadcast_to(t, shape) for t in tensors)
 
 
 def broadcast_shapes(*shapes: Sizes) -> Size:
     """The shape that the given shapes broadcast to. Raises RuntimeError if there is none."""
-    import numpy as np
-
     from ..tensor import Size
 
     try:
@@ -367,6 +370,9 @@ def meshgrid(*given: Tensor | Sequence[Tensor], indexing: str | None = None) -> 
     tensors: list[Any] = list(given[0] if len(given) == 1 and not isinstance(given[0], Tensor) else given)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    for t in tensors:
+        if t._array.ndim > 1:
+            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
     swap = indexing == "xy" and len(tensors) > 1
     if swap:
         tensors[:2] = tensors[1::-1]
@@ -380,9 +386,16 @@ def meshgrid(*given: Tensor | Sequence[Tensor], indexing: str | None = None) -> 
     return tuple(grids)
 
 
+def _vectors(*tensors: Tensor) -> None:
+    for t in tensors:
+        if t._array.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(t._array.shape)}")
+
+
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """All combinations of the elements of 1-D tensors, one a row."""
     tensors = tensors[0] if len(tensors) == 1 and not isinstance(tensors[0], Tensor) else tensors
+    _vectors(*tensors)
     if len(tensors) == 1:
         return tensors[0]
     return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
@@ -392,8 +405,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     """The combinations of ``r`` elements of a 1-D tensor, one a row."""
     import itertools
 
-    import numpy as np
-
+    _vectors(input)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array(list(choose(range(input._array.size), r)), np.int64).reshape(-1, r)
     return getitem(input, (rows,))

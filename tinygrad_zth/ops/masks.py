@@ -9,6 +9,7 @@ import numpy as np
 from ..backends import backend_of
 from ..inplace import write_back
 from ..operation import Applied, op
+from ..refusal import mismatch
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Number
 from .index import getitem, setitem
@@ -47,14 +48,24 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
+    if mask._array.shape != input._array.shape:
+        _common(mask._array.shape, input._array.shape)
     return _masked_fill_op(input, mask, value)
+
+
+def _common(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that both broadcast to. Raises RuntimeError if there is none."""
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        raise RuntimeError(mismatch([a, b])) from None
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is True, as a 1-D copy (both are broadcast)."""
     if mask._array.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    shape = _common(mask._array.shape, input._array.shape)
     return getitem(input.expand(shape), mask.expand(shape))
 
 
@@ -64,11 +75,11 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}")
     if source._array.dtype is not input._array.dtype:
         raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
-    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    shape = _common(mask._array.shape, input._array.shape)
     out, mask = input.expand(shape).clone(), mask.expand(shape)
     n = int(np.count_nonzero(mask._array))
     if n > source._array.size:
-        raise RuntimeError(f"masked_scatter: expected source to have at least {n} elements, got {source._array.size}")
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     setitem(out, mask, source.reshape(-1)[:n])
     return out
 

@@ -18,7 +18,7 @@ from ..types import Array, Value
 from .calling import torch_call
 from .view import reshape
 
-__all__ = ["FUNCTIONS", "METHODS", "matmul", "product", "refuse_operands"]
+__all__ = ["FUNCTIONS", "METHODS", "c_name", "matmul", "product", "refuse_operands"]
 
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
 _matmul = np.matmul
@@ -97,10 +97,10 @@ def refuse_operands(name: str, a: Any, b: Any) -> None:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D")
     if x.dtype != y.dtype:
         one, two = of(x.dtype), of(y.dtype)
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_c_name(one)} != {_c_name(two)}")
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {c_name(one)} != {c_name(two)}")
 
 
-def _c_name(kind: dtype) -> str:
+def c_name(kind: dtype) -> str:
     return {
         "float32": "float", "float64": "double", "float16": "c10::Half", "int64": "long int",
         "int32": "int", "int16": "short", "int8": "signed char", "uint8": "unsigned char",
@@ -181,6 +181,10 @@ def _rows(shape: tuple[int, ...]) -> int:
 
 def _operator(self: Tensor, other: Tensor) -> Tensor:
     return _matmul_tensors(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _reflected(self: Tensor, other: Any) -> Tensor:
+    return _matmul_tensors(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 # ---------------------------------------------------------------------------- by their own names
@@ -276,11 +280,5 @@ FUNCTIONS = {
     "bmm": bmm, "chain_matmul": chain_matmul, "dot": dot, "ger": outer, "matmul": matmul, "mm": mm,
     "mv": mv, "outer": outer, "vdot": vdot,
 }  # fmt: skip
-
-
-def _reflected(self: Tensor, other: Tensor) -> Tensor:
-    return matmul(other, self)
-
-
 METHODS = {**FUNCTIONS, "__matmul__": _operator, "__rmatmul__": _reflected}
 del METHODS["chain_matmul"]

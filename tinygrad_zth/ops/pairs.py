@@ -77,10 +77,11 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float, *, out: Tensor | No
     if input._array.dtype is not end._array.dtype:
         raise RuntimeError(f"expected dtype {input.dtype} for `end` but got dtype {end.dtype}")
     gap = end - input
-    near, far = input + weight * gap, end - gap * (1 - weight)
     if isinstance(weight, Tensor):
-        return _stored(where(weight.abs() < 0.5, near, far), out, "lerp")
-    return _stored(near if abs(weight) < 0.5 else far, out, "lerp")
+        result = where(weight.abs() < 0.5, input + weight * gap, end - gap * (1 - weight))
+    else:
+        result = input + weight * gap if abs(weight) < 0.5 else end - gap * (1 - weight)
+    return _stored(result, out, "lerp")
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
@@ -122,6 +123,8 @@ def nan_to_num(
     out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """NaN and the infinities replaced; by default by 0 and the largest numbers of the dtype."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"nan_to_num(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     kind = input._array.dtype
     if kind.kind != "f":
         return _stored(input.clone(), out, "nan_to_num")

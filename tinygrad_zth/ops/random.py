@@ -20,6 +20,7 @@ from ..generator import BLOCK, Generator, default_generator
 from ..inplace import check_writeable, write
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Device, Sizes
+from .calling import wrong_size
 from .create import _finish, _kind, _made, _shape
 from .create import empty_like as _empty_tensor_like
 
@@ -179,7 +180,7 @@ def _drawn(name: str, sampler: Callable[..., Any], quick: Callable[..., Any], do
                 n = 1
                 for k in shape:
                     n *= k if k.__class__ is int and k > 0 else 0
-                if 0 < n <= MOST:
+                if 0 < n <= MOST and (generator is None or generator.__class__ is Generator):
                     t = new_tensor(quick(generator or default_generator, n).reshape(shape))
                     return t.requires_grad_() if requires_grad else t
         if "size" in named:
@@ -189,8 +190,10 @@ def _drawn(name: str, sampler: Callable[..., Any], quick: Callable[..., Any], do
         kind = _kind(dtype if dtype is not None or out is None else out.dtype)
         try:
             array = np.empty(_shape(name, size), kind)
-        except AttributeError:
-            raise TypeError(f"{name}(): argument 'size' must be tuple of ints, but found {size!r}") from None
+        except (AttributeError, TypeError):
+            raise wrong_size(name, size) from None
+        if generator is not None and not isinstance(generator, Generator):
+            raise TypeError(f"{name}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}")
         sampler(array, generator=generator)
         return _finish(name, _made(array, device, requires_grad), out)
 

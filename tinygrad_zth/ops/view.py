@@ -106,6 +106,11 @@ def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """
     if named:
         shape = named_sizes("view", "dtype" if "dtype" in named else "size", shape, named)
+    if not shape:
+        raise TypeError(
+            "view() received an invalid combination of arguments - got (), but expected one of:\n * (torch.dtype dtype)\n"
+            " * (tuple of ints size)\n"
+        )
     if len(shape) == 1 and shape[0].__class__ is not int:
         (shape,) = shape
         if isinstance(shape, dtypes.dtype):
@@ -133,7 +138,14 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 def _view_dtype(input: Tensor, dtype: Any) -> Tensor:
-    t = new_tensor(input._array.view(dtypes.to_numpy(dtype)))
+    here, there = input._array, dtypes.to_numpy(dtype)
+    ratio = there.itemsize // here.itemsize
+    if ratio > 1 and here.ndim and here.shape[-1] % ratio:
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {ratio} to view {input.dtype.legacy} as {dtype.legacy} (different element "
+            f"sizes), but got {here.shape[-1]}"
+        )
+    t = new_tensor(here.view(there))
     t._storage = storage_of(input)
     return t
 

@@ -36,11 +36,20 @@ __all__ = [
 ]  # fmt: skip
 
 
+# What PyTorch calls its kernels, in the message for a dtype that they do not know.
+_KERNELS = {
+    "softmax": "softmax_lastdim_kernel_impl",
+    "log_softmax": "log_softmax_lastdim_kernel_impl",
+    "gelu": "GeluKernelImpl",
+}
+
+
 def _floating(input: Tensor, name: str) -> None:
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     if input._array.dtype.kind != "f":
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(input._array.dtype).legacy}'")
+        kernel = _KERNELS.get(name, f"{name}_cpu")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{of(input._array.dtype).legacy}'")
 
 
 def _numeric(input: Tensor, name: str) -> None:

@@ -20,6 +20,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Raises RuntimeError where shapes or dtypes do not fit.
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"linear(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     return _linear(input, weight, bias)
 
 
@@ -54,6 +56,8 @@ def embedding(
 
     Raises IndexError for an index outside 0 ... V-1, RuntimeError for indices that are no integers.
     """
+    if not isinstance(input, Tensor):
+        raise TypeError(f"embedding(): argument 'indices' (position 2) must be Tensor, not {type(input).__name__}")
     kind = input._array.dtype
     if kind.kind != "i" or kind.itemsize < 4:
         raise RuntimeError(

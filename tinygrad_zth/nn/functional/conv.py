@@ -10,6 +10,7 @@ from ...dtypes import of
 from ...fused.convolution import conv_input, convolution
 from ...fused.windows import Geometry, fold_windows, unfold_windows
 from ...ops.calling import shown_as
+from ...ops.matmul import c_name
 from ...tensor import Tensor
 from .padding import pad
 
@@ -46,12 +47,15 @@ def _check(
         raise RuntimeError(
             f"Expected {n + 2}-dimensional weight for {name}, but got weight of size {list(w.shape)} instead"
         )
-    if x.dtype.kind != "f":
-        raise RuntimeError(f"\"{name}\" not implemented for '{of(x.dtype).legacy}'")
-    if x.dtype != w.dtype:
-        raise RuntimeError(f"Input type ({of(x.dtype)}) and weight type ({of(w.dtype)}) should be the same")
+    if x.dtype.kind == "b" or (transposed and x.dtype.kind != "f" and x.dtype != "int64"):
+        kernel = "slow_conv_transpose2d_out_cpu" if transposed else "slow_conv2d_cpu"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{of(x.dtype).legacy}'")
     if bias is not None and bias._array.dtype != x.dtype:
-        raise RuntimeError(f"Input type ({of(x.dtype)}) and bias type ({of(bias._array.dtype)}) should be the same")
+        raise RuntimeError(
+            f"Input type ({c_name(of(x.dtype))}) and bias type ({c_name(of(bias._array.dtype))}) should be the same"
+        )
+    if x.dtype != w.dtype:
+        raise RuntimeError(f"expected scalar type {of(x.dtype).legacy} but found {of(w.dtype).legacy}")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     if w.shape[0] % groups or w.shape[0] < groups:

@@ -70,6 +70,9 @@ def cross_entropy(
         raise TypeError(
             f"cross_entropy_loss(): arguments must be Tensors, not {type(input).__name__} and {type(target).__name__}"
         )
+    if input._array.dtype.kind != "f":
+        kind = of(input._array.dtype).legacy
+        raise NotImplementedError(f"\"log_softmax_lastdim_kernel_impl\" not implemented for '{kind}'")
     if label_smoothing < 0 or label_smoothing > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.shape != target.shape or not input.dim():

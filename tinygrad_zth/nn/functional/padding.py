@@ -85,12 +85,13 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if not 0 < len(pairs) < 4 or ndim not in (len(pairs) + 1, len(pairs) + 2):
         raise NotImplementedError("Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now")
-    for i in range(ndim - len(pairs), ndim):
+    shape = list(input.shape)
+    for i in reversed(range(ndim - len(pairs), ndim)):
         n, (a, b) = input._array.shape[i], full[i]
         if mode == "reflect" and max(a, b) >= n:
             raise RuntimeError(
                 f"Argument #{4 + 2 * (ndim - 1 - i)}: Padding size should be less than the corresponding input dimension, "
-                f"but got: padding ({a}, {b}) at dimension {i} of input {list(input.shape)}"
+                f"but got: padding ({a}, {b}) at dimension {i} of input {shape}"
             )
         if mode == "circular" and max(a, b) > n:
             raise RuntimeError("Padding value causes wrapping around more than once.")

@@ -58,8 +58,9 @@ def _count(size: int, kernel: int, stride: int, padding: int, dilation: int, cei
 
 
 def _geometry(
-    name: str, n: int, size: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str, n: int, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Geometry:  # fmt: skip
+    size = shape[2:]
     kernel = ints(kernel_size, n, f"{name}: kernel_size")
     steps = kernel if stride is None or stride == [] or stride == () else ints(stride, n, f"{name}: stride")
     before, apart = ints(padding, n, f"{name}: padding"), ints(dilation, n, f"{name}: dilation")
@@ -77,7 +78,8 @@ def _geometry(
     out = tuple(_count(*v, ceil_mode) for v in zip(size, kernel, steps, before, apart))
     if min(out) < 1:
         raise RuntimeError(
-            f"{name}: Given input size: {list(size)}. Calculated output size: {list(out)}. Output size is too small"
+            f"Given input size: ({'x'.join(map(str, shape[1:]))}). Calculated output size: "
+            f"({'x'.join(map(str, (shape[1], *out)))}). Output size is too small"
         )
     return Geometry(kernel, steps, before, apart, out)
 
@@ -94,7 +96,7 @@ def _max_pool(
     kind = x._array.dtype
     if kind.kind == "b" or (n == 1 and kind.kind != "f"):
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(kind).legacy}'")
-    geometry = _geometry(name, n, x._array.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    geometry = _geometry(name, n, x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
         result = getattr(kernels, f"max_pool{n}d")(x, geometry)
         return result if batched else result.squeeze(0)
@@ -114,7 +116,7 @@ def _average(
     kind, size = x._array.dtype, x._array.shape[2:]
     if kind.kind != "f" and kind != np.int64:
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(kind).legacy}'")
-    geometry = _geometry(name, n, size, kernel_size, stride, padding, 1, ceil_mode)
+    geometry = _geometry(name, n, x._array.shape, kernel_size, stride, padding, 1, ceil_mode)
     if n == 3 and any(s < k for s, k in zip(size, geometry.kernel)):
         raise RuntimeError(f"input image {list(size)} smaller than kernel size {list(geometry.kernel)}")
     total = sum_windows(x, geometry)

@@ -228,6 +228,9 @@ def pad_sequence(
         raise RuntimeError("received an empty list of sequences")
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
+    for s in sequences:
+        if not isinstance(s, Tensor):
+            raise TypeError(f"expected Tensor as element 0 in argument 0, but got {type(s).__name__}")
     first = sequences[0]
     if any(s.dim() == 0 for s in sequences):
         raise RuntimeError("pad_sequence: expected sequences of at least 1 dimension, got one of none")
