@@ -225,7 +225,8 @@ CASES: dict[str, Case] = {
         _same_shape((-3, 3), (0, 1)), number_by_number(lambda x, y: math.log1p(math.exp(x)) - x * y)
     ),
     "mse_loss": Case(
-        lambda s: (*_same_shape()(s), s.choose(("none", "mean", "sum"))), _squared_error, single=1e-3,
+        lambda s: (lambda x, y: (x, y, s.choose(("none", "sum", "mean") if x.size else ("none", "sum"))))(*_same_shape()(s)),
+        _squared_error, single=1e-3,
     ),
     "huber": _with(
         ((1.0,), (0.5,)), lambda d, delta: d * d / 2 if abs(d) <= delta else delta * (abs(d) - delta / 2),
