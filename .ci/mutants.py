@@ -13,10 +13,15 @@ A change that is none is not made. These rules, and nothing else, say which thos
     1. the changed function compiles to the same code as the original;
     2. the arguments of a call that commutes (``maximum(a, b)``, ``swapaxes(0, 1)``) change places;
     3. a name is exchanged only with the name of another *value*, a parameter that was seen to be an array or a
-       Tensor, and not where only its shape, dtype, rank or namespace is read: those are alike by construction;
-    4. a call that changes where or in what a number is kept (``astype``, ``ascontiguousarray``, ``new_tensor``) is no
-       factor, nor is one of Python's own functions (``len``, ``range``, ``tuple``), whose arguments do not change places;
-    5. text of errors is left alone, and so is a function that is given no array (it finds dimensions, it refuses).
+       Tensor, and not where it is asked what it is instead of for its numbers: its shape, dtype, rank or backend,
+       whether it is there (``is None``), or by passing it to a function that asks no more than that. Those answers
+       are alike for the values of one formula, or differ and break it at once;
+    4. a call that changes where, in what or in which shape numbers are kept (``astype``, ``copy``, ``reshape``) is no
+       factor, nor is one of Python's own functions (``len``, ``range``, ``tuple``), whose arguments do not change
+       places; the minus of an integer literal that is an index or an argument counts a dimension from the end;
+    5. text of errors is left alone, and so are a function that is given no array (it finds dimensions, it refuses) and
+       calls of CUDA kernels (``tests/gpu/test_mutations.py`` breaks those);
+    6. a result that is zero (``g * 0``, ``zeros_of(g)``) has no sign.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import __future__
 import ast
 import builtins
 import copy
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,19 +44,22 @@ from tests.properties.table import operations  # noqa: E402
 from tinygrad_zth import autograd  # noqa: E402
 
 ENGINE = ("_deliver", "_collect", "_sum_to_size", "_sum_to_size_numpy")  # of autograd.py, with these operations:
-ENGINE_OPERATIONS = ("add", "mul", "where", "sum_to_size", "stack", "unbind", "split", "masked_fill", "linear", "to")
-COMMUTE = {"maximum", "minimum", "swapaxes", "logaddexp", "multiply", "add", "vecdot", "logical_or", "logical_and"}
-KEEPING = {
-    "astype",
-    "ascontiguousarray",
-    "asarray",
-    "widened",
-    "new_tensor",
-    "as_tensor",
-    "from_array",
-    *vars(builtins),
+ENGINE_OPERATIONS = ("add", "mul", "split", "where", "sum_to_size", "stack", "unbind", "masked_fill", "linear", "to")
+COMMUTE = {
+    "_equal",
+    "maximum",
+    "minimum",
+    "swapaxes",
+    "logaddexp",
+    "multiply",
+    "add",
+    "vecdot",
+    "logical_or",
+    "logical_and",
 }
-KEEPING -= {"abs", "sum"}  # rule 4
+KEEPING = {"array", "as_tensor", "ascontiguousarray", "asarray", "astype", "copy", "from_array", "new_tensor", "raw_of"}
+KEEPING |= {"_raw", "reshape", "widened", *vars(builtins)} - {"abs", "sum"}  # rule 4
+ASKING = {"backend_of", "empty_like", "zeros_like", "ones_like", "isinstance", "len"}  # rule 3
 READ_ONLY = {"shape", "dtype", "ndim", "size", "device", "flags", "strides", "itemsize", "__class__"}  # rule 3
 
 
@@ -171,7 +180,9 @@ def _name(call: ast.Call) -> str:
 def replacements(node: ast.expr, values: set[str], parent: ast.AST) -> Iterator[ast.expr]:
     """Everything that an expression may be changed to. ``values`` are the parameters that are arrays."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        yield node.operand
+        literal = isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int)
+        if not (literal and isinstance(parent, ast.Subscript | ast.Slice | ast.Tuple | ast.Call | ast.keyword)):
+            yield node.operand
     if isinstance(node, ast.BinOp):
         kind = type(node.op)
         if kind in _SIGNS:
@@ -202,8 +213,7 @@ def replacements(node: ast.expr, values: set[str], parent: ast.AST) -> Iterator[
             elif plain:
                 yield plain[0]  # exp(x), np.exp(x) -> x
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in values:
-        if not (isinstance(parent, ast.Attribute) and parent.attr in READ_ONLY):
-            yield from (ast.Name(other, ast.Load()) for other in sorted(values - {node.id}))
+        yield from (ast.Name(other, ast.Load()) for other in sorted(values - {node.id}))
 
 
 def statements(node: ast.stmt, engine: bool) -> Iterator[ast.stmt | None]:
@@ -220,12 +230,44 @@ def statements(node: ast.stmt, engine: bool) -> Iterator[ast.stmt | None]:
         yield None
 
 
+def asked_only(node: ast.AST, space: dict) -> set[ast.AST]:
+    """The names within ``node`` that are asked what they are, and not for their numbers: rule 3."""
+    found: set[ast.AST] = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and part.attr in READ_ONLY:
+            value = part.value
+            if isinstance(value, ast.Call) and _name(value) in KEEPING:
+                found |= set(value.args)
+            found.add(value)
+        elif isinstance(part, ast.Compare) and isinstance(part.ops[0], ast.Is | ast.IsNot):
+            found |= {part.left, *part.comparators}
+        elif isinstance(part, ast.Call) and _name(part) in ASKING:
+            found |= set(part.args)
+        elif isinstance(part, ast.Call) and isinstance(space.get(_name(part)), FunctionType):
+            called = space[_name(part)]
+            if called.__module__.startswith("tinygrad_zth") and Path(called.__code__.co_filename).is_file():
+                names = parameters_of(called.__code__)
+                found |= {a for a, n in zip(part.args, names, strict=False) if n in _asked_parameters(called)}
+    return found
+
+
+@functools.cache
+def _asked_parameters(function: FunctionType) -> frozenset[str]:
+    """The parameters of a function that it only asks what they are."""
+    tree = source_of(function)
+    _asked = asked_only(tree, {})
+    loaded = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    used = {n.id for n in loaded if n not in _asked}
+    return frozenset({n.id for n in loaded if n in _asked} - used)
+
+
 def mutants_of(target: Target, values: set[str]) -> Iterator[tuple[str, int, CodeType]]:
     """Triples (what is changed, the line of it, the changed code)."""
     function = target.function
     engine = function.__name__ in ("_deliver", "_collect")
     original = source_of(function)
     seen = {_essence(compiled(function, copy.deepcopy(original)))}
+    asked = asked_only(original, function.__globals__)
     for number, (place, parent) in enumerate(_places(original)):
         options: list = []
         if isinstance(place, ast.stmt):
@@ -233,7 +275,7 @@ def mutants_of(target: Target, values: set[str]) -> Iterator[tuple[str, int, Cod
             if isinstance(place, ast.Return) and target.is_formula and place.value is not None:
                 options += [ast.Return(value) for value in _negated(place.value)]
         elif isinstance(place, ast.expr):
-            options = list(replacements(place, values, parent))
+            options = list(replacements(place, set() if place in asked else values, parent))
             if place is getattr(original, "body", None) and target.is_formula:
                 options += _negated(place)
         for option in options:
@@ -259,8 +301,8 @@ def _places(tree: ast.AST) -> list[tuple[ast.AST, ast.AST]]:
         node, parent = stack.pop()
         if isinstance(node, ast.arguments | ast.Raise | ast.Assert) or (node is not tree and node in _skipped(parent)):
             continue
-        if isinstance(node, ast.Call) and _name(node) in ("isinstance", "len"):
-            continue  # not what a value is, but of what kind and how many
+        if isinstance(node, ast.Call) and (_name(node) in ("isinstance", "len") or "_cuda." in ast.unparse(node.func)):
+            continue
         found.append((node, parent))
         stack += [(child, node) for child in reversed(list(ast.iter_child_nodes(node)))]
     return found
@@ -286,6 +328,10 @@ def _negated(value: ast.expr) -> list[ast.expr]:
             ast.IfExp(value.test, value.body, new) for new in _negated(value.orelse)
         ]
     if isinstance(value, ast.Constant | ast.UnaryOp | ast.List | ast.ListComp | ast.GeneratorExp):
+        return []
+    if isinstance(value, ast.BinOp) and isinstance(value.right, ast.Constant) and value.right.value == 0:
+        return []  # rule 6
+    if isinstance(value, ast.Call) and _name(value) == "zeros_of":
         return []
     return [ast.UnaryOp(ast.USub(), value)]
 

@@ -37,8 +37,10 @@ import numpy as np
 from mutants import ROOT, Target, mutants_of, parameters_of, targets
 
 import tinygrad_zth as torch
+from tests import test_autograd
 from tests.edges.answers import DEVIATIONS, EDGES
 from tests.edges.test_edges import evaluated, same
+from tests.ops import test_scatter
 from tests.properties.proofs import PROOFS
 from tests.properties.source import Source
 from tests.properties.table import case_of, operations
@@ -48,6 +50,7 @@ GOAL = 98.0  # percent
 SEEDS = 24  # examples of each proof before a mutant counts as unnoticed
 LOOKED_AT = 6  # examples from which it is learned which parameters are arrays and which lines run
 CPU_SECONDS = 20.0  # that one proof may take: an endless loop is noticed
+BY_HAND = {"scatter_prod": test_scatter, "split": test_autograd}  # tests that concern an operation, or the engine
 OPERATIONS = 8  # that use a function, at most, are proved with a mutant of it
 
 
@@ -87,6 +90,10 @@ def check(names: Iterable[str], edges: dict[str, list], seeds: Iterable[int]) ->
                     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
                     proof(table[name], case_of(table[name]), Source.seeded(seed))
         if seed == 0:
+            for module in {BY_HAND[name] for name in names if name in BY_HAND}:
+                for test, function in vars(module).items():
+                    if test.startswith("test_") and not function.__code__.co_argcount:
+                        function()
             for edge in {id(e): e for name in names for e in edges.get(name, ())}.values():
                 value, gradients = evaluated(edge, torch)
                 same(value, edge.value, "value")

@@ -242,3 +242,27 @@ def test_a_target_behind_another_target_gets_its_gradient_too():
             found = torch.autograd.grad(loss, inputs, retain_graph=True, create_graph=create_graph)
             for name, g in zip(order, found):
                 assert torch.equal(g, expected[name]), (order, name)
+
+
+class _ExpAndDouble(torch.autograd.Function):
+    """Two outputs, of which one is saved: under ``create_graph`` its gradient arrives at the producer twice."""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = x.exp()
+        ctx.save_for_backward(y)
+        return y, 2 * x
+
+    @staticmethod
+    def backward(ctx, g, h):
+        (y,) = ctx.saved_tensors
+        return g * y + 2 * h
+
+
+def test_an_output_reached_over_two_ways_collects_both_gradients():
+    x = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
+    y, z = _ExpAndDouble.apply(x)
+    (g,) = torch.autograd.grad((y * torch.tensor([1.0, 3.0]) + z).sum(), x, create_graph=True)
+    (h,) = torch.autograd.grad((g * torch.tensor([5.0, 7.0])).sum() + (y * torch.tensor([2.0, 11.0])).sum(), x)
+    e = x.detach().exp()
+    torch.testing.assert_close(h, torch.tensor([5.0, 21.0], dtype=torch.float64) * e + torch.tensor([2.0, 11.0]) * e)

@@ -126,6 +126,11 @@ def _same_shape(one=(-2.0, 2.0), two=(-2.0, 2.0), avoid=()):
     return arguments
 
 
+def _squared_arguments(s: Source):
+    x, y = _same_shape()(s)
+    return x, y, s.choose(("none", "mean", "sum") if x.size else ("none", "sum"))  # the mean of nothing is NaN
+
+
 def _squared_error(x, y, how):
     each = number_by_number(lambda a, b: (a - b) * (a - b))(x, y)
     total = math.fsum(each.reshape(-1))
@@ -225,8 +230,7 @@ CASES: dict[str, Case] = {
         _same_shape((-3, 3), (0, 1)), number_by_number(lambda x, y: math.log1p(math.exp(x)) - x * y)
     ),
     "mse_loss": Case(
-        lambda s: (lambda x, y: (x, y, s.choose(("none", "sum", "mean") if x.size else ("none", "sum"))))(*_same_shape()(s)),
-        _squared_error, single=1e-3,
+        _squared_arguments, _squared_error, single=1e-3,
     ),
     "huber": _with(
         ((1.0,), (0.5,)), lambda d, delta: d * d / 2 if abs(d) <= delta else delta * (abs(d) - delta / 2),

@@ -259,7 +259,7 @@ def _var_gradient(
     keepdim: bool,
 ) -> Value:
     if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
-        return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, pick(x == x, math.inf, math.nan * x))
+        return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, math.inf)
     scale = g if keepdim else g.reshape(kept(x_shape, dim))
     return times_centred(scale * _slope(x_shape, dim, correction), x, mean, dim)
 

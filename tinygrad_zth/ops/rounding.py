@@ -77,7 +77,7 @@ def frexp(input: Tensor) -> return_types.frexp:
 
 
 _mantissa = op(
-    lambda xp, x: xp.frexp(x)[0], name="frexp", x=lambda g, x, out: g * pick(x == 0, 0, out / pick(x == 0, 1, x))
+    lambda xp, x: xp.frexp(x)[0], name="frexp", x=lambda g, x, out: g * pick(x == 0, 1, out / pick(x == 0, 1, x))
 )
 nextafter = op(np.nextafter, name="nextafter", promote="same")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 from ...backends import backend_of
 from ...dtypes import of
@@ -173,16 +172,12 @@ def _bce(xp: Namespace, x: Array, y: Array) -> Array:
     return (y - 1) * log_1x - y * _log_held(xp, x)
 
 
-def _bce_plain(x: Any, y: Any) -> Any:
-    return -(y * log(x).clamp(min=-100) + (1 - y) * log(1 - x).clamp(min=-100))
-
-
 _ABOVE_ONE = math.nextafter(1.0, 2.0)
 _bce_op = op(
     _bce,
     name="binary_cross_entropy",
     x=lambda g, x, y: g * (x - y) / maximum(x * (1 - x), 1e-12),
-    y=lambda g, x: g * (maximum(log(1 - x), -100) - maximum(log(x), -100)),
+    y=lambda g, x: g * (log(1 - x) - log(x)),  # not clamped, as in PyTorch
 )
 
 
