@@ -42,6 +42,7 @@ WORDS = {
     "Generator": ("from .generator import Generator as _Generator", "_Generator"),
     "Node": ("from .graph import Node", "Node"),
     "RemovableHandle": ("from .graph import RemovableHandle", "RemovableHandle"),
+    "Model": ("from .compiler import Model", "Model"),
     "Storage": ("from .storage import Storage", "Storage"),
     "UntypedStorage": ("from .storage import UntypedStorage", "UntypedStorage"),
     "memory_format": ("from .ops.inquiry import memory_format as _memory_format", "_memory_format"),
@@ -67,7 +68,7 @@ class Stub:
     """A stub file as it is written: its text, and the imports that the text is in need of."""
 
     def __init__(self, level: str = ".") -> None:
-        self.imports: set[str] = {"import builtins"}
+        self.imports: set[str] = {"import builtins", "from typing import Any"}
         self.lines: list[str] = []
         self.level = level  # dots from this file to the package
 
@@ -176,6 +177,21 @@ def document(thing: object, indent: str) -> str:
     return "".join(f"{indent}{line}\n" if line else "\n" for line in ['"""' + lines[0], *lines[1:], '"""'])
 
 
+def by_flag(found: inspect.Signature) -> list[inspect.Signature]:
+    """The overloads of a function that gives a Tensor, or a tuple if a flag (``return_indices=True``) asks for more."""
+    one, _, more = str(found.return_annotation).partition(" | ")
+    flags = [p.name for p in found.parameters.values() if p.name in FLAGS]
+    if one != "Tensor" or not more.startswith("tuple") or not flags:
+        return []
+    off = [p.replace(annotation="Literal[False]") if p.name in flags else p for p in found.parameters.values()]
+    overloads = [found.replace(parameters=off, return_annotation="Tensor")]
+    for flag in flags:
+        rest = [p for p in found.parameters.values() if p.name != flag]
+        asked = inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, annotation="Literal[True]")
+        overloads.append(found.replace(parameters=[*rest, asked], return_annotation=more))
+    return overloads
+
+
 def _with_out(found: inspect.Signature) -> inspect.Signature:
     """An overload of a function that a decorator gives ``out=`` (ops/calling.py)."""
     kind = "Tensor | None" if found.return_annotation == "Tensor" else "tuple[Tensor, ...] | None"
@@ -187,6 +203,8 @@ def define(stub: Stub, name: str, function: object, indent: str = "", method: bo
     """A function or method: each of its overloads, the first of which carries the docstring."""
     where = f"{'Tensor.' if method else ''}{name}"
     overloads = [inspect.signature(f) for f in get_overloads(function)] if hasattr(function, "__qualname__") else []
+    overloads = [f for f in overloads if next(iter(f.parameters.values())).annotation != "Array"]  # the engine's own
+    overloads = overloads or by_flag(annotated(function))
     for i, found in enumerate(overloads or [annotated(function)]):
         if overloads:
             stub.imports.add("from typing import overload")
@@ -197,6 +215,7 @@ def define(stub: Stub, name: str, function: object, indent: str = "", method: bo
         stub.lines.append(document(function, indent + "    ") if i == 0 else f"{indent}    ...\n")
 
 
+FLAGS = ("return_indices", "return_inverse", "return_counts")
 # What the engine takes as it comes, and the types that it can do something with.
 TAKEN = {"__getitem__": {"key": "Index"}, "__setitem__": {"key": "Index", "value": "Operand"}}
 _ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
@@ -255,7 +274,7 @@ def tensor_stub() -> str:
     tensor_class(stub)
     stub.lines.append("\n")
     for name, member in sorted(vars(tensor_module).items()):
-        if inspect.isfunction(member) and member.__module__ == tensor_module.__name__:
+        if inspect.isfunction(member) and member.__module__ == tensor_module.__name__ and name[0] != "_":
             define(stub, name, member)
     return stub.text()
 
@@ -331,11 +350,27 @@ def layers_stub(module: ModuleType) -> str:
     return stub.text()
 
 
+def functions_stub(module: ModuleType, level: str) -> str:
+    """The stub of a room of functions, some of which are made for one, two and three dimensions, or taken from tables."""
+    stub = Stub(level)
+    stub.imports.add(f"from {level}tensor import Tensor")
+    for name, member in sorted(vars(module).items()):
+        if inspect.isfunction(member) and (
+            name in module.__all__ or (member.__module__ == module.__name__ and name[0] != "_")
+        ):
+            define(stub, name, member)
+    stub.lines.append(f"__all__ = {sorted(module.__all__)!r}\n")
+    return stub.text()
+
+
 STUBS = {
     "tensor.pyi": tensor_stub,
     "__init__.pyi": front_stub,
     "ops/return_types.pyi": return_types_stub,
     "nn/activations.pyi": lambda: layers_stub(sys.modules[zth.nn.ReLU.__module__]),
+    "nn/functional/conv.pyi": lambda: functions_stub(sys.modules["tinygrad_zth.nn.functional.conv"], "..."),
+    "nn/functional/pooling.pyi": lambda: functions_stub(sys.modules["tinygrad_zth.nn.functional.pooling"], "..."),
+    "special.pyi": lambda: functions_stub(zth.special, "."),
     "nn/losses.pyi": lambda: layers_stub(sys.modules[zth.nn.MSELoss.__module__]),
 }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .tensor import Tensor
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
+Outputs = TypeVar("Outputs")  # a Tensor, or a list or tuple of them
 _enabled = {"cpu": False, "cuda": False}
 _dtypes = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16}
 _cache_enabled = True
@@ -170,15 +171,19 @@ class GradScaler:
         """Whether the scaler does anything."""
         return self._enabled
 
-    def scale(self, outputs: Any) -> Any:
+    def scale(self, outputs: Outputs) -> Outputs:
         """``outputs`` (a Tensor, or a list or tuple of them) times the scale."""
         if not self._enabled:
             return outputs
+        scaled: Any
         if isinstance(outputs, Tensor):
-            return outputs * self._scale
-        if isinstance(outputs, (list, tuple)):
-            return type(outputs)(self.scale(t) for t in outputs)
-        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+            scaled = outputs * self._scale
+        elif isinstance(outputs, (list, tuple)):
+            scaled = type(outputs)(self.scale(t) for t in outputs)
+        else:
+            raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+        result: Outputs = scaled
+        return result
 
     def unscale_(self, optimizer: Any) -> None:
         """Divide the gradients of the optimizer's parameters by the scale, once a step.

@@ -1220,9 +1220,6 @@ class Tensor:
     @overload
     def reshape(self, *shape: builtins.int) -> Tensor:
         ...
-    @overload
-    def reshape(self, *shape: Any) -> Any:
-        ...
     def reshape_as(self, other: Tensor) -> Tensor:
         """``input`` in ``other``'s shape: a view where possible, else a copy. Raises RuntimeError for other counts."""
     @overload
@@ -1469,13 +1466,19 @@ class Tensor:
         ``return_counts`` also how often each occurs. ``sorted=False`` sorts too.
         """
     @overload
-    def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
+    def unique(self, sorted: builtins.bool = True, return_counts: builtins.bool = False, dim: builtins.int | None = None, *, return_inverse: Literal[True]) -> builtins.tuple[Tensor, ...]:
+        ...
+    @overload
+    def unique(self, sorted: builtins.bool = True, return_inverse: builtins.bool = False, dim: builtins.int | None = None, *, return_counts: Literal[True]) -> builtins.tuple[Tensor, ...]:
         ...
     @overload
     def unique_consecutive(self, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: builtins.int | None = None) -> Tensor:
         """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
     @overload
-    def unique_consecutive(self, return_inverse: builtins.bool = False, return_counts: builtins.bool = False, dim: builtins.int | None = None) -> Any:
+    def unique_consecutive(self, return_counts: builtins.bool = False, dim: builtins.int | None = None, *, return_inverse: Literal[True]) -> builtins.tuple[Tensor, ...]:
+        ...
+    @overload
+    def unique_consecutive(self, return_inverse: builtins.bool = False, dim: builtins.int | None = None, *, return_counts: Literal[True]) -> builtins.tuple[Tensor, ...]:
         ...
     def unsafe_chunk(self, chunks: builtins.int, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """At most ``chunks`` views of one size (the last may be smaller) along ``dim``."""
@@ -1523,10 +1526,6 @@ class Tensor:
     def zero_(self) -> Tensor:
         """Write zeros everywhere."""
 
-def _device(where: Any) -> Any:
-    ...
-def _weakref(tensor: Tensor) -> Any:
-    ...
 def current_node(t: Tensor) -> Node | None:
     """``t``'s node; for a view whose memory was written to since, made anew from its base."""
 def from_array(array: Any) -> Tensor:

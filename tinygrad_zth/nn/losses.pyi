@@ -3,6 +3,7 @@
 from ..tensor import Tensor
 from .module import Module
 from collections.abc import Callable
+from typing import Any
 import builtins
 
 class BCELoss(Module):

@@ -34,10 +34,11 @@ class _MaxPool(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
 
-    def forward(self, input: Tensor) -> Any:
-        return getattr(F, f"max_pool{self._n}d")(
+    def forward(self, input: Tensor) -> Tensor:  # with return_indices, a pair of them
+        result: Tensor = getattr(F, f"max_pool{self._n}d")(
             input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         )
+        return result
 
     def extra_repr(self) -> str:
         return (
@@ -256,8 +257,9 @@ class _AdaptiveMaxPool(Module):
         self.output_size = output_size
         self.return_indices = return_indices
 
-    def forward(self, input: Tensor) -> Any:
-        return getattr(F, f"adaptive_max_pool{self._n}d")(input, self.output_size, self.return_indices)
+    def forward(self, input: Tensor) -> Tensor:  # with return_indices, a pair of them
+        result: Tensor = getattr(F, f"adaptive_max_pool{self._n}d")(input, self.output_size, self.return_indices)
+        return result
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"

@@ -5,7 +5,7 @@ gradient.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
@@ -76,15 +76,6 @@ def _distinct(input: Tensor, dim: int | None, sort: bool, return_inverse: bool, 
     return _answer(values, inverse, counts)
 
 
-@overload
-def unique(
-    input: Tensor, sorted: bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False,
-    dim: int | None = None,
-) -> Tensor: ...  # fmt: skip
-@overload
-def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> Any: ...  # fmt: skip
 @by_host
 def unique(
     input: Tensor,
@@ -92,7 +83,7 @@ def unique(
     return_inverse: bool = False,
     return_counts: bool = False,
     dim: int | None = None,
-) -> Any:
+) -> Tensor | tuple[Tensor, ...]:
     """The distinct elements (slices, along ``dim``), in order.
 
     With ``return_inverse`` also the place of each element of the input among them, with
@@ -100,23 +91,17 @@ def unique(
     """
     if not isinstance(input, Tensor):
         raise TypeError(f"_unique2(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-    return _distinct(input, dim, True, return_inverse, return_counts)
+    found: Tensor | tuple[Tensor, ...] = _distinct(input, dim, True, return_inverse, return_counts)
+    return found
 
 
-@overload
-def unique_consecutive(
-    input: Tensor, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: int | None = None
-) -> Tensor: ...
-@overload
-def unique_consecutive(
-    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> Any: ...
 @by_host
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
-) -> Any:
+) -> Tensor | tuple[Tensor, ...]:
     """Elements (slices, along ``dim``) without those equal to the one before; see ``unique``."""
-    return _distinct(input, dim, False, return_inverse, return_counts)
+    found: Tensor | tuple[Tensor, ...] = _distinct(input, dim, False, return_inverse, return_counts)
+    return found
 
 
 # ---------------------------------------------------------------------------- counting

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from operator import is_
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from ..graph import enable_grad, no_grad
 from ..inplace import check_writeable
 from ..storage import Storage
 from ..tensor import Tensor, new_tensor, storage_of
-from .optimizer import Optimizer
+from .optimizer import Loss, Optimizer
 
 __all__ = ["BlockOptimizer", "Counts", "Rule", "counter_dtype", "number"]
 
@@ -77,6 +77,10 @@ class BlockOptimizer(Optimizer):
         ``first``: the states were made just now."""
         raise NotImplementedError
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, in place.
 

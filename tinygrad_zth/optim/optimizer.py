@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, overload
 
 from ..backends import backend_of
 from ..graph import RemovableHandle
@@ -16,6 +16,8 @@ from ..ops.copy import clone
 from ..tensor import Tensor, new_tensor, storage_of
 
 __all__ = ["Optimizer", "required"]
+
+Loss = TypeVar("Loss")  # what a closure returns
 
 
 class _Required:
@@ -93,6 +95,10 @@ class Optimizer:
 
     # ------------------------------------------------------------------ a step
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+    @overload
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters once from their ``.grad``.
 

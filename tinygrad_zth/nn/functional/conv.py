@@ -12,6 +12,7 @@ from ...fused.windows import Geometry, fold_windows, unfold_windows
 from ...ops.calling import shown_as
 from ...ops.matmul import c_name
 from ...tensor import Tensor
+from ...types import Sizes
 from .padding import pad
 
 __all__ = [
@@ -162,14 +163,14 @@ def _define(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     name = f"conv{n}d"
 
     def conv(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-        dilation: Any = 1, groups: int = 1,
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+        dilation: Sizes = 1, groups: int = 1,
     ) -> Tensor:  # fmt: skip
         return _conv(name, n, input, weight, bias, stride, padding, dilation, groups)
 
     def transpose(
-        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
-        output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes | str = 0,
+        output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
     ) -> Tensor:  # fmt: skip
         return _conv_transpose(
             f"conv_transpose{n}d", n, input, weight, bias, stride, padding, output_padding, groups, dilation
@@ -225,7 +226,7 @@ def _window_geometry(size: tuple[int, ...], kernel_size: Any, dilation: Any, pad
 
 
 @shown_as("Im2ColBackward0")
-def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def unfold(input: Tensor, kernel_size: Any, dilation: Sizes = 1, padding: Sizes | str = 0, stride: Sizes = 1) -> Tensor:
     """Sliding windows as columns: (N, C, H, W) to (N, C * taps, windows); unbatched, too."""
     if input._array.ndim not in (3, 4):
         raise RuntimeError(
@@ -240,7 +241,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
 
 @shown_as("Col2ImBackward0")
 def fold(
-    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Sizes = 1, padding: Sizes | str = 0, stride: Sizes = 1
 ) -> Tensor:
     """Columns (N, C * taps, windows) added up where windows overlap: (N, C, *output_size)."""
     if input._array.ndim not in (2, 3):

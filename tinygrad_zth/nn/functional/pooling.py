@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...fused.resample import resample
 from ...fused.windows import Geometry, sum_windows
 from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
+from ...types import Sizes
 from .conv import ints
 
 __all__ = [
@@ -296,16 +297,22 @@ def _define_max(n: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     name = f"max_pool{n}d"
 
     def pool(
-        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
         ceil_mode: bool = False, return_indices: bool = False,
-    ) -> Any:  # fmt: skip
-        return _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+        found: Tensor | tuple[Tensor, Tensor] = _max_pool(
+            name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
+        return found
 
     def with_indices(
-        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+        input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
         ceil_mode: bool = False, return_indices: bool = False,
-    ) -> Any:  # fmt: skip
-        return _max_pool(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        found: tuple[Tensor, Tensor] = _max_pool(
+            name, n, input, kernel_size, stride, padding, dilation, ceil_mode, True
+        )
+        return found
 
     doc = f"""The largest element of each window of {_SHAPES[n]}.
 
@@ -323,7 +330,12 @@ def _define_unpool(n: int) -> Callable[..., Any]:
     name = f"max_unpool{n}d"
 
     def unpool(
-        input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+        input: Tensor,
+        indices: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        output_size: Sequence[int] | None = None,
     ) -> Tensor:
         return _unpool(name, n, input, indices, kernel_size, stride, padding, output_size)
 
@@ -335,14 +347,21 @@ def _define_unpool(n: int) -> Callable[..., Any]:
 
 
 def _define_adaptive(n: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    def average(input: Tensor, output_size: Any) -> Tensor:
+    def average(input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
         return _adaptive_average(f"adaptive_avg_pool{n}d", n, input, output_size)
 
-    def largest(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        return _adaptive_max(f"adaptive_max_pool{n}d", n, input, output_size, return_indices)
+    def largest(
+        input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        name = f"adaptive_max_pool{n}d"
+        found: Tensor | tuple[Tensor, Tensor] = _adaptive_max(name, n, input, output_size, return_indices)
+        return found
 
-    def with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        return _adaptive_max(f"adaptive_max_pool{n}d", n, input, output_size, True)
+    def with_indices(
+        input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        found: tuple[Tensor, Tensor] = _adaptive_max(f"adaptive_max_pool{n}d", n, input, output_size, True)
+        return found
 
     doc = f"""of ``output_size`` windows along each dimension of {_SHAPES[n]}, which together cover it.
 
@@ -358,14 +377,16 @@ def _define_adaptive(n: int) -> tuple[Callable[..., Any], Callable[..., Any], Ca
 def _define_lp(n: int) -> Callable[..., Any]:
     name = f"lp_pool{n}d"
 
-    def pool(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
+    def pool(
+        input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
+    ) -> Tensor:
         return _lp_pool(name, n, input, norm_type, kernel_size, stride, ceil_mode)
 
     return _named(pool, name, f"(sum of x ** norm_type) ** (1 / norm_type) of each window of {_SHAPES[n]}.")
 
 
 def avg_pool1d(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, L) or (C, L).
@@ -380,7 +401,7 @@ def _define_average(n: int) -> Callable[..., Any]:
     name = f"avg_pool{n}d"
 
     def pool(
-        input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+        input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Tensor:  # fmt: skip
         return _average(name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
