@@ -12,6 +12,7 @@ of these.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..backends import backend_of
@@ -22,6 +23,8 @@ from .rnn import input_gradient, of_weights, projected, step_by_step
 from .sequence import FEW_STEPS, Steps, by_gate, carried, recurrence
 
 __all__ = ["lstm"]
+
+_AT_ONCE = 1 << 17  # elements of the gates whose slopes are worked out together: in the cache, and few calls
 
 
 def lstm_forward(
@@ -61,6 +64,7 @@ def lstm_forward(
         inputs.reshape(*x.shape[:-1], wide)[..., :width] = x
         inputs[:, width + state :] = 1
     add, multiply, tanh = xp.add, xp.multiply, xp.tanh
+    half = xp.asarray(0.5, x.dtype)
     rows = steps.split(x if inputs is None else inputs)
     windows = zip(
         rows,
@@ -74,7 +78,7 @@ def lstm_forward(
         before = steps.before(xp.concatenate, h0, out, k)
         if inputs is not None:
             xs[:, width : width + state] = before
-            xp.matmul(xs, w, out=z)
+            xp.matmul(xs, w, z)
         else:
             u = xs @ w_ih.T
             u += before @ w_hh.T
@@ -83,17 +87,17 @@ def lstm_forward(
             z[...] = u.reshape(-1, 4, size).swapaxes(0, 1)
             z[:2] *= 0.5
             z[3] *= 0.5
-        tanh(z, out=z)
+        tanh(z, z)
         i_f, o = z[:2], z[3]
-        multiply(i_f, 0.5, out=i_f)
-        add(i_f, 0.5, out=i_f)
-        multiply(o, 0.5, out=o)
-        add(o, 0.5, out=o)
-        multiply(z[1], steps.before(xp.concatenate, c0, cells, k), out=c)
-        multiply(z[0], z[2], out=t)
-        add(c, t, out=c)
-        tanh(c, out=t)
-        multiply(o, t, out=h)
+        multiply(i_f, half, i_f)
+        add(i_f, half, i_f)
+        multiply(o, half, o)
+        add(o, half, o)
+        multiply(z[1], steps.before(xp.concatenate, c0, cells, k), c)
+        multiply(z[0], z[2], t)
+        add(c, t, c)
+        tanh(c, t)
+        multiply(o, t, h)
         if w_hr is not None:
             a, b = steps.rows[k]
             xp.matmul(h, w_hr.T, out=out[a:b])
@@ -125,46 +129,31 @@ def lstm_backward(
     total, size = cells.shape
     dz = xp.empty((total, 4 * size), x.dtype)
     dh, dc = carried(xp, h0, None), carried(xp, c0, g_last)
-    d = xp.empty((4, steps.batch, size), x.dtype)
-    scratch = xp.empty_like(c0)
     inner: Array = None if w_hr is None else xp.empty_like(c0)
     d_hidden: Array = None if w_hr is None else xp.empty((total, h0.shape[1]), x.dtype)
-    add, multiply, subtract, matmul = xp.add, xp.multiply, xp.subtract, xp.matmul
+    add, multiply, matmul = xp.add, xp.multiply, xp.matmul
     incoming = [None] * len(steps.rows) if g is None else steps.split(g)
-    windows = zip(steps.split_gates(gates, 4, size), steps.split(tanhs), steps.split(dz), incoming, strict=True)
-    for k, (z, tanh, rows, gk) in reversed(list(enumerate(windows))):
+    windows = list(zip(steps.split_gates(gates, 4, size), steps.split(dz), incoming, strict=True))
+    for k, ds, t in _slopes(xp, steps, c0, gates, cells, tanhs):
+        z, rows, gk = windows[k]
         n = len(rows)
-        i, f, c, o = z
-        # d gate / d z, times what the gate multiplies: of i, f and g in the cell, of o in the output.
-        ds, t = d[:, :n], scratch[:n]
-        subtract(1, z, out=ds)
-        multiply(ds, z, out=ds)
-        of_i, of_f, of_c, of_o = ds
-        multiply(of_i, c, out=of_i)
-        multiply(of_f, steps.before(xp.concatenate, c0, cells, k), out=of_f)
-        multiply(of_o, tanh, out=of_o)
-        multiply(c, c, out=of_c)
-        subtract(1, of_c, out=of_c)
-        multiply(of_c, i, out=of_c)
         h, dcn = dh[:n], dc[:n]
         if gk is not None:
-            add(h, gk, out=h)
+            add(h, gk, h)
         if w_hr is not None:
             a, b = steps.rows[k]
             d_hidden[a:b] = h
             dn = matmul(h, w_hr, out=inner[:n])
         else:
             dn = h
-        multiply(tanh, tanh, out=t)
-        subtract(1, t, out=t)
-        multiply(t, o, out=t)
-        multiply(t, dn, out=t)
-        add(dcn, t, out=dcn)
-        multiply(of_o, dn, out=of_o)
-        multiply(ds[:3], dcn, out=ds[:3])
-        multiply(dcn, f, out=dcn)
+        multiply(t, dn, t)
+        add(dcn, t, dcn)
+        of_o, rest = ds[3], ds[:3]
+        multiply(of_o, dn, of_o)
+        multiply(rest, dcn, rest)
+        multiply(dcn, z[1], dcn)
         rows.reshape(n, 4, size)[...] = ds.swapaxes(0, 1)
-        matmul(rows, w_hh, out=h)
+        matmul(rows, w_hh, h)
     of_projection = None if w_hr is None else d_hidden.T @ hidden
     if inputs is None:
         before = steps.all_before(xp, h0, out.reshape(total, -1))
@@ -176,6 +165,40 @@ def lstm_backward(
         input_gradient(xp, dz, w_ih, x) if needs[0] else None, dh, dc,
         dw[:, :width], dw[:, width : width + state], db, None if db is None else db.copy(), of_projection,
     )  # fmt: skip
+
+
+def _slopes(
+    xp: Namespace, steps: Any, c0: Array, gates: Array, cells: Array, tanhs: Array
+) -> Iterator[tuple[int, Array, Array]]:
+    """For each step, the last first: its number; d gate / d z, (4, rows, H), times what the gate multiplies (of i,
+    f and g in the cell, of o in the output); and d output / d cell, (rows, H). None depends on the gradient, so that
+    short steps are worked on several at a time.
+    """
+    size, count = cells.shape[1], len(steps.rows)
+    together = max(1, _AT_ONCE // max(1, 4 * steps.batch * size)) if steps.uniform else 1
+    for last in range(count - 1, -1, -together):
+        first = max(0, last - together + 1)
+        a, b = min(steps.rows[first], steps.rows[last])[0], max(steps.rows[first], steps.rows[last])[1]
+        n = (b - a) // (last - first + 1)
+        z = gates[4 * size * a : 4 * size * b].reshape(-1, 4, n, size)
+        before = [steps.before(xp.concatenate, c0, cells, k) for k in range(first, last + 1)]
+        tanh = tanhs[a:b].reshape(-1, n, size)
+        ds = 1 - z
+        ds *= z
+        ds[:, 0] *= z[:, 2]
+        for d, c in zip(ds[::-1] if steps.reverse else ds, before, strict=True):
+            d[1] *= c
+        c = z[:, 2]
+        of_c = xp.multiply(c, c, out=ds[:, 2])
+        xp.subtract(1, of_c, out=of_c)
+        of_c *= z[:, 0]
+        ds[:, 3] *= tanh
+        t = tanh * tanh
+        xp.subtract(1, t, out=t)
+        t *= z[:, 3]
+        for k in range(last, first - 1, -1):
+            j = (steps.rows[k][0] - a) // n
+            yield k, ds[j], t[j]
 
 
 def plain(
