@@ -54,15 +54,17 @@ def select(condition: Any, x: Any, y: Any) -> Array:
         return np.where(condition, x, y)
     result = np.empty(like.shape, like.dtype)
     kind = _WORDS[like.itemsize]
+    one = np.int8(1)
     words, truth = result.reshape(-1).view(kind), condition.reshape(-1).view(np.int8)
     for a in range(0, len(words), _BLOCK):
         b = a + _BLOCK
         mask = words[a:b]
+        # Bytes are widened when they are all ones or all zeros already: the fewer steps on wide words, the better.
         if xs is None:  # 0 where the condition holds
-            np.subtract(truth[a:b], 1, out=mask, dtype=kind)
+            mask[...] = truth[a:b] - one
             mask &= ys[a:b]
             continue
-        np.negative(truth[a:b], out=mask, dtype=kind)
+        mask[...] = -truth[a:b]
         if ys is None:
             mask &= xs[a:b]
         else:
