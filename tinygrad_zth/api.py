@@ -35,6 +35,7 @@ from . import (
     utils,
     version,
 )
+from . import function as _function
 from .amp import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
 from .compiler import compile
 from .cuda import amp as _cuda_amp
@@ -89,6 +90,7 @@ newaxis = None
 vars(autograd).update(
     Function=_Function,
     Variable=Tensor,
+    function=_function,
     functional=jacobians,
     gradcheck=testing.gradcheck,
     gradgradcheck=testing.gradgradcheck,
@@ -98,6 +100,7 @@ vars(cuda)["amp"] = _cuda_amp
 vars(nn)["parallel"] = _parallel
 vars(utils)["checkpoint"] = _checkpoint
 # PyTorch's paths to modules that stand elsewhere here.
+_sys.modules[f"{__package__}.autograd.function"] = _function
 _sys.modules[f"{__package__}.autograd.functional"] = jacobians
 globals().update(ops.FUNCTIONS)
 globals().update(_torch_names.FUNCTIONS)

@@ -31,6 +31,8 @@ class device:
         if isinstance(type, device):
             self.type, self.index = type.type, type.index
             return
+        if not isinstance(type, str | int):
+            raise TypeError(f"device() received an invalid combination of arguments - got ({type.__class__.__name__})")
         if isinstance(type, int):
             index, type = type, "cuda"
         kind, colon, number = str(type).partition(":")

@@ -190,6 +190,11 @@ def vmap(
 def _size(t: Any, dim: int) -> int:
     if not isinstance(t, Tensor):
         raise ValueError(f"vmap: Got in_dim={dim} for an input but the input is of type {type(t)}, not a Tensor")
+    if not -t._array.ndim <= dim < t._array.ndim:
+        raise ValueError(
+            f"vmap: Got in_dim={dim} for some input, but that input is a Tensor of dimensionality {t._array.ndim} so "
+            f"expected in_dim to satisfy -{t._array.ndim} <= in_dim < {t._array.ndim}."
+        )
     return t.size(dim)
 
 

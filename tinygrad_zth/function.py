@@ -181,8 +181,8 @@ def _operation(cls: Any) -> Operation:
         gradients: list[Any] = []
         for i, (r, need) in enumerate(zip(results, needs, strict=False)):
             if r is not None and not isinstance(r, Tensor):
-                raise TypeError(
-                    f"{cls.__name__}.backward: expected a Tensor or None for input {i}, got {type(r).__name__}"
+                raise RuntimeError(
+                    f"{cls.__name__}.backward: expected Variable or None (got {type(r).__name__}) for input {i}"
                 )
             if r is None or not need:
                 gradients.append(None)
@@ -211,7 +211,7 @@ def once_differentiable(function: Any) -> Any:
     def wrapped(ctx: Any, *grads: Any) -> Any:
         with no_grad():
             results = function(ctx, *grads)
-        if not mode.recording:
+        if not mode.recording or not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
             return results
 
         def refuse(g: Any) -> None:

@@ -11,11 +11,12 @@ in the order of creation, and that order, reversed, is the order of the backward
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import threading
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -203,14 +204,37 @@ class _ModeSwitch:
         mode.recording, mode.inference = self._before.pop()
 
     def __call__(self, function: Decorated) -> Decorated:
+        if isinstance(function, type):
+            raise TypeError(f"{type(self).__name__} decorates functions and methods, not the class {function.__name__}")
+        if inspect.isgeneratorfunction(function):
+            return cast(Decorated, functools.wraps(function)(functools.partial(self._generate, function)))
+
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self.clone():
                 return function(*args, **kwargs)
 
-        if isinstance(function, type):
-            raise TypeError(f"{type(self).__name__} decorates functions and methods, not the class {function.__name__}")
         return cast(Decorated, wrapped)
+
+    def _generate(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """A generator that runs in this mode, while whoever takes from it stays in his own."""
+        generator = function(*args, **kwargs)
+        advance: Callable[[], Any] = functools.partial(next, generator)
+        while True:
+            try:
+                with self.clone():
+                    item = advance()
+            except StopIteration as end:
+                return end.value
+            try:
+                sent = yield item
+                advance = functools.partial(generator.send, sent)
+            except GeneratorExit:
+                with self.clone():
+                    generator.close()
+                raise
+            except BaseException as error:
+                advance = functools.partial(generator.throw, error)
 
     def clone(self) -> Self:
         return type(self)()

@@ -82,6 +82,8 @@ class Tensor:
                 return new_tensor(xp.xp.zeros(tuple(data[0]), kind), cls)
             if isinstance(data[0], (str, bytes)):
                 raise TypeError(f"new(): invalid data type '{type(data[0]).__name__}'")
+            if isinstance(data[0], float):
+                raise TypeError("new(): data must be a sequence (got float)")
             source = data[0]._array if isinstance(data[0], Tensor) else data[0]
             return new_tensor(xp.asarray(source).astype(kind), cls)
         if all(isinstance(n, int) for n in data):

@@ -48,9 +48,6 @@ class finfo:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype
 
-    def __hash__(self) -> int:
-        return hash(self.dtype)
-
 
 class iinfo:
     """What an integer type can hold: ``bits min max dtype``. Raises TypeError for any other type."""
@@ -72,6 +69,3 @@ class iinfo:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, iinfo) and self.dtype == other.dtype
-
-    def __hash__(self) -> int:
-        return hash(self.dtype)
