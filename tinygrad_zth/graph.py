@@ -16,7 +16,7 @@ import os
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -216,7 +216,7 @@ class _ModeSwitch:
 
         return cast(Decorated, wrapped)
 
-    def _generate(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def _generate(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         """A generator that runs in this mode, while whoever takes from it stays in his own."""
         generator = function(*args, **kwargs)
         advance: Callable[[], Any] = functools.partial(next, generator)
