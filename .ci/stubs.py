@@ -15,7 +15,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import get_overloads
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +47,7 @@ WORDS = {
     "UntypedStorage": ("from .storage import UntypedStorage", "UntypedStorage"),
     "memory_format": ("from .ops.inquiry import memory_format as _memory_format", "_memory_format"),
     "layout": ("from .ops.inquiry import layout as _layout", "_layout"),
-    "np.ndarray": ("import numpy as np", "np.ndarray[Any, Any]"),
+    "np.ndarray": ("import numpy as np", "np.ndarray"),
     "np.dtype": ("import numpy as np", "np.dtype"),
     "Array": ("from typing import Any", "Any"),
     "Value": ("", "Tensor"),
@@ -151,11 +151,12 @@ def signature(stub: Stub, found: inspect.Signature, method: bool, where: str) ->
             continue
         if p.annotation is p.empty:
             raise ValueError(f"{where}: {p.name} has no annotation")
-        text = stub.type(TAKEN.get(where.removeprefix("Tensor."), {}).get(p.name, p.annotation), where)
+        star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        taken = TAKEN.get(where.removeprefix("Tensor."), {}).get(p.name, p.annotation)
+        text = stub.type(EVERYWHERE.get(star + p.name, taken) if taken == "Any" else taken, where)
         if p.kind is p.KEYWORD_ONLY and not keyword_only:
             parts.append("*")
         keyword_only = keyword_only or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
-        star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
         default = "" if p.default is p.empty else f" = {value(p.default)}"
         parts.append(f"{star}{p.name}: {text}{default}")
         following = list(found.parameters.values())[i + 1 :]
@@ -175,6 +176,21 @@ def document(thing: object, indent: str) -> str:
     if len(lines) == 1:
         return f'{indent}"""{lines[0]}"""\n'
     return "".join(f"{indent}{line}\n" if line else "\n" for line in ['"""' + lines[0], *lines[1:], '"""'])
+
+
+def by_form(name: str, found: inspect.Signature) -> list[inspect.Signature]:
+    """The overloads of a function that takes its arguments in one of several forms (FORMS), and options beside."""
+    options = [p for p in found.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    first = [p for p in found.parameters.values() if p.name in ("self", "input")]
+    overloads = []
+    for form in FORMS.get(name, ()):
+        made: dict[str, FunctionType] = {}
+        exec(f"from __future__ import annotations\ndef form({form}): ...", made)
+        given = list(inspect.signature(made["form"]).parameters.values())
+        if any(p.kind is p.POSITIONAL_ONLY for p in given):
+            first = [p.replace(kind=p.POSITIONAL_ONLY) for p in first]
+        overloads.append(found.replace(parameters=[*first, *given, *options]))
+    return overloads
 
 
 def by_flag(found: inspect.Signature) -> list[inspect.Signature]:
@@ -204,9 +220,9 @@ def define(stub: Stub, name: str, function: object, indent: str = "", method: bo
     where = f"{'Tensor.' if method else ''}{name}"
     overloads = [inspect.signature(f) for f in get_overloads(function)] if hasattr(function, "__qualname__") else []
     overloads = [f for f in overloads if next(iter(f.parameters.values())).annotation != "Array"]  # the engine's own
-    overloads = overloads or by_flag(annotated(function))
+    overloads = overloads or by_form(name, annotated(function)) or by_flag(annotated(function))
     for i, found in enumerate(overloads or [annotated(function)]):
-        if overloads:
+        if len(overloads) > 1:
             stub.imports.add("from typing import overload")
             stub.lines.append(f"{indent}@overload\n")
         if i < len(overloads) and "out" in annotated(function).parameters and "out" not in found.parameters:
@@ -215,9 +231,29 @@ def define(stub: Stub, name: str, function: object, indent: str = "", method: bo
         stub.lines.append(document(function, indent + "    ") if i == 0 else f"{indent}    ...\n")
 
 
+_SIZE = ("size: Sequence[int]", "*size: int")
+FORMS = {
+    **dict.fromkeys(("empty", "ones", "zeros", "rand", "randn", "new_empty", "new_ones", "new_zeros"), _SIZE),
+    "arange": (
+        "end: Tensor | Number",
+        "start: Tensor | Number, end: Tensor | Number, step: Tensor | Number = 1",
+    ),
+    "new_full": ("size: int | Sequence[int], fill_value: Number",),
+    "randint": ("high: int, size: Sequence[int]", "low: int, high: int, size: Sequence[int]"),
+    "randint_like": ("high: int", "low: int, high: int"),
+    "random_": ("", "to: int", "from_: int, to: int | None, /"),  # `from` cannot be written
+    "uniform_": ("from_: float = 0, to: float = 1, /",),
+}
 FLAGS = ("return_indices", "return_inverse", "return_counts")
 # What the engine takes as it comes, and the types that it can do something with.
-TAKEN = {"__getitem__": {"key": "Index"}, "__setitem__": {"key": "Index", "value": "Operand"}}
+TAKEN = {
+    "__getitem__": {"key": "Index"},
+    "__setitem__": {"key": "Index", "value": "Operand"},
+}
+EVERYWHERE = {  # what the sources leave open
+    "*size": "Sizes", "dtype": "dtype | None", "layout": "layout | None", "memory_format": "memory_format | None",
+    "out": "Tensor | None",
+}  # fmt: skip
 _ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
 OPERATORS = {f"__{prefix}{name}__" for name in _ARITHMETIC for prefix in ("", "i", "r")} | {
     "__rdiv__", "__lt__", "__le__", "__gt__", "__ge__",
@@ -262,7 +298,7 @@ def tensor_stub() -> str:
         stub.word(word)
     stub.lines.append("class Size(tuple[builtins.int, ...]):\n")
     stub.lines.append(document(tensor_module.Size, "    "))
-    stub.lines.append("    def numel(self) -> builtins.int: ...\n")
+    stub.lines.append(f"    def numel(self) -> builtins.int:\n{document(tensor_module.Size.numel, ' ' * 8)}")
     stub.lines.append("    def __add__(self, other: Iterable[builtins.int]) -> Size: ...  # type: ignore[override]\n")
     stub.lines.append("    def __radd__(self, other: Iterable[builtins.int]) -> Size: ...\n")
     stub.lines.append("    @overload\n")

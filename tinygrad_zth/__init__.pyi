@@ -65,17 +65,17 @@ from .graph import set_grad_enabled as set_grad_enabled
 
 __version__: builtins.str
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
 def abs_(input: Tensor) -> Tensor:
     """In-place version of ``abs``; returns the tensor itself."""
 def absolute(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
 def acos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle in [0, pi] whose cosine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def acos_(input: Tensor) -> Tensor:
     """In-place version of ``acos``; returns the tensor itself."""
 def acosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of cosh on [1, inf]; nan below 1. Element by element, any shape; integers become the default floating type."""
 def acosh_(input: Tensor) -> Tensor:
     """In-place version of ``acosh``; returns the tensor itself."""
 def adaptive_avg_pool1d(input: Tensor, output_size: builtins.int | Sequence[builtins.int | None] | None) -> Tensor:
@@ -126,35 +126,39 @@ def aminmax(input: Tensor, *, dim: builtins.int | None = None, keepdim: builtins
     """The named tuple (min, max), over one dimension or all."""
 def any(input: Tensor, dim: builtins.int | Sequence[builtins.int] | None = None, keepdim: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether any element over ``dim`` is true (uint8 in, uint8 out; else bool)."""
-def arange(*args: Tensor | Number, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
+@overload
+def arange(end: Tensor | Number, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """``arange([start,] end[, step])``: from start (0) up to, not including, end. int64 for ints.
 
     Raises RuntimeError for a step of zero or bounds that contradict its sign.
     """
-def arccos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+@overload
+def arange(start: Tensor | Number, end: Tensor | Number, step: Tensor | Number = 1, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     ...
+def arccos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle in [0, pi] whose cosine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def arccos_(input: Tensor) -> Tensor:
     """In-place version of ``acos``; returns the tensor itself."""
 def arccosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of cosh on [1, inf]; nan below 1. Element by element, any shape; integers become the default floating type."""
 def arccosh_(input: Tensor) -> Tensor:
     """In-place version of ``acosh``; returns the tensor itself."""
 def arcsin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle in [-pi / 2, pi / 2] whose sine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def arcsin_(input: Tensor) -> Tensor:
     """In-place version of ``asin``; returns the tensor itself."""
 def arcsinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of sinh. Element by element, any shape; integers become the default floating type."""
 def arcsinh_(input: Tensor) -> Tensor:
     """In-place version of ``asinh``; returns the tensor itself."""
 def arctan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle in (-pi / 2, pi / 2) whose tangent is ``input``. Element by element, any shape; integers become the default floating type."""
 def arctan2(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle of the point (other, input), in [-pi, pi]. The two broadcast; the promoted dtype, the default floating type for integers."""
 def arctan_(input: Tensor) -> Tensor:
     """In-place version of ``atan``; returns the tensor itself."""
 def arctanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of tanh; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def arctanh_(input: Tensor) -> Tensor:
     """In-place version of ``atanh``; returns the tensor itself."""
 def are_deterministic_algorithms_enabled() -> builtins.bool:
@@ -181,21 +185,21 @@ def as_tensor(data: Any, dtype: _dtype | None = None, device: Device = None) -> 
 def asarray(obj: Any, *, dtype: _dtype | None = None, device: Device = None, copy: builtins.bool | None = None, requires_grad: builtins.bool = False) -> Tensor:
     """``obj`` as a tensor; ``copy`` True always copies, False never (ValueError if it must)."""
 def asin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle in [-pi / 2, pi / 2] whose sine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def asin_(input: Tensor) -> Tensor:
     """In-place version of ``asin``; returns the tensor itself."""
 def asinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of sinh. Element by element, any shape; integers become the default floating type."""
 def asinh_(input: Tensor) -> Tensor:
     """In-place version of ``asinh``; returns the tensor itself."""
 def atan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle in (-pi / 2, pi / 2) whose tangent is ``input``. Element by element, any shape; integers become the default floating type."""
 def atan2(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The angle of the point (other, input), in [-pi, pi]. The two broadcast; the promoted dtype, the default floating type for integers."""
 def atan_(input: Tensor) -> Tensor:
     """In-place version of ``atan``; returns the tensor itself."""
 def atanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of tanh; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def atanh_(input: Tensor) -> Tensor:
     """In-place version of ``atanh``; returns the tensor itself."""
 def atleast_1d(*tensors: Tensor | builtins.list[Tensor]) -> Tensor | builtins.tuple[Tensor, ...]:
@@ -234,7 +238,7 @@ def bitwise_and(input: Tensor, other: Tensor | Number, *, out: Tensor | None = N
 def bitwise_left_shift(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """Bits moved up by ``other`` places, elementwise; integers or bools."""
 def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The bits, or the truth values, turned round. Raises NotImplementedError for floating dtypes. Element by element, any shape; the dtype stays."""
 def bitwise_or(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The bits that either has, elementwise; integers or bools."""
 def bitwise_right_shift(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -269,7 +273,7 @@ def cat(tensors: Sequence[Tensor], dim: builtins.int = 0, *, out: Tensor | None 
 def cdist(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, compute_mode: builtins.str | None = None) -> Tensor:
     """The p-norm distances between all rows of (..., P, M) and (..., R, M): (..., P, R)."""
 def ceil(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Up to the next whole number. Element by element, any shape; the dtype stays."""
 def ceil_(input: Tensor) -> Tensor:
     """In-place version of ``ceil``; returns the tensor itself."""
 def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = False) -> Tensor:
@@ -317,7 +321,7 @@ def clip(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number
     """
 def clip_(input: Tensor, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
     """In-place version of ``clamp``; returns the tensor itself."""
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+def clone(input: Tensor, *, memory_format: _memory_format | None = None) -> Tensor:
     """A copy that passes gradients on; its memory order is the input's where that is dense."""
 def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """1-D tensors as columns, matrices as they are, side by side."""
@@ -409,15 +413,15 @@ def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     Raises RuntimeError for shapes, dtypes or options that do not fit.
     """
 def copysign(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """``input`` with the sign of ``other``. The two broadcast; the promoted dtype, the default floating type for integers."""
 def corrcoef(input: Tensor) -> Tensor:
     """The correlation coefficients of variables (rows): covariances over the standard deviations."""
 def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The cosine, of radians. Element by element, any shape; integers become the default floating type."""
 def cos_(input: Tensor) -> Tensor:
     """In-place version of ``cos``; returns the tensor itself."""
 def cosh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The hyperbolic cosine, (e^x + e^-x) / 2. Element by element, any shape; integers become the default floating type."""
 def cosh_(input: Tensor) -> Tensor:
     """In-place version of ``cosh``; returns the tensor itself."""
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: builtins.int = 1, eps: builtins.float = 1e-08) -> Tensor:
@@ -452,7 +456,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.flo
     """The areas from the first sample up to each of the others."""
 default_generator: _Generator
 def deg2rad(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Degrees as radians. Element by element, any shape; integers become the default floating type."""
 def deg2rad_(input: Tensor) -> Tensor:
     """In-place version of ``deg2rad``; returns the tensor itself."""
 def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -474,7 +478,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> T
 def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
     """Differences of neighbours along ``dim``, n times over."""
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
 def dist(input: Tensor, other: Tensor, p: builtins.float = 2) -> Tensor:
     """The p-norm of ``input - other``."""
 def div(input: Tensor, other: Tensor | Number, *, rounding_mode: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
@@ -513,13 +517,17 @@ def einsum(equation: builtins.str, *operands: Any) -> Tensor:
     """
 def embedding(weight: Tensor, indices: Tensor, padding_idx: builtins.int = -1, scale_grad_by_freq: builtins.bool = False, sparse: builtins.bool = False) -> Tensor:
     """``nn.functional.embedding``, the weight first; a ``padding_idx`` of -1 is none."""
-def empty(*size: Any, out: Any = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
+@overload
+def empty(size: Sequence[builtins.int], *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """A tensor of whatever the memory holds. ``empty(2, 3)`` or ``empty((2, 3))``; dtype defaults to the default dtype."""
-def empty_like(input: Tensor, *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
+@overload
+def empty(*size: builtins.int, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    ...
+def empty_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """Uninitialised memory with the shape, dtype and device of ``input``."""
-def empty_permuted(size: Sequence[builtins.int], physical_layout: Sequence[builtins.int], *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def empty_permuted(size: Sequence[builtins.int], physical_layout: Sequence[builtins.int], *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Uninitialised memory, dense, whose dimensions lie in memory in the order ``physical_layout``."""
-def empty_strided(size: Sequence[builtins.int], stride: Sequence[builtins.int], *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def empty_strided(size: Sequence[builtins.int], stride: Sequence[builtins.int], *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Uninitialised memory of the given size and strides (in elements)."""
 def eq(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input == other``, elementwise: a bool tensor of the broadcast shape.
@@ -529,28 +537,28 @@ def eq(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
 def equal(input: Tensor, other: Tensor) -> builtins.bool:
     """Whether both have one shape and equal elements (a NaN equals nothing)."""
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to ``input``. Element by element, any shape; integers become the default floating type."""
 def erf_(input: Tensor) -> Tensor:
     """In-place version of ``erf``; returns the tensor itself."""
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """1 - erf(input), exact where erf is nearly 1. Element by element, any shape; integers become the default floating type."""
 def erfc_(input: Tensor) -> Tensor:
     """In-place version of ``erfc``; returns the tensor itself."""
 def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The inverse of ``erf``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """e to the power ``input``. Element by element, any shape; integers become the default floating type."""
 def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """2 to the power ``input``. Element by element, any shape; integers become the default floating type."""
 def exp2_(input: Tensor) -> Tensor:
     """In-place version of ``exp2``; returns the tensor itself."""
 def exp_(input: Tensor) -> Tensor:
     """In-place version of ``exp``; returns the tensor itself."""
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """e^input - 1, exact near 0. Element by element, any shape; integers become the default floating type."""
 def expm1_(input: Tensor) -> Tensor:
     """In-place version of ``expm1``; returns the tensor itself."""
-def eye(n: builtins.int, m: builtins.int | None = None, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+def eye(n: builtins.int, m: builtins.int | None = None, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere: n x m (n x n)."""
 def feature_alpha_dropout(input: Tensor, p: builtins.float, train: builtins.bool) -> Tensor:
     """``nn.functional.feature_alpha_dropout``."""
@@ -565,13 +573,13 @@ def fill(input: Tensor, value: Tensor | Number) -> Tensor:
 def fill_(self: Tensor, value: Tensor | Number) -> Tensor:
     """Write one value (a number or a 0-d tensor) everywhere."""
 def fix(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Towards 0 to the next whole number. Element by element, any shape; the dtype stays."""
 def fix_(input: Tensor) -> Tensor:
     """In-place version of ``fix``; returns the tensor itself."""
 def flatten(input: Tensor, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
     """Dimensions ``start_dim`` to ``end_dim`` as one."""
-def flip(input: Tensor, dims: builtins.tuple[builtins.int, ...]) -> Tensor:
-    ...
+def flip(input: Tensor, dims: builtins.int | Sequence[builtins.int]) -> Tensor:
+    """A copy with the order of the named dimensions reversed. Raises as the method does."""
 def fliplr(input: Tensor) -> Tensor:
     """Columns in reverse order."""
 def flipud(input: Tensor) -> Tensor:
@@ -583,15 +591,15 @@ float64: _dtype
 def float_power(input: Tensor, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input ** exponent`` computed in float64, which is the result's dtype."""
 def floor(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Down to the next whole number. Element by element, any shape; the dtype stays."""
 def floor_(input: Tensor) -> Tensor:
     """In-place version of ``floor``; returns the tensor itself."""
 def floor_divide(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input / other`` rounded down, in the promoted dtype. Raises RuntimeError for an integer divided by zero."""
 def fmax(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The larger of the two; of nan and a number, the number. The two broadcast; the promoted dtype."""
 def fmin(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The smaller of the two; of nan and a number, the number. The two broadcast; the promoted dtype."""
 def fmod(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
 def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Iterator[None]:
@@ -600,20 +608,20 @@ def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Iterator[Non
     ``devices`` is accepted as in PyTorch; all of them draw from the one stream.
     """
 def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """What is left of ``trunc``: input - trunc(input). Raises NotImplementedError for integers. Element by element, any shape; the dtype stays."""
 def frac_(input: Tensor) -> Tensor:
     """In-place version of ``frac``; returns the tensor itself."""
 def frexp(input: Tensor) -> return_types.frexp:
     """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
 def from_dlpack(ext_tensor: Tensor, *, device: Device = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
-def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
+def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor on the array's own memory. Raises TypeError for other objects and unsupported dtypes."""
 def frombuffer(buffer: Any, *, dtype: _dtype, count: builtins.int = -1, offset: builtins.int = 0, requires_grad: builtins.bool = False) -> Tensor:
     """A 1-D tensor on the memory of an object with the buffer protocol. ValueError for one without elements."""
-def full(size: Sequence[builtins.int], fill_value: Number, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+def full(size: Sequence[builtins.int], fill_value: Number, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
-def full_like(input: Tensor, fill_value: Number, *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
+def full_like(input: Tensor, fill_value: Number, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
 def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
@@ -621,7 +629,7 @@ def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: buil
     Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
     """
 def gcd(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The greatest common divisor. Raises NotImplementedError for floating dtypes. The two broadcast; the promoted dtype."""
 def gcd_(input: Tensor, other: Tensor | Number) -> Tensor:
     """In-place version of ``gcd``; returns the tensor itself."""
 def ge(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -678,7 +686,7 @@ half: _dtype
 def hardshrink(input: Tensor, lambd: builtins.float = 0.5) -> Tensor:
     """x where |x| > ``lambd``, else 0."""
 def heaviside(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """0 below 0, 1 above it, and ``other`` at 0. The two broadcast; the promoted dtype."""
 def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Tensor | None = None) -> Tensor:
     """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 
@@ -701,9 +709,9 @@ def hsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[bui
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: along dimension 1, or 0 for 1-D tensors."""
 def hypot(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """sqrt(input^2 + other^2), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The modified Bessel function of the first kind, of order 0. Element by element, any shape; integers become the default floating type."""
 def i0_(input: Tensor) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
 def imag(input: Tensor) -> Tensor:
@@ -776,19 +784,19 @@ def isclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: bu
     Raises RuntimeError for different dtypes or negative tolerances.
     """
 def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is neither infinite nor nan: a bool tensor of ``input``'s shape."""
 def isin(elements: Tensor | Number, test_elements: Tensor | Number, *, assume_unique: builtins.bool = False, invert: builtins.bool = False) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
 def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is inf or -inf: a bool tensor of ``input``'s shape."""
 def isnan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is nan: a bool tensor of ``input``'s shape."""
 def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is -inf: a bool tensor of ``input``'s shape."""
 def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is inf: a bool tensor of ``input``'s shape."""
 def isreal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether it is a real number, as all numbers here are: a bool tensor of ``input``'s shape."""
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
 def kthvalue(input: Tensor, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.kthvalue:
@@ -796,7 +804,7 @@ def kthvalue(input: Tensor, k: builtins.int, dim: builtins.int = -1, keepdim: bu
 def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: builtins.float = 1e-05, cudnn_enable: builtins.bool = True) -> Tensor:
     """``nn.functional.layer_norm``."""
 def lcm(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The least common multiple. Raises NotImplementedError for floating dtypes. The two broadcast; the promoted dtype."""
 def lcm_(input: Tensor, other: Tensor | Number) -> Tensor:
     """In-place version of ``lcm``; returns the tensor itself."""
 def ldexp(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -821,8 +829,8 @@ def less_equal(input: Tensor, other: Tensor | Number, *, out: Tensor | None = No
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 def lgamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
-def linspace(start: builtins.float, end: builtins.float, steps: builtins.int, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+    """The logarithm of the absolute value of the gamma function. Element by element, any shape; integers become the default floating type."""
+def linspace(start: builtins.float, end: builtins.float, steps: builtins.int, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """``steps`` values from start to end, both included."""
 def load(f: FileLike, map_location: Device | builtins.dict[Any, Any] = None, pickle_module: Any = None, *, weights_only: builtins.bool | None = None, mmap: builtins.bool | None = None) -> Any:
     """Read what ``save``, ``safetensors`` or PyTorch's ``save`` wrote. ``f``: a path or binary stream.
@@ -835,17 +843,17 @@ def load(f: FileLike, map_location: Device | builtins.dict[Any, Any] = None, pic
         would need code to be run.
     """
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The natural logarithm; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
 def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The logarithm to base 10; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
 def log10_(input: Tensor) -> Tensor:
     """In-place version of ``log10``; returns the tensor itself."""
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """log(1 + input), exact near 0. Element by element, any shape; integers become the default floating type."""
 def log1p_(input: Tensor) -> Tensor:
     """In-place version of ``log1p``; returns the tensor itself."""
 def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The logarithm to base 2; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
 def log2_(input: Tensor) -> Tensor:
     """In-place version of ``log2``; returns the tensor itself."""
 def log_(input: Tensor) -> Tensor:
@@ -853,26 +861,26 @@ def log_(input: Tensor) -> Tensor:
 def log_softmax(input: Tensor, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
 def logaddexp(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """log(e^input + e^other), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
 def logaddexp2(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """log2(2^input + 2^other), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
 def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
 def logdet(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
-def logical_and(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
+def logical_and(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """Whether both are nonzero, elementwise (bool)."""
 def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is zero (bool)."""
-def logical_or(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
+def logical_or(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """Whether at least one is nonzero, elementwise (bool)."""
-def logical_xor(input: Tensor, other: Tensor | Number, *, out: Any = None) -> Tensor:
+def logical_xor(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """Whether exactly one is nonzero, elementwise (bool)."""
 def logit(input: Tensor, eps: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(p / (1 - p)); with ``eps``, p is first held within [eps, 1 - eps]."""
 def logit_(input: Tensor, eps: builtins.float | None = None) -> Tensor:
     """In-place version of ``logit``; returns the tensor itself."""
-def logspace(start: builtins.float, end: builtins.float, steps: builtins.int, base: builtins.float = 10.0, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+def logspace(start: builtins.float, end: builtins.float, steps: builtins.int, base: builtins.float = 10.0, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """``base`` to the power of ``steps`` exponents from start to end."""
 def logsumexp(input: Tensor, dim: Sequence[builtins.int] | builtins.int, keepdim: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
     """log(sum(exp(input))) over ``dim``, safe from overflow; -inf where there is nothing to sum.
@@ -976,7 +984,7 @@ def max_pool3d(input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, p
 def max_pool3d(input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: builtins.bool = False, *, return_indices: Literal[True]) -> builtins.tuple[Tensor, Tensor]:
     ...
 def maximum(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The larger of the two; nan if either is. Equal ones share the gradient. The two broadcast; the promoted dtype."""
 def mean(input: Tensor, dim: builtins.int | Sequence[builtins.int] | None = None, keepdim: builtins.bool = False, *, dtype: _dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
 @overload
@@ -1001,7 +1009,7 @@ def min(input: Tensor, dim: builtins.int, keepdim: builtins.bool = False, *, out
 def min(input: Tensor, other: Tensor, /, *, out: Tensor | None = None) -> Tensor:
     ...
 def minimum(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The smaller of the two; nan if either is. Equal ones share the gradient. The two broadcast; the promoted dtype."""
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices. Raises RuntimeError for other ranks and unfit sizes."""
 def mode(input: Tensor, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.mode:
@@ -1075,7 +1083,7 @@ def negative_(input: Tensor) -> Tensor:
     """In-place version of ``neg``; returns the tensor itself."""
 newaxis: Any
 def nextafter(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The next number after ``input`` in the direction of ``other``. The two broadcast; the promoted dtype."""
 @overload
 def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
@@ -1086,7 +1094,7 @@ def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.in
     """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
 def norm(input: Tensor, p: builtins.float | builtins.str | None = 'fro', dim: builtins.int | Sequence[builtins.int] | None = None, keepdim: builtins.bool = False, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
-def normal(mean: Tensor | builtins.float = 0.0, std: Tensor | builtins.float = 1.0, size: Sequence[builtins.int] | None = None, *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def normal(mean: Tensor | builtins.float = 0.0, std: Tensor | builtins.float = 1.0, size: Sequence[builtins.int] | None = None, *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Normal numbers: with numbers ``mean`` and ``std``, of shape ``size``; with a tensor for
     either, one number per element of it.
 
@@ -1099,9 +1107,13 @@ def not_equal(input: Tensor, other: Tensor | Number, *, out: Tensor | None = Non
     """
 def numel(input: Tensor) -> builtins.int:
     """The number of elements."""
-def ones(*size: Any, out: Any = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
+@overload
+def ones(size: Sequence[builtins.int], *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """A tensor of ones. ``ones(2, 3)`` or ``ones((2, 3))``; dtype defaults to the default dtype."""
-def ones_like(input: Tensor, *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
+@overload
+def ones(*size: builtins.int, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    ...
+def ones_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """Ones with the shape, dtype and device of ``input``."""
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
@@ -1112,8 +1124,8 @@ def pdist(input: Tensor, p: builtins.float = 2.0) -> Tensor:
 
     Raises RuntimeError for another number of dimensions, integers, or a negative p.
     """
-def permute(input: Tensor, dims: builtins.tuple[builtins.int, ...]) -> Tensor:
-    ...
+def permute(input: Tensor, dims: Sequence[builtins.int]) -> Tensor:
+    """The dimensions in another order: a view. Raises RuntimeError for dims that are no permutation."""
 pi: builtins.float
 def pinverse(input: Tensor, rcond: builtins.float = 1e-15) -> Tensor:
     """The pseudo-inverse; see ``linalg.pinv``."""
@@ -1164,36 +1176,52 @@ def quantile(input: Tensor, q: Tensor | builtins.float, dim: builtins.int | None
     there is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
     """
 def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Radians as degrees. Element by element, any shape; integers become the default floating type."""
 def rad2deg_(input: Tensor) -> Tensor:
     """In-place version of ``rad2deg``; returns the tensor itself."""
-def rand(*size: Any, generator: _Generator | None = None, out: Any = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None, **named: Any) -> Tensor:
+@overload
+def rand(size: Sequence[builtins.int], *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None) -> Tensor:
     """Numbers uniform on [0, 1). ``rand(2, 3)`` or ``rand((2, 3))``. Raises NotImplementedError for a dtype that is not floating point."""
-def rand_like(input: Tensor, *, generator: _Generator | None = None, dtype: Any = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None, pin_memory: builtins.bool = False) -> Tensor:
+@overload
+def rand(*size: builtins.int, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None) -> Tensor:
+    ...
+def rand_like(input: Tensor, *, generator: _Generator | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None, pin_memory: builtins.bool = False) -> Tensor:
     """Numbers uniform on [0, 1), with the shape, dtype and device of ``input``."""
-def randint(*args: Sizes, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
+@overload
+def randint(high: builtins.int, size: Sequence[builtins.int], *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """Integers uniform on [low, high): ``randint(low=0, high, size, *, generator=None, ...)``.
 
     dtype int64 unless given. Raises RuntimeError if low >= high.
     """
-def randint_like(input: Tensor, *args: builtins.int, generator: _Generator | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None, **named: Any) -> Tensor:
+@overload
+def randint(low: builtins.int, high: builtins.int, size: Sequence[builtins.int], *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    ...
+@overload
+def randint_like(input: Tensor, high: builtins.int, *, generator: _Generator | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """Integers uniform on [low, high), with the shape, dtype and device of ``input``."""
-def randn(*size: Any, generator: _Generator | None = None, out: Any = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None, **named: Any) -> Tensor:
+@overload
+def randint_like(input: Tensor, low: builtins.int, high: builtins.int, *, generator: _Generator | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
+    ...
+@overload
+def randn(size: Sequence[builtins.int], *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None) -> Tensor:
     """Standard normal numbers. ``randn(2, 3)`` or ``randn((2, 3))``. Raises NotImplementedError for a dtype that is not floating point."""
-def randn_like(input: Tensor, *, generator: _Generator | None = None, dtype: Any = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None, pin_memory: builtins.bool = False) -> Tensor:
+@overload
+def randn(*size: builtins.int, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, names: Any = None) -> Tensor:
+    ...
+def randn_like(input: Tensor, *, generator: _Generator | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None, pin_memory: builtins.bool = False) -> Tensor:
     """Standard normal numbers, with the shape, dtype and device of ``input``."""
-def randperm(n: builtins.int, *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+def randperm(n: builtins.int, *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
 def real(input: Tensor) -> Tensor:
     """The real part: of a real tensor, itself."""
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """1 / input; inf at 0. Element by element, any shape; integers become the default floating type."""
 def reciprocal_(input: Tensor) -> Tensor:
     """In-place version of ``reciprocal``; returns the tensor itself."""
 def relu(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """max(input, 0). Raises RuntimeError for bool tensors. Element by element, any shape; the dtype stays."""
 def relu_(input: Tensor) -> Tensor:
     """In-place :func:`relu`."""
 def remainder(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -1206,8 +1234,8 @@ def repeat_interleave(input: Tensor, repeats: Tensor | Number | None = None, dim
     Of one tensor alone: each of the numbers 0, 1, ... repeated as often as the tensor says.
     """
 def reshape(input: Tensor, shape: Sequence[builtins.int]) -> Tensor:
-    ...
-def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """The same elements under another shape (one size may be -1): a view where possible, else a copy."""
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: _memory_format | None = None) -> Tensor:
     """``resize_`` to the shape of another tensor."""
 def resolve_conj(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
@@ -1235,7 +1263,7 @@ def rrelu(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 
 def rrelu_(input: Tensor, lower: builtins.float = 0.125, upper: builtins.float = 0.3333333333333333, training: builtins.bool = False) -> Tensor:
     """In-place :func:`rrelu`."""
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """1 / sqrt(input); inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
 def rsqrt_(input: Tensor) -> Tensor:
     """In-place version of ``rsqrt``; returns the tensor itself."""
 def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -1320,33 +1348,33 @@ def set_rng_state(new_state: Tensor) -> None:
 def set_warn_always(b: builtins.bool, /) -> None:
     """Noted."""
 def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """``sign``, for real numbers. Element by element, any shape; the dtype stays."""
 short: _dtype
 def sigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """1 / (1 + e^-input). Element by element, any shape; integers become the default floating type."""
 def sigmoid_(input: Tensor) -> Tensor:
     """In-place version of ``sigmoid``; returns the tensor itself."""
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """-1, 0 or 1, by the sign. Element by element, any shape; the dtype stays."""
 def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Whether the sign is negative, that of -0.0 too: a bool tensor of ``input``'s shape."""
 def sin(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The sine, of radians. Element by element, any shape; integers become the default floating type."""
 def sin_(input: Tensor) -> Tensor:
     """In-place version of ``sin``; returns the tensor itself."""
 def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """sin(pi x) / (pi x), and 1 at 0. Element by element, any shape; integers become the default floating type."""
 def sinc_(input: Tensor) -> Tensor:
     """In-place version of ``sinc``; returns the tensor itself."""
 def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The hyperbolic sine, (e^x - e^-x) / 2. Element by element, any shape; integers become the default floating type."""
 def sinh_(input: Tensor) -> Tensor:
     """In-place version of ``sinh``; returns the tensor itself."""
 def slice_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
 def slogdet(input: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.slogdet:
     """The named tuple (sign, logabsdet) of determinants."""
-def softmax(input: Tensor, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+def softmax(input: Tensor, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
 def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.sort:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
@@ -1355,7 +1383,7 @@ def split(tensor: Tensor, split_size_or_sections: builtins.int | Sequence[builti
 def split_with_sizes(input: Tensor, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
     """Views of the given sizes along ``dim``, which add up to its size."""
 def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The square root; nan below 0. Element by element, any shape; integers become the default floating type."""
 def sqrt_(input: Tensor) -> Tensor:
     """In-place version of ``sqrt``; returns the tensor itself."""
 def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1398,11 +1426,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = No
     Negative indices count from the end.
     """
 def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The tangent, of radians. Element by element, any shape; integers become the default floating type."""
 def tan_(input: Tensor) -> Tensor:
     """In-place version of ``tan``; returns the tensor itself."""
 def tanh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The hyperbolic tangent, (e^x - e^-x) / (e^x + e^-x). Element by element, any shape; integers become the default floating type."""
 def tanh_(input: Tensor) -> Tensor:
     """In-place version of ``tanh``; returns the tensor itself."""
 def tensor(data: Any, *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
@@ -1442,18 +1470,18 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
-def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
+def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of the last two dimensions, zeros elsewhere."""
-def tril_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: Any = None, device: Device = None, layout: Any = None) -> Tensor:
+def tril_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: _dtype | None = None, device: Device = None, layout: _layout | None = None) -> Tensor:
     """The row and column indices of a matrix's tril part, as a 2 x count tensor."""
-def triu(input: Tensor, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
+def triu(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The upper triangle of the last two dimensions, zeros elsewhere."""
-def triu_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: Any = None, device: Device = None, layout: Any = None) -> Tensor:
+def triu_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: _dtype | None = None, device: Device = None, layout: _layout | None = None) -> Tensor:
     """The row and column indices of a matrix's triu part, as a 2 x count tensor."""
 def true_divide(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``div`` without rounding."""
 def trunc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """Towards 0 to the next whole number. Element by element, any shape; the dtype stays."""
 def trunc_(input: Tensor) -> Tensor:
     """In-place version of ``trunc``; returns the tensor itself."""
 def typename(obj: Any, /) -> builtins.str:
@@ -1542,7 +1570,11 @@ def xlogy_(input: Tensor, other: Tensor | Number) -> Tensor:
     """In-place version of ``xlogy``; returns the tensor itself."""
 def zero_(self: Tensor) -> Tensor:
     """Write zeros everywhere."""
-def zeros(*size: Any, out: Any = None, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False, **named: Any) -> Tensor:
+@overload
+def zeros(size: Sequence[builtins.int], *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """A tensor of zeros. ``zeros(2, 3)`` or ``zeros((2, 3))``; dtype defaults to the default dtype."""
-def zeros_like(input: Tensor, *, dtype: _dtype | None = None, layout: Any = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: Any = None) -> Tensor:
+@overload
+def zeros(*size: builtins.int, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
+    ...
+def zeros_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """Zeros with the shape, dtype and device of ``input``."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,15 @@ from .graph import (
 from .operation import FREED, Applied, Operation, Output, cast, op, overwritten
 from .tensor import Tensor, current_node, new_tensor, storage_of
 from .types import Array, Namespace, Value
+
+if TYPE_CHECKING:  # torch.autograd has these, too; api.py puts them here
+    from . import jacobians
+    from .function import Function as Function
+    from .function import once_differentiable as once_differentiable
+    from .testing.gradcheck import gradcheck as gradcheck
+    from .testing.gradcheck import gradgradcheck as gradgradcheck
+
+    functional, Variable = jacobians, Tensor
 
 __all__ = [
     "backward",
@@ -399,7 +408,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> tuple[Tensor, ...]:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
 
     Returns a tuple with one Tensor per input (None, if ``allow_unused``, where an input was not
@@ -418,7 +427,7 @@ def grad(
     roots = _roots(outputs, grad_outputs)
     targets = _targets(inputs)
     found = run(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets)
-    result = []
+    result: list[Any] = []
     for i, t in enumerate(inputs):
         g = found[targets[current_node(t)]]
         if g is None and materialize_grads:

@@ -237,6 +237,7 @@ class _ModeSwitch:
                 advance = functools.partial(generator.throw, error)
 
     def clone(self) -> Self:
+        """The same mode, to be entered anew."""
         return type(self)()
 
 

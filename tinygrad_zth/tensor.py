@@ -15,11 +15,12 @@ Five fields carry everything:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 
 from . import absent, backends, dtypes
+from .device import device as device_type
 from .graph import Node, RemovableHandle, extra_of, leaf_node, mode
 from .storage import Storage, UntypedStorage, data_ptr, offset_of, strides_of
 from .types import Array, Device, Number, Value
@@ -29,7 +30,7 @@ __all__ = ["Size", "Tensor", "new_tensor"]
 _new = object.__new__
 
 
-class Size(tuple):
+class Size(tuple[int, ...]):
     """A shape: a tuple of ints that prints as ``torch.Size([2, 3])``."""
 
     __slots__ = ()
@@ -55,7 +56,11 @@ class Size(tuple):
 
     __rmul__ = __mul__
 
-    def __getitem__(self, index: int | slice) -> int | tuple[int, ...]:
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
+    def __getitem__(self, index: Any) -> Any:
         picked = tuple.__getitem__(self, index)
         return Size(picked) if isinstance(index, slice) else picked
 
@@ -72,6 +77,11 @@ class Tensor:
     """
 
     __slots__ = ("__dict__", "__weakref__", "_array", "_grad", "_node", "_storage", "_view")
+    _array: Array
+    _node: Node | None
+    _view: Any
+    _storage: Any
+    _grad: Tensor | None
     __array_priority__ = 1000  # so that ndarray * tensor asks the tensor
 
     def __new__(cls, *data: Any, device: Device = None) -> Any:
@@ -116,17 +126,20 @@ class Tensor:
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return self._array.ndim
+        n: int = self._array.ndim
+        return n
 
     def dim(self) -> int:
         """The number of dimensions."""
-        return self._array.ndim
+        n: int = self._array.ndim
+        return n
 
     ndimension = dim
 
     def numel(self) -> int:
         """The number of elements."""
-        return self._array.size
+        n: int = self._array.size
+        return n
 
     nelement = numel
 
@@ -136,27 +149,32 @@ class Tensor:
         return dtypes.of(self._array.dtype)
 
     @property
-    def device(self) -> device:
+    def device(self) -> device_type:
         """The device that holds the memory."""
-        return backends.backend_of(self._array).device_of(self._array)
+        where: device_type = backends.backend_of(self._array).device_of(self._array)
+        return where
 
     @property
     def itemsize(self) -> int:
         """Bytes per element."""
-        return self._array.itemsize
+        n: int = self._array.itemsize
+        return n
 
     def element_size(self) -> int:
         """Bytes per element."""
-        return self._array.itemsize
+        n: int = self._array.itemsize
+        return n
 
     @property
     def nbytes(self) -> int:
         """Bytes shown by this window."""
-        return self._array.nbytes
+        n: int = self._array.nbytes
+        return n
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating-point type."""
-        return self._array.dtype.kind == "f"
+        answer: bool = self._array.dtype.kind == "f"
+        return answer
 
     def is_complex(self) -> bool:
         """Always False: complex types are not offered."""
@@ -202,7 +220,8 @@ class Tensor:
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in C order with nothing between."""
-        return self._array.flags.c_contiguous
+        answer: bool = self._array.flags.c_contiguous
+        return answer
 
     @property
     def _version(self) -> int:
@@ -265,6 +284,7 @@ class Tensor:
 
     @property
     def output_nr(self) -> int:
+        """Which of its ``grad_fn``'s results the tensor is: always 0, since those have nodes of their own."""
         return 0
 
     @property
@@ -367,13 +387,15 @@ class Tensor:
                     f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
                     "copy the tensor to host memory first."
                 )
-        return backend.to_numpy(self._array)
+        array: np.ndarray = backend.to_numpy(self._array)
+        return array
 
     def item(self) -> Number:
         """The value of a one-element tensor as a Python number. Raises RuntimeError for any other."""
         if self._array.size != 1:
             raise RuntimeError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
-        return backends.backend_of(self._array).item(self._array)
+        value: Number = backends.backend_of(self._array).item(self._array)
+        return value
 
     def tolist(self) -> Any:
         """The values as nested Python lists (a number for a 0-d tensor)."""
@@ -388,7 +410,8 @@ class Tensor:
     def __len__(self) -> int:
         if self._array.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return self._array.shape[0]
+        n: int = self._array.shape[0]
+        return n
 
     def __hash__(self) -> int:
         return id(self)
@@ -403,7 +426,8 @@ class Tensor:
     def _scalar(self) -> Number:
         if self._array.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
-        return self._array.item()
+        value: Number = self._array.item()
+        return value
 
     def __float__(self) -> float:
         return float(self._scalar())
@@ -441,7 +465,7 @@ def _device(where: Any) -> Any:
 
 def new_tensor(array: Array, cls: type = Tensor, node: Any = None) -> Tensor:
     """A tensor over ``array`` itself (no copy, no check), with a place in the graph or none."""
-    t = _new(cls)
+    t: Tensor = _new(cls)
     t._array = array
     t._node = node
     t._view = t._storage = t._grad = None
@@ -489,4 +513,5 @@ def storage_of(t: Tensor) -> Storage:
         node = t._node
         if node is not None and node.op is not None and node.op.saves_out:
             extra_of(node).out_storage = t._storage  # the node must hear of writes to what it saved
-    return t._storage
+    storage: Storage = t._storage
+    return storage

@@ -7,6 +7,7 @@ from .graph import Node
 from .graph import RemovableHandle
 from .ops import return_types
 from .ops.inquiry import layout as _layout
+from .ops.inquiry import memory_format as _memory_format
 from .storage import Storage
 from .storage import UntypedStorage
 from .types import Device
@@ -27,7 +28,8 @@ import numpy as np
 
 class Size(tuple[builtins.int, ...]):
     """A shape: a tuple of ints that prints as ``torch.Size([2, 3])``."""
-    def numel(self) -> builtins.int: ...
+    def numel(self) -> builtins.int:
+        """The product of the sizes."""
     def __add__(self, other: Iterable[builtins.int]) -> Size: ...  # type: ignore[override]
     def __radd__(self, other: Iterable[builtins.int]) -> Size: ...
     @overload
@@ -56,10 +58,10 @@ class Tensor:
     def T(self) -> Tensor:
         """``x.T``: all dimensions in reverse order."""
     def __abs__(self) -> Tensor:
-        ...
+        """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
     def __add__(self, other: Operand) -> Tensor: ...
     def __and__(self, other: Operand) -> Tensor: ...
-    def __array__(self, dtype: Any = None, copy: builtins.bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: _dtype | None = None, copy: builtins.bool | None = None) -> np.ndarray:
         ...
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: builtins.bool = False) -> Any:
         ...
@@ -160,19 +162,19 @@ class Tensor:
     def _version(self) -> builtins.int:
         ...
     def abs(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
     def abs_(self) -> Tensor:
         """In-place version of ``abs``; returns the tensor itself."""
     def absolute(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
     def absolute_(self) -> Tensor:
         """In-place version of ``abs``; returns the tensor itself."""
     def acos(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in [0, pi] whose cosine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def acos_(self) -> Tensor:
         """In-place version of ``acos``; returns the tensor itself."""
     def acosh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of cosh on [1, inf]; nan below 1. Element by element, any shape; integers become the default floating type."""
     def acosh_(self) -> Tensor:
         """In-place version of ``acosh``; returns the tensor itself."""
     def add(self, other: Tensor | Number, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
@@ -220,31 +222,31 @@ class Tensor:
     def apply_(self, callable: Any) -> Tensor:
         """Replace each element by ``callable(element)``, in place; slow, and not recorded."""
     def arccos(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in [0, pi] whose cosine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def arccos_(self) -> Tensor:
         """In-place version of ``acos``; returns the tensor itself."""
     def arccosh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of cosh on [1, inf]; nan below 1. Element by element, any shape; integers become the default floating type."""
     def arccosh_(self) -> Tensor:
         """In-place version of ``acosh``; returns the tensor itself."""
     def arcsin(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in [-pi / 2, pi / 2] whose sine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def arcsin_(self) -> Tensor:
         """In-place version of ``asin``; returns the tensor itself."""
     def arcsinh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of sinh. Element by element, any shape; integers become the default floating type."""
     def arcsinh_(self) -> Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def arctan(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in (-pi / 2, pi / 2) whose tangent is ``input``. Element by element, any shape; integers become the default floating type."""
     def arctan2(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle of the point (other, input), in [-pi, pi]. The two broadcast; the promoted dtype, the default floating type for integers."""
     def arctan2_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``arctan2``; returns the tensor itself."""
     def arctan_(self) -> Tensor:
         """In-place version of ``atan``; returns the tensor itself."""
     def arctanh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of tanh; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def arctanh_(self) -> Tensor:
         """In-place version of ``atanh``; returns the tensor itself."""
     def argmax(self, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -265,23 +267,23 @@ class Tensor:
     def as_strided_scatter(self, src: Tensor, size: Sequence[builtins.int], stride: Sequence[builtins.int], storage_offset: builtins.int | None = None) -> Tensor:
         """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
     def asin(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in [-pi / 2, pi / 2] whose sine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def asin_(self) -> Tensor:
         """In-place version of ``asin``; returns the tensor itself."""
     def asinh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of sinh. Element by element, any shape; integers become the default floating type."""
     def asinh_(self) -> Tensor:
         """In-place version of ``asinh``; returns the tensor itself."""
     def atan(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle in (-pi / 2, pi / 2) whose tangent is ``input``. Element by element, any shape; integers become the default floating type."""
     def atan2(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The angle of the point (other, input), in [-pi, pi]. The two broadcast; the promoted dtype, the default floating type for integers."""
     def atan2_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``atan2``; returns the tensor itself."""
     def atan_(self) -> Tensor:
         """In-place version of ``atan``; returns the tensor itself."""
     def atanh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of tanh; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def atanh_(self) -> Tensor:
         """In-place version of ``atanh``; returns the tensor itself."""
     def backward(self, gradient: Tensor | None = None, retain_graph: builtins.bool | None = None, create_graph: builtins.bool = False, inputs: Tensor | Sequence[Tensor] | None = None) -> None:
@@ -297,7 +299,7 @@ class Tensor:
         """
     def bernoulli_(self, p: builtins.float = 0.5, *, generator: _Generator | None = None) -> Tensor:
         """Fill with ones of probability ``p`` (a number, or a tensor that broadcasts), else zeros."""
-    def bfloat16(self, memory_format: Any = None) -> Tensor:
+    def bfloat16(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.bfloat16 (itself, if it is that already)."""
     def bincount(self, weights: Tensor | None = None, minlength: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """How often each of 0, 1, 2 ... occurs in a vector of integers, or the sum of their
@@ -315,7 +317,7 @@ class Tensor:
     def bitwise_left_shift_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``bitwise_left_shift``; returns the tensor itself."""
     def bitwise_not(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The bits, or the truth values, turned round. Raises NotImplementedError for floating dtypes. Element by element, any shape; the dtype stays."""
     def bitwise_not_(self) -> Tensor:
         """In-place version of ``bitwise_not``; returns the tensor itself."""
     def bitwise_or(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -332,19 +334,19 @@ class Tensor:
         """In-place version of ``bitwise_xor``; returns the tensor itself."""
     def bmm(self, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         """The products of (b, n, m) and (b, m, p), one for each of b: (b, n, p)."""
-    def bool(self, memory_format: Any = None) -> Tensor:
+    def bool(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.bool (itself, if it is that already)."""
     def broadcast_to(self, size: Sequence[builtins.int]) -> Tensor:
         """``input`` expanded to ``size``."""
-    def byte(self, memory_format: Any = None) -> Tensor:
+    def byte(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.uint8 (itself, if it is that already)."""
     def cauchy_(self, median: builtins.float = 0.0, sigma: builtins.float = 1.0, *, generator: _Generator | None = None) -> Tensor:
         """Fill with Cauchy numbers."""
     def ceil(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Up to the next whole number. Element by element, any shape; the dtype stays."""
     def ceil_(self) -> Tensor:
         """In-place version of ``ceil``; returns the tensor itself."""
-    def char(self, memory_format: Any = None) -> Tensor:
+    def char(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int8 (itself, if it is that already)."""
     def cholesky(self, upper: builtins.bool = False) -> Tensor:
         """``linalg.cholesky`` under its older name. Raises LinAlgError if a matrix is not positive-definite."""
@@ -378,7 +380,7 @@ class Tensor:
         """
     def clip_(self, min: Tensor | Number | None = None, max: Tensor | Number | None = None) -> Tensor:
         """In-place version of ``clamp``; returns the tensor itself."""
-    def clone(self, *, memory_format: Any = None) -> Tensor:
+    def clone(self, *, memory_format: _memory_format | None = None) -> Tensor:
         """A copy that passes gradients on; its memory order is the input's where that is dense."""
     def conj(self) -> Tensor:
         """The complex conjugate: of a real tensor, itself."""
@@ -386,22 +388,22 @@ class Tensor:
         """The complex conjugate: of a real tensor, itself."""
     def conj_physical_(self) -> Tensor:
         """The complex conjugate: of a real tensor, itself."""
-    def contiguous(self, memory_format: Any = None) -> Tensor:
+    def contiguous(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor itself if its elements lie in C order, else a copy in C order."""
     def copy_(self, src: Tensor, non_blocking: builtins.bool = False) -> Tensor:
         """Write ``src`` (broadcast, cast) into this tensor. Raises RuntimeError if it does not fit."""
     def copysign(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """``input`` with the sign of ``other``. The two broadcast; the promoted dtype, the default floating type for integers."""
     def copysign_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``copysign``; returns the tensor itself."""
     def corrcoef(self) -> Tensor:
         """The correlation coefficients of variables (rows): covariances over the standard deviations."""
     def cos(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The cosine, of radians. Element by element, any shape; integers become the default floating type."""
     def cos_(self) -> Tensor:
         """In-place version of ``cos``; returns the tensor itself."""
     def cosh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The hyperbolic cosine, (e^x + e^-x) / 2. Element by element, any shape; integers become the default floating type."""
     def cosh_(self) -> Tensor:
         """In-place version of ``cosh``; returns the tensor itself."""
     def count_nonzero(self, dim: builtins.int | Sequence[builtins.int] | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -413,11 +415,11 @@ class Tensor:
         products is divided by the sum of weights less ``correction``. Raises RuntimeError for more than two
         dimensions and for weights that do not fit.
         """
-    def cpu(self, memory_format: Any = None) -> Tensor:
+    def cpu(self, memory_format: _memory_format | None = None) -> Tensor:
         """``input`` in the host's memory; itself, if it is there already."""
     def cross(self, other: Tensor, dim: builtins.int | None = None) -> Tensor:
         """The vector product along a dimension of size 3 (the first such, if none is given)."""
-    def cuda(self, device: Device = None, non_blocking: builtins.bool = False, memory_format: Any = None) -> Tensor:
+    def cuda(self, device: Device = None, non_blocking: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
         """``input`` on a CUDA device, the one in use by default. Raises RuntimeError where there is none."""
     def cummax(self, dim: builtins.int, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.cummax:
         """The named tuple (values, indices) of the running maximum along ``dim``; the last among
@@ -443,7 +445,7 @@ class Tensor:
     def data_ptr(self) -> builtins.int:
         """Address of the first element."""
     def deg2rad(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Degrees as radians. Element by element, any shape; integers become the default floating type."""
     def deg2rad_(self) -> Tensor:
         """In-place version of ``deg2rad``; returns the tensor itself."""
     def det(self, *, out: Tensor | None = None) -> Tensor:
@@ -468,7 +470,7 @@ class Tensor:
     def diff(self, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
         """Differences of neighbours along ``dim``, n times over."""
     def digamma(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
     def digamma_(self) -> Tensor:
         """In-place version of ``digamma``; returns the tensor itself."""
     def dim(self) -> builtins.int:
@@ -495,7 +497,7 @@ class Tensor:
         """In-place version of ``div``; returns the tensor itself."""
     def dot(self, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
         """The sum of the products of two vectors' elements."""
-    def double(self, memory_format: Any = None) -> Tensor:
+    def double(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.float64 (itself, if it is that already)."""
     def dsplit(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 2 (``dsplit``), in equal parts if a number is given."""
@@ -514,21 +516,21 @@ class Tensor:
     def equal(self, other: Tensor) -> builtins.bool:
         """Whether both have one shape and equal elements (a NaN equals nothing)."""
     def erf(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to ``input``. Element by element, any shape; integers become the default floating type."""
     def erf_(self) -> Tensor:
         """In-place version of ``erf``; returns the tensor itself."""
     def erfc(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """1 - erf(input), exact where erf is nearly 1. Element by element, any shape; integers become the default floating type."""
     def erfc_(self) -> Tensor:
         """In-place version of ``erfc``; returns the tensor itself."""
     def erfinv(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The inverse of ``erf``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def erfinv_(self) -> Tensor:
         """In-place version of ``erfinv``; returns the tensor itself."""
     def exp(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """e to the power ``input``. Element by element, any shape; integers become the default floating type."""
     def exp2(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """2 to the power ``input``. Element by element, any shape; integers become the default floating type."""
     def exp2_(self) -> Tensor:
         """In-place version of ``exp2``; returns the tensor itself."""
     def exp_(self) -> Tensor:
@@ -545,7 +547,7 @@ class Tensor:
     def expand_as(self, other: Tensor) -> Tensor:
         """``input`` expanded to ``other``'s shape. Raises RuntimeError as ``expand`` does."""
     def expm1(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """e^input - 1, exact near 0. Element by element, any shape; integers become the default floating type."""
     def expm1_(self) -> Tensor:
         """In-place version of ``expm1``; returns the tensor itself."""
     def exponential_(self, lambd: builtins.float = 1.0, *, generator: _Generator | None = None) -> Tensor:
@@ -557,7 +559,7 @@ class Tensor:
     def fill_diagonal_(self, fill_value: builtins.int, wrap: builtins.bool = False) -> Tensor:
         """Write a value along the main diagonal, in place (of a tall matrix, with ``wrap``, again and again)."""
     def fix(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Towards 0 to the next whole number. Element by element, any shape; the dtype stays."""
     def fix_(self) -> Tensor:
         """In-place version of ``fix``; returns the tensor itself."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
@@ -572,14 +574,14 @@ class Tensor:
         """Columns in reverse order."""
     def flipud(self) -> Tensor:
         """Rows in reverse order."""
-    def float(self, memory_format: Any = None) -> Tensor:
+    def float(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.float32 (itself, if it is that already)."""
     def float_power(self, exponent: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """``input ** exponent`` computed in float64, which is the result's dtype."""
     def float_power_(self, exponent: Tensor) -> Tensor:
         """In-place version of ``float_power``, for float64. Raises RuntimeError for any other dtype."""
     def floor(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Down to the next whole number. Element by element, any shape; the dtype stays."""
     def floor_(self) -> Tensor:
         """In-place version of ``floor``; returns the tensor itself."""
     def floor_divide(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -587,15 +589,15 @@ class Tensor:
     def floor_divide_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``floor_divide``; returns the tensor itself."""
     def fmax(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The larger of the two; of nan and a number, the number. The two broadcast; the promoted dtype."""
     def fmin(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The smaller of the two; of nan and a number, the number. The two broadcast; the promoted dtype."""
     def fmod(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
     def fmod_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``fmod``; returns the tensor itself."""
     def frac(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """What is left of ``trunc``: input - trunc(input). Raises NotImplementedError for integers. Element by element, any shape; the dtype stays."""
     def frac_(self) -> Tensor:
         """In-place version of ``frac``; returns the tensor itself."""
     def frexp(self) -> return_types.frexp:
@@ -606,7 +608,7 @@ class Tensor:
         Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
         """
     def gcd(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The greatest common divisor. Raises NotImplementedError for floating dtypes. The two broadcast; the promoted dtype."""
     def gcd_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``gcd``; returns the tensor itself."""
     def ge(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -653,12 +655,12 @@ class Tensor:
         """
     def gt_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``gt``; returns the tensor itself."""
-    def half(self, memory_format: Any = None) -> Tensor:
+    def half(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.float16 (itself, if it is that already)."""
     def hardshrink(self, lambd: builtins.float = 0.5) -> Tensor:
         """x where |x| > ``lambd``, else 0."""
     def heaviside(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """0 below 0, 1 above it, and ``other`` at 0. The two broadcast; the promoted dtype."""
     def heaviside_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``heaviside``; returns the tensor itself."""
     def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Tensor | None = None) -> Tensor:
@@ -681,11 +683,11 @@ class Tensor:
     def hsplit(self, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
         """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
     def hypot(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """sqrt(input^2 + other^2), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
     def hypot_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``hypot``; returns the tensor itself."""
     def i0(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The modified Bessel function of the first kind, of order 0. Element by element, any shape; integers become the default floating type."""
     def i0_(self) -> Tensor:
         """In-place version of ``i0``; returns the tensor itself."""
     @property
@@ -715,7 +717,7 @@ class Tensor:
         """The places ``index`` (1-D) of a dimension, as a copy."""
     def inner(self, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         """The dot products over the last dimension of both. A 0-d operand multiplies."""
-    def int(self, memory_format: Any = None) -> Tensor:
+    def int(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int32 (itself, if it is that already)."""
     def inverse(self, *, out: Tensor | None = None) -> Tensor:
         """The inverses of square matrices. Raises LinAlgError, a RuntimeError, for a singular one."""
@@ -787,17 +789,17 @@ class Tensor:
         Raises RuntimeError for different dtypes or negative tolerances.
         """
     def isfinite(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is neither infinite nor nan: a bool tensor of ``input``'s shape."""
     def isinf(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is inf or -inf: a bool tensor of ``input``'s shape."""
     def isnan(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is nan: a bool tensor of ``input``'s shape."""
     def isneginf(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is -inf: a bool tensor of ``input``'s shape."""
     def isposinf(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is inf: a bool tensor of ``input``'s shape."""
     def isreal(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether it is a real number, as all numbers here are: a bool tensor of ``input``'s shape."""
     def item(self) -> Number:
         """The value of a one-element tensor as a Python number. Raises RuntimeError for any other."""
     @property
@@ -811,7 +813,7 @@ class Tensor:
     def layout(self) -> _layout:
         """Always ``torch.strided``."""
     def lcm(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The least common multiple. Raises NotImplementedError for floating dtypes. The two broadcast; the promoted dtype."""
     def lcm_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``lcm``; returns the tensor itself."""
     def ldexp(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -844,21 +846,21 @@ class Tensor:
     def less_equal_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``le``; returns the tensor itself."""
     def lgamma(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The logarithm of the absolute value of the gamma function. Element by element, any shape; integers become the default floating type."""
     def lgamma_(self) -> Tensor:
         """In-place version of ``lgamma``; returns the tensor itself."""
     def log(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The natural logarithm; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
     def log10(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The logarithm to base 10; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
     def log10_(self) -> Tensor:
         """In-place version of ``log10``; returns the tensor itself."""
     def log1p(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """log(1 + input), exact near 0. Element by element, any shape; integers become the default floating type."""
     def log1p_(self) -> Tensor:
         """In-place version of ``log1p``; returns the tensor itself."""
     def log2(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The logarithm to base 2; -inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
     def log2_(self) -> Tensor:
         """In-place version of ``log2``; returns the tensor itself."""
     def log_(self) -> Tensor:
@@ -868,16 +870,16 @@ class Tensor:
     def log_softmax(self, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
         """log(softmax(x)) along ``dim``; ``dtype`` casts before."""
     def logaddexp(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """log(e^input + e^other), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
     def logaddexp2(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """log2(2^input + 2^other), without overflow. The two broadcast; the promoted dtype, the default floating type for integers."""
     def logcumsumexp(self, dim: builtins.int, *, out: Tensor | None = None) -> Tensor:
         """log(cumsum(exp(input))) along ``dim``, safe from overflow."""
     def logcumsumexp_(self, dim: builtins.int) -> Tensor:
         """In-place version of ``logcumsumexp``; returns the tensor itself."""
     def logdet(self, *, out: Tensor | None = None) -> Tensor:
         """The logarithms of determinants; nan where one is negative, -inf where it is 0."""
-    def logical_and(self, other: Tensor | Number, *, out: Any = None) -> Tensor:
+    def logical_and(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """Whether both are nonzero, elementwise (bool)."""
     def logical_and_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``logical_and``; returns the tensor itself."""
@@ -885,11 +887,11 @@ class Tensor:
         """Whether each element is zero (bool)."""
     def logical_not_(self) -> Tensor:
         """In-place version of ``logical_not``; returns the tensor itself."""
-    def logical_or(self, other: Tensor | Number, *, out: Any = None) -> Tensor:
+    def logical_or(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """Whether at least one is nonzero, elementwise (bool)."""
     def logical_or_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``logical_or``; returns the tensor itself."""
-    def logical_xor(self, other: Tensor | Number, *, out: Any = None) -> Tensor:
+    def logical_xor(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """Whether exactly one is nonzero, elementwise (bool)."""
     def logical_xor_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``logical_xor``; returns the tensor itself."""
@@ -902,7 +904,7 @@ class Tensor:
 
         Integers become the default floating type.
         """
-    def long(self, memory_format: Any = None) -> Tensor:
+    def long(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int64 (itself, if it is that already)."""
     def lt(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """``input < other``, elementwise: a bool tensor of the broadcast shape.
@@ -957,7 +959,7 @@ class Tensor:
     def max(self, other: Tensor, /, *, out: Tensor | None = None) -> Tensor:
         ...
     def maximum(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The larger of the two; nan if either is. Equal ones share the gradient. The two broadcast; the promoted dtype."""
     def mean(self, dim: builtins.int | Sequence[builtins.int] | None = None, keepdim: builtins.bool = False, *, dtype: _dtype | None = None, out: Tensor | None = None) -> Tensor:
         """The mean over ``dim`` (nan if that is empty). Raises RuntimeError for integers."""
     @overload
@@ -980,7 +982,7 @@ class Tensor:
     def min(self, other: Tensor, /, *, out: Tensor | None = None) -> Tensor:
         ...
     def minimum(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The smaller of the two; nan if either is. Equal ones share the gradient. The two broadcast; the promoted dtype."""
     def mm(self, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
         """The product of two matrices. Raises RuntimeError for other ranks and unfit sizes."""
     def mode(self, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.mode:
@@ -1062,20 +1064,32 @@ class Tensor:
         """In-place version of ``neg``; returns the tensor itself."""
     def nelement(self) -> builtins.int:
         """The number of elements."""
-    def new_empty(self, *size: Any, dtype: Any = None, device: Device = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
+    @overload
+    def new_empty(self, size: Sequence[builtins.int], *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.empty`` with this tensor's dtype and device unless others are given."""
+    @overload
+    def new_empty(self, *size: builtins.int, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+        ...
     def new_empty_strided(self, size: Sequence[builtins.int], stride: Sequence[builtins.int], *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False, **_: Any) -> Tensor:
         """``empty_strided`` with this tensor's dtype and device unless others are given."""
-    def new_full(self, *size: Any, dtype: Any = None, device: Device = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
+    def new_full(self, size: builtins.int | Sequence[builtins.int], fill_value: Number, *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.full`` with this tensor's dtype and device unless others are given."""
-    def new_ones(self, *size: Any, dtype: Any = None, device: Device = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
+    @overload
+    def new_ones(self, size: Sequence[builtins.int], *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.ones`` with this tensor's dtype and device unless others are given."""
+    @overload
+    def new_ones(self, *size: builtins.int, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+        ...
     def new_tensor(self, data: builtins.list[builtins.int], *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.tensor`` with this tensor's dtype and device unless others are given."""
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Device = None, requires_grad: builtins.bool = False, **named: Any) -> Tensor:
+    @overload
+    def new_zeros(self, size: Sequence[builtins.int], *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         """``torch.zeros`` with this tensor's dtype and device unless others are given."""
-    def nextafter(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    @overload
+    def new_zeros(self, *size: builtins.int, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
         ...
+    def nextafter(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+        """The next number after ``input`` in the direction of ``other``. The two broadcast; the promoted dtype."""
     def nextafter_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``nextafter``; returns the tensor itself."""
     @overload
@@ -1099,7 +1113,7 @@ class Tensor:
         """In-place version of ``ne``; returns the tensor itself."""
     def numel(self) -> builtins.int:
         """The number of elements."""
-    def numpy(self, *, force: builtins.bool = False) -> np.ndarray[Any, Any]:
+    def numpy(self, *, force: builtins.bool = False) -> np.ndarray:
         """The NumPy array that shares this tensor's memory.
 
         Raises:
@@ -1110,7 +1124,7 @@ class Tensor:
         """All products of an element of one vector with one of the other: a matrix."""
     @property
     def output_nr(self) -> builtins.int:
-        ...
+        """Which of its ``grad_fn``'s results the tensor is: always 0, since those have nodes of their own."""
     @overload
     def permute(self, dims: Sequence[builtins.int]) -> Tensor:
         """The dimensions in another order."""
@@ -1159,18 +1173,25 @@ class Tensor:
         there is a nan. Raises RuntimeError for q outside [0, 1], for an empty input and for integers.
         """
     def rad2deg(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Radians as degrees. Element by element, any shape; integers become the default floating type."""
     def rad2deg_(self) -> Tensor:
         """In-place version of ``rad2deg``; returns the tensor itself."""
-    def random_(self, *bounds: Any, generator: _Generator | None = None, **named: Any) -> Tensor:
+    @overload
+    def random_(self, *, generator: _Generator | None = None) -> Tensor:
         """Fill with integers: ``random_()`` all the dtype holds, ``random_(to)``, ``random_(from, to)``."""
+    @overload
+    def random_(self, to: builtins.int, *, generator: _Generator | None = None) -> Tensor:
+        ...
+    @overload
+    def random_(self, from_: builtins.int, to: builtins.int | None, /, *, generator: _Generator | None = None) -> Tensor:
+        ...
     def ravel(self) -> Tensor:
         """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
     @property
     def real(self) -> Tensor:
         """The real part: of a real tensor, itself."""
     def reciprocal(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """1 / input; inf at 0. Element by element, any shape; integers become the default floating type."""
     def reciprocal_(self) -> Tensor:
         """In-place version of ``reciprocal``; returns the tensor itself."""
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
@@ -1181,7 +1202,7 @@ class Tensor:
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
     def relu(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """max(input, 0). Raises RuntimeError for bool tensors. Element by element, any shape; the dtype stays."""
     def relu_(self) -> Tensor:
         """In-place version of ``relu``; returns the tensor itself."""
     def remainder(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -1223,15 +1244,15 @@ class Tensor:
     def reshape_as(self, other: Tensor) -> Tensor:
         """``input`` in ``other``'s shape: a view where possible, else a copy. Raises RuntimeError for other counts."""
     @overload
-    def resize_(self, sizes: Sequence[builtins.int], /, *, memory_format: Any = None) -> Tensor:
+    def resize_(self, sizes: Sequence[builtins.int], /, *, memory_format: _memory_format | None = None) -> Tensor:
         """Change the shape in place: the elements keep their places in memory, new ones are uninitialised.
 
         Raises RuntimeError for a tensor that requires grad, or shares its memory and would have to grow.
         """
     @overload
-    def resize_(self, *sizes: builtins.int, memory_format: Any = None) -> Tensor:
+    def resize_(self, *sizes: builtins.int, memory_format: _memory_format | None = None) -> Tensor:
         ...
-    def resize_as_(self, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    def resize_as_(self, the_template: Tensor, *, memory_format: _memory_format | None = None) -> Tensor:
         """``resize_`` to the shape of another tensor."""
     def resolve_conj(self) -> Tensor:
         """The complex conjugate: of a real tensor, itself."""
@@ -1251,7 +1272,7 @@ class Tensor:
     def round_(self, *, decimals: builtins.int = 0) -> Tensor:
         """In-place version of ``round``; returns the tensor itself."""
     def rsqrt(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """1 / sqrt(input); inf at 0, nan below. Element by element, any shape; integers become the default floating type."""
     def rsqrt_(self) -> Tensor:
         """In-place version of ``rsqrt``; returns the tensor itself."""
     def scatter(self, dim: builtins.int, index: Tensor, src: Tensor | Number | None = None, *, value: Number | None = None, reduce: builtins.str | None = None) -> Tensor:
@@ -1277,7 +1298,7 @@ class Tensor:
     def select_scatter(self, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``select`` shows."""
     def sgn(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """``sign``, for real numbers. Element by element, any shape; the dtype stays."""
     def sgn_(self) -> Tensor:
         """In-place version of ``sgn``; returns the tensor itself."""
     @property
@@ -1285,28 +1306,28 @@ class Tensor:
         """The size of each dimension."""
     def share_memory_(self) -> Tensor:
         """The tensor itself. DataLoader workers are threads here: they share all memory."""
-    def short(self, memory_format: Any = None) -> Tensor:
+    def short(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int16 (itself, if it is that already)."""
     def sigmoid(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """1 / (1 + e^-input). Element by element, any shape; integers become the default floating type."""
     def sigmoid_(self) -> Tensor:
         """In-place version of ``sigmoid``; returns the tensor itself."""
     def sign(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """-1, 0 or 1, by the sign. Element by element, any shape; the dtype stays."""
     def sign_(self) -> Tensor:
         """In-place version of ``sign``; returns the tensor itself."""
     def signbit(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Whether the sign is negative, that of -0.0 too: a bool tensor of ``input``'s shape."""
     def sin(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The sine, of radians. Element by element, any shape; integers become the default floating type."""
     def sin_(self) -> Tensor:
         """In-place version of ``sin``; returns the tensor itself."""
     def sinc(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """sin(pi x) / (pi x), and 1 at 0. Element by element, any shape; integers become the default floating type."""
     def sinc_(self) -> Tensor:
         """In-place version of ``sinc``; returns the tensor itself."""
     def sinh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The hyperbolic sine, (e^x - e^-x) / 2. Element by element, any shape; integers become the default floating type."""
     def sinh_(self) -> Tensor:
         """In-place version of ``sinh``; returns the tensor itself."""
     @overload
@@ -1319,7 +1340,7 @@ class Tensor:
         """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
     def slogdet(self, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.slogdet:
         """The named tuple (sign, logabsdet) of determinants."""
-    def softmax(self, dim: builtins.int, dtype: Any = None, *, out: Tensor | None = None) -> Tensor:
+    def softmax(self, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
         """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.sort:
         """The named tuple (values, indices) of the elements in order along ``dim``."""
@@ -1328,7 +1349,7 @@ class Tensor:
     def split_with_sizes(self, split_sizes: Sequence[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
         """Views of the given sizes along ``dim``, which add up to its size."""
     def sqrt(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The square root; nan below 0. Element by element, any shape; integers become the default floating type."""
     def sqrt_(self) -> Tensor:
         """In-place version of ``sqrt``; returns the tensor itself."""
     def square(self, *, out: Tensor | None = None) -> Tensor:
@@ -1392,11 +1413,11 @@ class Tensor:
         Negative indices count from the end.
         """
     def tan(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The tangent, of radians. Element by element, any shape; integers become the default floating type."""
     def tan_(self) -> Tensor:
         """In-place version of ``tan``; returns the tensor itself."""
     def tanh(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The hyperbolic tangent, (e^x - e^-x) / (e^x + e^-x). Element by element, any shape; integers become the default floating type."""
     def tanh_(self) -> Tensor:
         """In-place version of ``tanh``; returns the tensor itself."""
     def tensor_split(self, indices_or_sections: builtins.int | Sequence[builtins.int] | Tensor, dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -1407,7 +1428,7 @@ class Tensor:
     @overload
     def tile(self, *dims: builtins.int) -> Tensor:
         ...
-    def to(self, *args: Any, dtype: _dtype | None = None, device: Device = None, non_blocking: builtins.bool = False, copy: builtins.bool = False, memory_format: Any = None) -> Tensor:
+    def to(self, *args: Any, dtype: _dtype | None = None, device: Device = None, non_blocking: builtins.bool = False, copy: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(other)``.
 
         Returns the tensor itself where nothing changes, unless ``copy`` is set.
@@ -1426,11 +1447,11 @@ class Tensor:
         """Dimensions ``dim0`` and ``dim1`` exchanged."""
     def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``transpose``, in place: the same memory through another window."""
-    def tril(self, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
+    def tril(self, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """The lower triangle of the last two dimensions, zeros elsewhere."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:
         """In-place version of ``tril``; returns the tensor itself."""
-    def triu(self, diagonal: builtins.int = 0, *, out: Any = None) -> Tensor:
+    def triu(self, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """The upper triangle of the last two dimensions, zeros elsewhere."""
     def triu_(self, diagonal: builtins.int = 0) -> Tensor:
         """In-place version of ``triu``; returns the tensor itself."""
@@ -1439,7 +1460,7 @@ class Tensor:
     def true_divide_(self, other: Tensor | Number, *, rounding_mode: builtins.str | None = None) -> Tensor:
         """In-place version of ``div``; returns the tensor itself."""
     def trunc(self, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """Towards 0 to the next whole number. Element by element, any shape; the dtype stays."""
     def trunc_(self) -> Tensor:
         """In-place version of ``trunc``; returns the tensor itself."""
     @overload
@@ -1456,7 +1477,7 @@ class Tensor:
         """Dimension ``dim`` as several, of the given sizes (one may be -1)."""
     def unfold(self, dimension: builtins.int, size: builtins.int, step: builtins.int) -> Tensor:
         """All windows of ``size``, ``step`` apart, along a dimension, as a new last dimension of a view."""
-    def uniform_(self, *bounds: Any, generator: _Generator | None = None, **named: Any) -> Tensor:
+    def uniform_(self, from_: builtins.float = 0, to: builtins.float = 1, /, *, generator: _Generator | None = None) -> Tensor:
         """Fill with numbers uniform on [from, to): ``uniform_(from=0, to=1, *, generator=None)``."""
     @overload
     def unique(self, sorted: builtins.bool = True, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, dim: builtins.int | None = None) -> Tensor:

@@ -51,7 +51,8 @@ def _layer(
     __init__.__signature__ = signature  # type: ignore[attr-defined]
 
     def forward(self: Any, input: Tensor) -> Tensor:
-        return getattr(F, function)(input, **{n: getattr(self, n) for n in names})
+        result: Tensor = getattr(F, function)(input, **{n: getattr(self, n) for n in names})
+        return result
 
     def extra_repr(self: Any) -> str:
         parts = [f"{n}={getattr(self, n)!r}" for n in (names if shown is None else shown) if n != "inplace"]
@@ -59,6 +60,8 @@ def _layer(
             parts.append("inplace=True")
         return ", ".join(parts)
 
+    for method in (forward, extra_repr):
+        method.__qualname__ = f"{name}.{method.__name__}"  # so that it has the docstring of the one that it overrides
     cls = type(
         name,
         (Module,),
@@ -100,6 +103,7 @@ LogSoftmax = _layer("LogSoftmax", "log_softmax", "log(softmax(x))", dim=None)
 
 
 def _lambda_repr(self: Any) -> str:
+    """``lambd`` alone, without its name."""
     return str(self.lambd)
 
 

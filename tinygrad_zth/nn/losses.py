@@ -29,7 +29,8 @@ class _Loss(Module):
     _tensors: str  # what forward takes
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        return getattr(F, self._function)(*tensors, **{n: getattr(self, n) for n in self._arguments})
+        result: Tensor = getattr(F, self._function)(*tensors, **{n: getattr(self, n) for n in self._arguments})
+        return result
 
 
 def _check_multi_margin(self: Any) -> None:

@@ -55,6 +55,7 @@ from . import (
     view,
 )
 from .calling import shown_as
+from .docstrings import DOCSTRINGS
 
 ROOMS = (
     create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
@@ -66,6 +67,8 @@ METHODS: dict[str, Callable[..., Any]] = {}
 for room in ROOMS:
     FUNCTIONS.update(room.FUNCTIONS)
     METHODS.update(room.METHODS)
+for _name, _text in DOCSTRINGS.items():
+    (FUNCTIONS.get(_name) or getattr(gamma, _name)).__doc__ = _text
 
 # One function each in PyTorch, and so is its grad_fn; compositions here. The other names are Name -> NameBackward0.
 SHOWN = {

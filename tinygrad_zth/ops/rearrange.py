@@ -44,7 +44,8 @@ def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return _flip_op(input, axes)
 
 
-def _flip_function(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+def _flip_function(input: Tensor, dims: int | Sequence[int]) -> Tensor:
+    """A copy with the order of the named dimensions reversed. Raises as the method does."""
     return flip(input, *((dims,) if isinstance(dims, int) else dims))
 
 

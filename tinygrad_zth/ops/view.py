@@ -167,6 +167,7 @@ def reshape(input: Value, *shape: Any, **named: Any) -> Value:
 
 
 def _reshape_function(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """The same elements under another shape (one size may be -1): a view where possible, else a copy."""
     return reshape(input, tuple(shape))
 
 
@@ -253,7 +254,8 @@ def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return _permute_op(input, dims)
 
 
-def _permute_function(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+def _permute_function(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """The dimensions in another order: a view. Raises RuntimeError for dims that are no permutation."""
     return permute(input, *dims)
 
 

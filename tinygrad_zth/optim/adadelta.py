@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import adaptive_steps
 from ..tensor import Tensor
 from .arguments import check, check_lr
 from .blocks import BlockOptimizer, Counts, Rule, number
+from .optimizer import Params
 
 __all__ = ["Adadelta"]
 
@@ -36,7 +36,7 @@ class Adadelta(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,

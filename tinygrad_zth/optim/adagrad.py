@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import adaptive_steps
@@ -10,6 +9,7 @@ from ..ops.create import full, full_like
 from ..tensor import Tensor
 from .arguments import check, check_lr, check_switches
 from .blocks import BlockOptimizer, Counts, Rule, number
+from .optimizer import Params
 
 __all__ = ["Adagrad"]
 
@@ -38,7 +38,7 @@ class Adagrad(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import optimizer_steps
 from ..tensor import Tensor
 from .arguments import check, check_betas, check_lr, check_switches
 from .blocks import BlockOptimizer, Counts, Rule, number
+from .optimizer import Params
 
 __all__ = ["Adam"]
 
@@ -48,7 +48,7 @@ class Adam(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,

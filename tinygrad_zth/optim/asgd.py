@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import optimizer_steps
 from ..tensor import Tensor
 from .arguments import check, check_lr
 from .blocks import BlockOptimizer, Counts, Rule, counter_dtype, number
+from .optimizer import Params
 
 __all__ = ["ASGD"]
 
@@ -38,7 +38,7 @@ class ASGD(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,

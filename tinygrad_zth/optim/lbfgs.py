@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ..graph import enable_grad, no_grad
@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .arguments import check_lr
 from .blocks import number
 from .line_search import Point, strong_wolfe
-from .optimizer import Optimizer
+from .optimizer import Optimizer, Params
 
 __all__ = ["LBFGS"]
 
@@ -36,7 +36,7 @@ class LBFGS(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1,
         max_iter: int = 20,
         max_eval: int | None = None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import adaptive_steps
 from ..tensor import Tensor
 from .arguments import check, check_betas, check_lr
 from .blocks import BlockOptimizer, Counts, Rule, number
+from .optimizer import Params
 
 __all__ = ["RAdam"]
 
@@ -42,7 +42,7 @@ class RAdam(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

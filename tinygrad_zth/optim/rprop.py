@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ..fused import optimizer_steps
 from ..tensor import Tensor
 from .arguments import check_lr
 from .blocks import BlockOptimizer, Counts, Rule, number
+from .optimizer import Params
 
 __all__ = ["Rprop"]
 
@@ -36,7 +36,7 @@ class Rprop(BlockOptimizer):
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Params,
         lr: float | Tensor = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),

@@ -66,7 +66,7 @@ def adaptive_max_pool3d_with_indices(input: Tensor, output_size: builtins.int | 
 
     output_size: an int or 3 of them; None keeps a dimension's size. Raises RuntimeError for others.
     """
-def averaging(n: builtins.int, out: builtins.int) -> np.ndarray[Any, Any]:
+def averaging(n: builtins.int, out: builtins.int) -> np.ndarray:
     """The matrix (out, n) of the means that an adaptive average takes along one dimension."""
 def avg_pool1d(input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: builtins.bool = False, count_include_pad: builtins.bool = True) -> Tensor:
     """The mean of each window of (N, C, L) or (C, L).

@@ -18,7 +18,7 @@ EPOCH_DEPRECATION_WARNING = (
     "is used instead of the new chainable form, where available."
 )
 
-Rate = Any
+Rate = float | Tensor
 """A learning rate: a float, or a one-element Tensor if that is what the group has."""
 
 

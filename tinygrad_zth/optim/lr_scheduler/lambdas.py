@@ -37,7 +37,8 @@ class LambdaLR(PerGroupLR):
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: Rate, base_lr: Rate, i: int) -> Rate:
-        return base_lr * self.lr_lambdas[i](self.last_epoch)
+        rate: Rate = base_lr * self.lr_lambdas[i](self.last_epoch)
+        return rate
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimiser and plain functions; of callable objects, attributes."""
