@@ -179,10 +179,11 @@ def _slopes(
     for last in range(count - 1, -1, -together):
         first = max(0, last - together + 1)
         a, b = min(steps.rows[first], steps.rows[last])[0], max(steps.rows[first], steps.rows[last])[1]
-        n = (b - a) // (last - first + 1)
-        z = gates[4 * size * a : 4 * size * b].reshape(-1, 4, n, size)
+        taken = last - first + 1
+        n = (b - a) // taken
+        z = gates[4 * size * a : 4 * size * b].reshape(taken, 4, n, size)
         before = [steps.before(xp.concatenate, c0, cells, k) for k in range(first, last + 1)]
-        tanh = tanhs[a:b].reshape(-1, n, size)
+        tanh = tanhs[a:b].reshape(taken, n, size)
         ds = 1 - z
         ds *= z
         ds[:, 0] *= z[:, 2]
@@ -197,7 +198,7 @@ def _slopes(
         xp.subtract(1, t, out=t)
         t *= z[:, 3]
         for k in range(last, first - 1, -1):
-            j = (steps.rows[k][0] - a) // n
+            j = (last - k) if steps.reverse else (k - first)
             yield k, ds[j], t[j]
 
 
