@@ -100,8 +100,12 @@ class NumpyBackend:
     def check_range(values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0) -> None:
         """Raise ``error`` if a number of ``values`` is not in [least, n): at once, or, where a device computes, when its
         results are next looked at. ``{}`` in the message is the number, cut off to an integer."""
-        if values.size and not ((low := values.min()) >= least and values.max() < n):
-            found = low if low < least else values.max()
+        if not values.size:
+            return
+        # Python's numbers: a float32 would round the bound to its own precision first.
+        low, high = values.min().item(), values.max().item()
+        if not (low >= least and high < n):
+            found = low if low < least else high
             raise error(message.format(int(found) if found == found else found))
 
     @staticmethod
