@@ -8,9 +8,9 @@ from typing import Any
 from .nn.functional import log_softmax as _log_softmax
 from .nn.functional import softmax as _softmax
 from .ops import FUNCTIONS
+from .ops.calling import torch_call
 from .ops.gamma import digamma, i0, i0e, i1, polygamma
 from .ops.gamma import lgamma as gammaln
-from .ops.gamma import mvlgamma as multigammaln
 from .tensor import Tensor
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 erf, erfc, erfinv, exp2, expm1 = (FUNCTIONS[name] for name in ("erf", "erfc", "erfinv", "exp2", "expm1"))
 log1p, logit, logsumexp, round, sinc = (FUNCTIONS[name] for name in ("log1p", "logit", "logsumexp", "round", "sinc"))
 xlogy, _where = FUNCTIONS["xlogy"], FUNCTIONS["where"]
-expit, psi = FUNCTIONS["sigmoid"], digamma
+expit, psi, multigammaln = FUNCTIONS["sigmoid"], digamma, FUNCTIONS["mvlgamma"]
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
@@ -35,6 +35,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return _log_softmax(input, dim, dtype=dtype)
 
 
+@torch_call
 def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
     other = other if isinstance(other, Tensor) else input.new_tensor(other)
@@ -42,18 +43,21 @@ def xlog1py(input: Tensor, other: Tensor) -> Tensor:
     return result
 
 
+@torch_call
 def entr(input: Tensor) -> Tensor:
     """-x log(x); 0 at 0, -inf below."""
     result: Tensor = _where(input < 0, -math.inf, -xlogy(input, input))
     return result
 
 
+@torch_call
 def ndtr(input: Tensor) -> Tensor:
     """The normal distribution's function: the area below ``input``."""
     result: Tensor = erfc(-input * math.sqrt(0.5)) * 0.5
     return result
 
 
+@torch_call
 def log_ndtr(input: Tensor) -> Tensor:
     """log(ndtr(input)), without underflow."""
     t = input * math.sqrt(0.5)
@@ -64,12 +68,14 @@ def log_ndtr(input: Tensor) -> Tensor:
     return result
 
 
+@torch_call
 def ndtri(input: Tensor) -> Tensor:
     """The inverse of ``ndtr``: -inf at 0, inf at 1, NaN outside."""
     result: Tensor = erfinv(input * 2 - 1) * math.sqrt(2)
     return result
 
 
+@torch_call
 def erfcx(input: Tensor) -> Tensor:
     """exp(x^2) erfc(x), without underflow: for large x by its continued fraction."""
     far = input > 8

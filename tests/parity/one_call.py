@@ -295,6 +295,49 @@ def variants(name: str) -> Iterator[tuple[str, Callable, Callable | None, bool]]
         yield f"Tensor.{last}_", getattr(torch.Tensor, last + "_"), getattr(zth.Tensor, last + "_", None), True
 
 
+def without_gradients(value: Any) -> Any:
+    """``value`` with its T's not requiring grad: what stores its result elsewhere cannot be differentiated."""
+    if isinstance(value, T):
+        return T(value.array, value.layout, False)
+    if isinstance(value, (tuple, list)):
+        return type(value)(without_gradients(v) for v in value)
+    if isinstance(value, dict):
+        return {k: without_gradients(v) for k, v in value.items()}
+    return value
+
+
+def same_with_out(calls: tuple[Callable, Callable], case: Case, where: str) -> None:
+    """Make the call once more with ``out=``: tensors of the result's shape, and empty ones, which take it on."""
+    if not {"out", "requires_grad"}.isdisjoint(case.kwargs):
+        return
+    args, kwargs = without_gradients(case.args), without_gradients(case.kwargs)
+    torch.manual_seed(7)
+    result, error = attempt(calls[0], made(args, torch), made(kwargs, torch))
+    parts = list(result) if isinstance(result, tuple) else [result]
+    if error is not None or not all(is_tensor(p) for p in parts):
+        return
+    for fits in (True, False):
+        stored = []
+        for t, call in zip(LIBRARIES, calls, strict=True):
+            t.manual_seed(7)
+            outs = [
+                t.zeros(tuple(p.shape) if fits else (0,), dtype=getattr(t, str(p.dtype).removeprefix("torch.")))
+                for p in parts
+            ]
+            out = tuple(outs) if isinstance(result, tuple) else outs[0]
+            got, error = attempt(call, made(args, t), {**made(kwargs, t), "out": out})
+            if t is torch and isinstance(error, TypeError):
+                return  # a function without out=
+            stored.append((got, error, outs))
+        (_, theirs, wanted), (got, ours, found) = stored
+        assert (theirs is None) == (ours is None), f"{where}, out=: {ours!r}; torch: {theirs!r}"
+        if theirs is None:
+            for a, b in zip(wanted, found, strict=True):
+                same_tensor(a, b, case.tolerance * precision(args, kwargs, wanted), f"{where}, out=")
+            returned = list(got) if isinstance(got, tuple) else [got]
+            assert all(a is b for a, b in zip(returned, found, strict=True)), f"{where} does not return out"
+
+
 def check(name: str, case: Case, skip: tuple[str, ...] = ()) -> None:
     """All variants of ``name`` on one case. ``skip``: "function", "method", "in_place"."""
     for what, theirs, ours, in_place in variants(name):
@@ -303,3 +346,5 @@ def check(name: str, case: Case, skip: tuple[str, ...] = ()) -> None:
             continue
         assert ours is not None, f"{what} is missing"
         same_call((theirs, ours), case, f"{what}{case.args}{case.kwargs or ''}", in_place)
+        if kind == "function":
+            same_with_out((theirs, ours), case, f"{what}{case.args}{case.kwargs or ''}")

@@ -54,7 +54,7 @@ from . import (
     triangles,
     view,
 )
-from .calling import shown_as
+from .calling import shown_as, torch_call
 from .docstrings import DOCSTRINGS
 
 ROOMS = (
@@ -93,6 +93,12 @@ for _name, _show in _every.items():
     for _table, _key in ((FUNCTIONS, _name), (METHODS, _name), (METHODS, f"{_name}_")):
         if _key in _table:
             _table[_key] = _as_shown(_table[_key])
+
+# Functions (not methods) that store their result where ``out=`` says.
+STORED = """bucketize chain_matmul cholesky conj_physical cross diag diff frexp gather index_add index_copy index_select isin
+masked_select mvlgamma narrow_copy nonzero nonzero_static renorm scatter scatter_add scatter_reduce slice_scatter take
+take_along_dim""".split()
+FUNCTIONS.update({_name: torch_call(FUNCTIONS[_name]) for _name in STORED})
 
 # PyTorch has these of its in-place methods as functions, too.
 IN_PLACE = """abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_

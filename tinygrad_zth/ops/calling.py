@@ -68,7 +68,8 @@ def torch_call(function: Function) -> Function:
 
     parameters = list(signature.parameters.values())
     kind = "Tensor | None" if signature.return_annotation == "Tensor" else "tuple[Tensor, ...] | None"
-    parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    place = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+    parameters.insert(len(parameters) - any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters), place)
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return cast(Function, call)
 

@@ -117,6 +117,7 @@ inverse_or_inf = op(
 )
 
 
+@torch_call
 @by_host
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> return_types.linalg_inv_ex:
     """The named tuple (inverse, info): for a singular matrix, info is not 0 and the inverse is inf."""

@@ -63,21 +63,21 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return return_types.linalg_solve_ex(result, from_array(bad.astype(np.int32)))
 
 
-def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+@torch_call
+def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = ``input``, from A's Cholesky factor ``L``."""
     lower = mt(L) if upper else L
-    result = solve_triangular(mt(lower), solve_triangular(lower, input, upper=False), upper=True)
-    return result if out is None else out.copy_(result)
+    return solve_triangular(mt(lower), solve_triangular(lower, input, upper=False), upper=True)
 
 
-def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
+@torch_call
+def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """The inverse of A, from its Cholesky factor ``L``."""
     square("cholesky_inverse", L)
     lower = mt(L) if upper else L
     eye = from_array(backend_of(L._array).xp.eye(L._array.shape[-1], dtype=L._array.dtype))
     half = solve_triangular(lower, eye.expand(L._array.shape), upper=False)
-    result = matmul(mt(half), half)
-    return result if out is None else out.copy_(result)
+    return matmul(mt(half), half)
 
 
 def matrix_exp(A: Tensor) -> Tensor:
@@ -103,15 +103,15 @@ def matrix_exp(A: Tensor) -> Tensor:
     return result
 
 
-def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+@torch_call
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The vector product along ``dim``, of size 3. Raises RuntimeError for any other size."""
     if input._array.ndim != other._array.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     n, m = input._array.shape[dim], other._array.shape[dim]
     if n != 3 or m != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {n} and {m}")
-    result = cross(input, other, dim)
-    return result if out is None else out.copy_(result)
+    return cross(input, other, dim)
 
 
 def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
@@ -131,7 +131,8 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     return cat([ones, repeated.cumprod(-1)], -1)
 
 
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
+@torch_call
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
     """X with ``tensordot(A, X, X.ndim) = B``: A's first dimensions are B's, the others X's."""
     if dims is not None:
         dims = (dims,) if isinstance(dims, int) else tuple(dims)
@@ -143,11 +144,11 @@ def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = 
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
             f"but got {size} != {given}"
         )
-    result = solve(A.reshape(size, size), B.reshape(-1)).reshape(shape)
-    return result if out is None else out.copy_(result)
+    return solve(A.reshape(size, size), B.reshape(-1)).reshape(shape)
 
 
-def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
+@torch_call
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     """The inverse under ``tensordot``: of A as a matrix from its last dimensions to its first ``ind``."""
     if ind <= 0:
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
@@ -156,8 +157,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(last)} != {math.prod(first)}"
         )
-    result = inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
-    return result if out is None else out.copy_(result)
+    return inv(A.reshape(math.prod(first), -1)).reshape((*last, *first))
 
 
 FUNCTIONS = {"cholesky_inverse": cholesky_inverse, "cholesky_solve": cholesky_solve, "matrix_exp": matrix_exp}
