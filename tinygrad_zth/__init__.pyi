@@ -256,7 +256,7 @@ def broadcast_tensors(*tensors: Tensor) -> builtins.tuple[Tensor, ...]:
     """All tensors expanded to their common shape. Raises RuntimeError if there is none."""
 def broadcast_to(input: Tensor, size: Sequence[builtins.int]) -> Tensor:
     """``input`` expanded to ``size``."""
-def bucketize(input: Tensor, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False) -> Tensor:
+def bucketize(input: Tensor, boundaries: Tensor, *, out_int32: builtins.bool = False, right: builtins.bool = False, out: Tensor | None = None) -> Tensor:
     """The number of the interval between ``boundaries`` that each value lies in.
 
     An interval holds its upper boundary (its lower one, with ``right=True``).
@@ -280,7 +280,7 @@ def celu(input: Tensor, alpha: builtins.float = 1.0, inplace: builtins.bool = Fa
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1)) (Barron 2017). RuntimeError for alpha 0."""
 def celu_(input: Tensor, alpha: builtins.float = 1.0) -> Tensor:
     """In-place :func:`celu`."""
-def chain_matmul(*matrices: Tensor) -> Tensor:
+def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of several matrices, in the order that takes the fewest multiplications."""
 def channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
     """(N, C, *): the channels' groups interleaved (Zhang et al. 2018).
@@ -289,7 +289,7 @@ def channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
     """
 channels_last: _memory_format
 channels_last_3d: _memory_format
-def cholesky(input: Tensor, upper: builtins.bool = False) -> Tensor:
+def cholesky(input: Tensor, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
     """``linalg.cholesky`` under its older name. Raises LinAlgError if a matrix is not positive-definite."""
 def cholesky_inverse(L: Tensor, upper: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, from its Cholesky factor ``L``."""
@@ -345,7 +345,7 @@ def concatenate(tensors: Sequence[Tensor], dim: builtins.int = 0, *, out: Tensor
     """
 def conj(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
-def conj_physical(input: Tensor) -> Tensor:
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
 def conj_physical_(input: Tensor) -> Tensor:
     """The complex conjugate: of a real tensor, itself."""
@@ -438,7 +438,7 @@ def cov(input: Tensor, *, correction: builtins.int = 1, fweights: Tensor | None 
     products is divided by the sum of weights less ``correction``. Raises RuntimeError for more than two
     dimensions and for weights that do not fit.
     """
-def cross(input: Tensor, other: Tensor, dim: builtins.int | None = None) -> Tensor:
+def cross(input: Tensor, other: Tensor, dim: builtins.int | None = None, *, out: Tensor | None = None) -> Tensor:
     """The vector product along a dimension of size 3 (the first such, if none is given)."""
 def cummax(input: Tensor, dim: builtins.int, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.cummax:
     """The named tuple (values, indices) of the running maximum along ``dim``; the last among
@@ -465,7 +465,7 @@ def detach(input: Tensor) -> Tensor:
     """``Tensor.detach``: the same memory outside the graph."""
 def detach_(self: Tensor) -> Tensor:
     """Take this tensor out of the graph, in place; it becomes a leaf."""
-def diag(input: Tensor, diagonal: builtins.int = 0) -> Tensor:
+def diag(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The diagonal of a matrix (a copy), or a matrix with a vector on its diagonal."""
 def diag_embed(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = -2, dim2: builtins.int = -1) -> Tensor:
     """Zeros with the last dimension of ``input`` on the diagonal of two new dimensions."""
@@ -475,7 +475,7 @@ def diagonal(input: Tensor, offset: builtins.int = 0, dim1: builtins.int = 0, di
     """The diagonal of the plane of two dimensions, as the last dimension of a view."""
 def diagonal_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``diagonal`` shows."""
-def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(input: Tensor, n: builtins.int = 1, dim: builtins.int = -1, prepend: Tensor | None = None, append: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """Differences of neighbours along ``dim``, n times over."""
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
@@ -611,7 +611,7 @@ def frac(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """What is left of ``trunc``: input - trunc(input). Raises NotImplementedError for integers. Element by element, any shape; the dtype stays."""
 def frac_(input: Tensor) -> Tensor:
     """In-place version of ``frac``; returns the tensor itself."""
-def frexp(input: Tensor) -> return_types.frexp:
+def frexp(input: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.frexp:
     """The named tuple (mantissa, exponent): ``input = mantissa * 2 ** exponent``, mantissa in [0.5, 1)."""
 def from_dlpack(ext_tensor: Tensor, *, device: Device = None, copy: builtins.bool | None = None) -> Tensor:
     """A tensor on the memory of any object that speaks DLPack (NumPy, PyTorch, ...); no copy."""
@@ -623,7 +623,7 @@ def full(size: Sequence[builtins.int], fill_value: Number, *, out: Tensor | None
     """A tensor of one value; its dtype, unless given, is what the value's type suggests."""
 def full_like(input: Tensor, fill_value: Number, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """One value with the shape, dtype and device of ``input``."""
-def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False) -> Tensor:
+def gather(input: Tensor, dim: builtins.int, index: Tensor, *, sparse_grad: builtins.bool = False, out: Tensor | None = None) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``, and so on; the shape of ``index``.
 
     Raises RuntimeError for an index that is out of range, of the wrong dtype or the wrong shape.
@@ -716,9 +716,9 @@ def i0_(input: Tensor) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
-def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Number = 1) -> Tensor:
+def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
     """A copy with ``alpha * source`` added at the places ``index`` of a dimension."""
-def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor) -> Tensor:
+def index_copy(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy with ``source`` at the places ``index`` of a dimension."""
 def index_fill(input: Tensor, dim: builtins.int, index: Tensor, value: Tensor | Number) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
@@ -728,7 +728,7 @@ def index_put_(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumul
     """In-place version of ``index_put``; returns the tensor itself."""
 def index_reduce(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
     """A copy with the places ``index`` of a dimension combined with ``source``: prod, mean, amax or amin."""
-def index_select(input: Tensor, dim: builtins.int, index: Tensor) -> Tensor:
+def index_select(input: Tensor, dim: builtins.int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The places ``index`` (1-D) of a dimension, as a copy."""
 inf: builtins.float
 def initial_seed() -> builtins.int:
@@ -785,7 +785,7 @@ def isclose(input: Tensor, other: Tensor, rtol: builtins.float = 1e-05, atol: bu
     """
 def isfinite(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether it is neither infinite nor nan: a bool tensor of ``input``'s shape."""
-def isin(elements: Tensor | Number, test_elements: Tensor | Number, *, assume_unique: builtins.bool = False, invert: builtins.bool = False) -> Tensor:
+def isin(elements: Tensor | Number, test_elements: Tensor | Number, *, assume_unique: builtins.bool = False, invert: builtins.bool = False, out: Tensor | None = None) -> Tensor:
     """Whether each element is among ``test_elements`` (either may be a number)."""
 def isinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether it is inf or -inf: a bool tensor of ``input``'s shape."""
@@ -902,7 +902,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Tensor | Number) -> Tensor:
     """A copy with ``value`` (a number or a 0-d tensor) where ``mask`` (bool, broadcast) is True."""
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy with the elements of ``source``, in order, where ``mask`` is True."""
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The elements where ``mask`` is True, as a 1-D copy (both are broadcast)."""
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product; a vector stands for a row on the left, for a column on the right.
@@ -1043,7 +1043,7 @@ def multiply(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None
     """``input * other``, broadcast, in the promoted dtype."""
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix and a vector."""
-def mvlgamma(input: Tensor, p: builtins.int) -> Tensor:
+def mvlgamma(input: Tensor, p: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
 nan: builtins.float
 def nan_to_num(input: Tensor, nan: builtins.float = 0.0, posinf: builtins.float | None = None, neginf: builtins.float | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -1064,7 +1064,7 @@ def nansum(input: Tensor, dim: Sequence[builtins.int] | builtins.int | None = No
     """The sum over ``dim`` of what is not nan."""
 def narrow(input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
     """The view of ``length`` places of a dimension from ``start`` on."""
-def narrow_copy(input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int) -> Tensor:
+def narrow_copy(input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``narrow``: ``length`` indices of dimension ``dim``, from ``start`` on."""
 def native_channel_shuffle(input: Tensor, groups: builtins.int) -> Tensor:
     """:func:`channel_shuffle`, by its other name."""
@@ -1085,12 +1085,12 @@ newaxis: Any
 def nextafter(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The next number after ``input`` in the direction of ``other``. The two broadcast; the promoted dtype."""
 @overload
-def nonzero(input: Tensor, *, as_tuple: Literal[False] = False) -> Tensor:
+def nonzero(input: Tensor, *, as_tuple: Literal[False] = False, out: Tensor | None = None) -> Tensor:
     """Where ``input`` is not zero: a (count, ndim) tensor, or one index tensor per dimension."""
 @overload
-def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> builtins.tuple[Tensor, ...]:
+def nonzero(input: Tensor, *, as_tuple: Literal[True], out: builtins.tuple[Tensor, ...] | None = None) -> builtins.tuple[Tensor, ...]:
     ...
-def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1) -> Tensor:
+def nonzero_static(input: Tensor, *, size: builtins.int, fill_value: builtins.int = -1, out: Tensor | None = None) -> Tensor:
     """``nonzero`` cut, or filled up with ``fill_value``, to ``size`` rows."""
 def norm(input: Tensor, p: builtins.float | builtins.str | None = 'fro', dim: builtins.int | Sequence[builtins.int] | None = None, keepdim: builtins.bool = False, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """The p-norm over ``dim``; "fro" is 2, "nuc" the sum of a matrix's singular values."""
@@ -1226,7 +1226,7 @@ def relu_(input: Tensor) -> Tensor:
     """In-place :func:`relu`."""
 def remainder(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The remainder of ``input / other`` with the sign of ``other``, as Python's ``%``. Raises RuntimeError for an integer divided by zero."""
-def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float) -> Tensor:
+def renorm(input: Tensor, p: builtins.float, dim: builtins.int, maxnorm: builtins.float, *, out: Tensor | None = None) -> Tensor:
     """Each slice along ``dim`` shrunk to have a p-norm of at most ``maxnorm``."""
 def repeat_interleave(input: Tensor, repeats: Tensor | Number | None = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
     """Each element (or each place of ``dim``) repeated in place, ``repeats`` times.
@@ -1280,14 +1280,14 @@ def save(obj: Any, f: FileLike, pickle_module: Any = None, pickle_protocol: Any 
     """
 def scalar_tensor(s: Number, *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
-def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor | Number | None = None, *, value: Number | None = None, reduce: builtins.str | None = None) -> Tensor:
+def scatter(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor | Number | None = None, *, value: Number | None = None, reduce: builtins.str | None = None, out: Tensor | None = None) -> Tensor:
     """A copy with ``src`` (a Tensor or a number) written to the places that ``index`` names.
 
     ``reduce``, "add" or "multiply", is PyTorch's older form of ``scatter_reduce``.
     """
-def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy with ``src`` added at the places that ``index`` names, however often it names them."""
-def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True) -> Tensor:
+def scatter_reduce(input: Tensor, dim: builtins.int, index: Tensor, src: Tensor, reduce: builtins.str, *, include_self: builtins.bool = True, out: Tensor | None = None) -> Tensor:
     """A copy with ``src`` combined at the named places: reduce is sum, prod, mean, amax or amin.
 
     With ``include_self=False`` what was at a named place before does not count.
@@ -1370,7 +1370,7 @@ def sinh(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The hyperbolic sine, (e^x - e^-x) / 2. Element by element, any shape; integers become the default floating type."""
 def sinh_(input: Tensor) -> Tensor:
     """In-place version of ``sinh``; returns the tensor itself."""
-def slice_scatter(input: Tensor, src: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def slice_scatter(input: Tensor, src: Tensor, *args: Any, out: Tensor | None = None, **kwargs: Any) -> Tensor:
     """A copy of ``input`` with ``src`` written to the window that ``slice`` shows."""
 def slogdet(input: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.slogdet:
     """The named tuple (sign, logabsdet) of determinants."""
@@ -1415,12 +1415,12 @@ def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; fewer dimensions stay as they are. Raises RuntimeError for more than two."""
-def take(input: Tensor, index: Tensor) -> Tensor:
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Elements by their place in the flattened input; the shape of ``index``.
 
     Raises RuntimeError for an index that is not int64, IndexError for one out of range.
     """
-def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
+def take_along_dim(input: Tensor, indices: Tensor, dim: builtins.int | None = None, *, out: Tensor | None = None) -> Tensor:
     """``gather`` with broadcasting between ``input`` and ``indices``; flat if ``dim`` is None.
 
     Negative indices count from the end.

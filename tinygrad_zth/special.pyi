@@ -9,13 +9,13 @@ import builtins
 
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
-def entr(input: Tensor) -> Tensor:
+def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """-x log(x); 0 at 0, -inf below."""
 def erf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to ``input``. Element by element, any shape; integers become the default floating type."""
 def erfc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 - erf(input), exact where erf is nearly 1. Element by element, any shape; integers become the default floating type."""
-def erfcx(input: Tensor) -> Tensor:
+def erfcx(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """exp(x^2) erfc(x), without underflow: for large x by its continued fraction."""
 def erfinv(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of ``erf``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
@@ -35,7 +35,7 @@ def i1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of the first kind, of order 1. Element by element, any shape; integers become the default floating type."""
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(1 + input), exact near 0. Element by element, any shape; integers become the default floating type."""
-def log_ndtr(input: Tensor) -> Tensor:
+def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(ndtr(input)), without underflow."""
 def log_softmax(input: Tensor, dim: builtins.int, *, dtype: _dtype | None = None) -> Tensor:
     """``torch.log_softmax``."""
@@ -46,11 +46,11 @@ def logsumexp(input: Tensor, dim: Sequence[builtins.int] | builtins.int, keepdim
 
     Integers become the default floating type.
     """
-def multigammaln(input: Tensor, p: builtins.int) -> Tensor:
+def multigammaln(input: Tensor, p: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
-def ndtr(input: Tensor) -> Tensor:
+def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The normal distribution's function: the area below ``input``."""
-def ndtri(input: Tensor) -> Tensor:
+def ndtri(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of ``ndtr``: -inf at 0, inf at 1, NaN outside."""
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
@@ -62,7 +62,7 @@ def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sin(pi x) / (pi x), and 1 at 0. Element by element, any shape; integers become the default floating type."""
 def softmax(input: Tensor, dim: builtins.int, *, dtype: _dtype | None = None) -> Tensor:
     """``torch.softmax``."""
-def xlog1py(input: Tensor, other: Tensor) -> Tensor:
+def xlog1py(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
 def xlogy(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
