@@ -6,12 +6,13 @@ import pytest
 
 pytest.importorskip("torch", reason="programs are compared with torch (extra: parity)")
 
-from . import snippets_engine, snippets_layers, snippets_nn, snippets_ops, snippets_training
+from . import snippets_devices, snippets_engine, snippets_layers, snippets_nn, snippets_ops, snippets_training
 from .snippets import same_in_both
 
 pytestmark = pytest.mark.parity
 
 PROGRAMS = [
+    *snippets_devices.PROGRAMS,
     *snippets_engine.PROGRAMS,
     *snippets_layers.PROGRAMS,
     *snippets_nn.PROGRAMS,

@@ -46,12 +46,7 @@ def _controls() -> tuple[Callable[[], int], Callable[[int], None]] | None:
             library = ctypes.CDLL(path)
         except OSError:
             continue
-        for pattern in (
-            "scipy_openblas_{}64_",
-            "openblas_{}64_",
-            "scipy_openblas_{}",
-            "openblas_{}",
-        ):
+        for pattern in _NAMES:
             try:
                 read = library[pattern.format("get_num_threads")]
                 write = library[pattern.format("set_num_threads")]
