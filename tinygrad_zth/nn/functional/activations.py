@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ...fused.gelu import gelu as _gelu_op
 from ...fused.softmax import log_softmax as _log_softmax_op
 from ...fused.softmax import softmax as _softmax_op
 from ...inplace import apply_in_place, write_result
-from ...operation import op
+from ...operation import Applied, op
 from ...ops.activations import relu as _relu_op
 from ...ops.calling import shown_as
 from ...ops.compare import pick
@@ -59,15 +58,15 @@ def _numeric(input: Tensor, name: str) -> None:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
 
-def _apply(operation: Callable[..., Any], input: Tensor, *parameters: Any, inplace: bool = False) -> Tensor:
+def _apply(operation: Applied, input: Tensor, *parameters: Any, inplace: bool = False) -> Tensor:
     """The operation's result, or ``input`` itself, changed to be it."""
-    _floating(input, operation.op.name)  # type: ignore[attr-defined]
+    _floating(input, operation.op.name)
     return _done(operation, input, parameters, inplace)
 
 
-def _done(operation: Callable[..., Any], input: Tensor, parameters: tuple[Any, ...], inplace: bool) -> Tensor:
+def _done(operation: Applied, input: Tensor, parameters: tuple[Any, ...], inplace: bool) -> Tensor:
     if inplace:
-        return apply_in_place(operation, input, parameters, {}, operation.op.name + "_")  # type: ignore[attr-defined]
+        return apply_in_place(operation, input, parameters, {}, operation.op.name + "_")
     result: Tensor = operation(input, *parameters)
     return result
 
@@ -422,12 +421,10 @@ def _default_dim(ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def _along(
-    operation: Callable[..., Any], input: Tensor, dim: int | None, dtype: dtype_type | None, name: str = ""
-) -> Tensor:
+def _along(operation: Applied, input: Tensor, dim: int | None, dtype: dtype_type | None, name: str = "") -> Tensor:
     if dim is None:
         warnings.warn(
-            f"Implicit dimension choice for {name or operation.op.name} has been deprecated. "  # type: ignore[attr-defined]
+            f"Implicit dimension choice for {name or operation.op.name} has been deprecated. "
             "Change the call to include dim=X as an argument.",
             stacklevel=3,
         )

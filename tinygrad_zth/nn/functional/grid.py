@@ -105,12 +105,13 @@ def grid_sample(
         return _read(input, [np.rint(x._array).astype(np.int64) for x in at]) + zero.unsqueeze(1)
     first = [np.floor(x._array) for x in at]
     share = [x - new_tensor(f) for x, f in zip(at, first)]
-    total = None
+    total: Any = None
     for corner in itertools.product((0, 1), repeat=n):
         weight: Any = math.prod(s if c else 1 - s for s, c in zip(share, corner))
         part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)]) * weight.unsqueeze(1)
         total = part if total is None else total + part
-    return total  # type: ignore[return-value]
+    result: Tensor = total
+    return result
 
 
 def _checked(input: Tensor, grid: Tensor, mode: str) -> tuple[int, ...]:
@@ -188,7 +189,7 @@ def _bicubic(input: Tensor, at: list[Tensor], padding_mode: str, align: bool) ->
     size = input.shape[2:]
     first = [np.floor(x._array) for x in at]
     weights = [_coefficients(x - new_tensor(f)) for x, f in zip(at, first)]
-    total = None
+    total: Any = None
     for i, j in itertools.product(range(4), repeat=2):
         places = []
         for f, k, s in zip(first, (i, j), size):
@@ -196,4 +197,5 @@ def _bicubic(input: Tensor, at: list[Tensor], padding_mode: str, align: bool) ->
             places.append(place.astype(np.int64))
         part = _read(input, places) * (weights[0][i] * weights[1][j]).unsqueeze(1)
         total = part if total is None else total + part
-    return total  # type: ignore[return-value]
+    result: Tensor = total
+    return result
