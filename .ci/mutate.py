@@ -40,6 +40,7 @@ import tinygrad_zth as torch
 from tests import test_autograd
 from tests.edges.answers import DEVIATIONS, EDGES
 from tests.edges.test_edges import evaluated, same
+from tests.fused import test_recurrent_states
 from tests.ops import test_scatter
 from tests.properties.proofs import PROOFS
 from tests.properties.source import Source
@@ -50,7 +51,11 @@ GOAL = 98.0  # percent
 SEEDS = 24  # examples of each proof before a mutant counts as unnoticed
 LOOKED_AT = 6  # examples from which it is learned which parameters are arrays and which lines run
 CPU_SECONDS = 20.0  # that one proof may take: an endless loop is noticed
-BY_HAND = {"scatter_prod": test_scatter, "split": test_autograd}  # tests that concern an operation, or the engine
+BY_HAND = {
+    "scatter_prod": test_scatter,
+    "split": test_autograd,
+    "lstm": test_recurrent_states,
+}  # tests that concern an operation, or the engine
 OPERATIONS = 8  # that use a function, at most, are proved with a mutant of it
 
 

@@ -311,7 +311,7 @@ def _cross_entropy(x, target, weight, ignore_index, smoothing, reduction):
 
 
 def _probabilities_arguments(s: Source):
-    shape = _logits(s)
+    shape = s.choose((_logits(s), _logits(s), (0, 4)))
     axis = 1 if len(shape) > 1 else 0
     weight = s.floats((shape[axis],), 0.5, 2) if s.flag() else None
     return (
@@ -319,7 +319,7 @@ def _probabilities_arguments(s: Source):
         _softmax(s.floats(shape), axis),
         weight,
         s.choose((0.0, 0.2)),
-        s.choose(("mean", "sum", "none")),
+        s.choose(("mean", "sum", "none") if 0 not in shape else ("sum", "none")),
     )
 
 

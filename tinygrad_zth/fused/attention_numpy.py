@@ -451,17 +451,14 @@ def _product(out: np.ndarray, by: np.ndarray) -> None:
 
 
 def _accumulate(target: Array, left: Array, right: Array, seen: int, written: int) -> None:
-    """Add `left @ right` to the first `seen` rows of `target`, of which those from `written` on
-    hold nothing yet."""
+    """Add `left @ right` to the first `seen` rows of `target`, which hold nothing yet if `written` is 0.
+
+    Blocks come from the last to the first, each of which sees no more keys than the one before it did.
+    """
     if written == 0:
         np.matmul(left, right, out=target[..., :seen, :])
-        return
-    product = left @ right
-    if seen <= written:
-        target[..., :seen, :] += product
     else:
-        target[..., :written, :] += product[..., :written, :]
-        target[..., written:seen, :] = product[..., written:, :]
+        target[..., :seen, :] += left @ right
 
 
 def _like_heads(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
