@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -24,7 +25,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, Phase, settings  # noqa: E402
 
-from tests import device_mode  # noqa: E402
+from tests import device_mode, layers  # noqa: E402
 
 # A shared machine is slow at times: time limits on single examples make flaky tests, not fast code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -48,6 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--device") != "cpu":
         settings.load_profile("device")
     device_mode.begin(config.getoption("--device"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if lines := layers.table(terminalreporter.stats):
+        terminalreporter.section("layers of proof without a GPU")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def _have_gpu() -> bool:
@@ -83,6 +91,7 @@ def _same_start_for_every_test():
     yield
     zth.set_default_dtype(dtype)
     zth.set_grad_enabled(grad)
+    device_mode.as_before()
 
 
 def _real(name: str) -> str:

@@ -12,13 +12,18 @@ New tensors are made on the device, and what a test compares is brought to the h
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import importlib
+import inspect
+import pkgutil
 
 import pytest
 
-__all__ = ["MODES", "begin", "cuda_devices", "why_not"]
+__all__ = ["MODES", "begin", "as_before", "cuda_devices", "settle", "why_not"]
 
+_where = "cpu"
 MODES = ("cpu", "strict", "simulated", "cuda")
 
 
@@ -48,6 +53,8 @@ def why_not(mode: str) -> str | None:
 
 def begin(mode: str) -> None:
     """Put the device under the suite. Raises pytest.UsageError where it is not to be had."""
+    global _where
+    _where = mode
     if mode == "cpu":
         _prepare_simulation()
         return
@@ -62,6 +69,26 @@ def begin(mode: str) -> None:
 
         install()
     _bridge()
+
+
+def settle() -> None:
+    """Wait for the device, which says only then that an index was out of range. Nothing to do on the host."""
+    import tinygrad_zth as torch
+
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def as_before() -> None:
+    """What kernels noted in a test that did not look at their results is no concern of the next, and tensors are made
+    where this run makes them, whatever a test has set."""
+    if _where == "cpu":
+        return
+    import tinygrad_zth as torch
+
+    torch.set_default_device("cuda")
+    with contextlib.suppress(IndexError, RuntimeError):
+        settle()
 
 
 def _prepare_simulation() -> None:
@@ -94,3 +121,25 @@ def _bridge() -> None:
 
     torch.Tensor.numpy, torch.from_numpy, torch.as_tensor = numpy, from_numpy, as_tensor
     torch.set_default_device("cuda")
+    _data_there()
+
+
+def _data_there() -> None:
+    """Batches of the models' tasks go where tensors are made, unless a test says where."""
+    import models
+
+    for found in pkgutil.walk_packages(models.__path__, "models."):
+        if found.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(found.name)
+        for cls in (c for c in vars(module).values() if inspect.isclass(c)):
+            for function in (cls.__dict__.get("__init__"), cls.__dict__.get("load"), cls.__dict__.get("restore")):
+                parameters = inspect.signature(function).parameters if inspect.isfunction(function) else {}
+                if "device" not in parameters or parameters["device"].default != "cpu":
+                    continue
+                if "device" in (function.__kwdefaults__ or {}):
+                    function.__kwdefaults__["device"] = "cuda"
+                else:
+                    named = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+                    with_default = [p for p in named if p.default is not p.empty]
+                    function.__defaults__ = tuple("cuda" if p.name == "device" else p.default for p in with_default)

@@ -11,6 +11,7 @@ import pytest
 
 import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
+from tests.device_mode import settle
 from tinygrad_zth import nn
 from tinygrad_zth import zeros as z
 
@@ -83,6 +84,7 @@ def test_it_is_an_error_that_says_what_is_wrong(name):
     call, kind, says = ERRORS[name]
     with pytest.raises(kind, match=says) as caught:
         call()
+        settle()
     assert type(caught.value) is kind
 
 

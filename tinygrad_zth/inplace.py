@@ -100,6 +100,8 @@ def write(t: Tensor, value: Tensor | Number, path: tuple[Any, ...] = (), name: s
     Returns ``t``. Raises RuntimeError for a leaf that requires grad, or overlapping memory.
     """
     check_writeable(t, name, path, name in ("fill_", "zero_") and not isinstance(value, Tensor))
+    if isinstance(value, Tensor) and value._array.__class__ is not t._array.__class__:
+        value = value.to(t.device)  # from the host to a device, or back
     t_node = current_node(t)
     source = current_node(value) if isinstance(value, Tensor) else None
     base = None if t._view is None else t._view[0]

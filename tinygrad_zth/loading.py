@@ -26,7 +26,8 @@ def _loaded(package: ModuleType) -> bool:
     public = vars(import_module(".api", package.__name__)).get("PUBLIC")
     if public is None:  # a room that api.py is loading asks; another thread would have waited
         return False
-    vars(package).update(public)
+    if not vars(package).get("_all_there"):  # once: a name that a user has put another value in keeps it
+        vars(package).update(public, _all_there=True)
     return True
 
 

@@ -22,7 +22,7 @@ WORDS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "ella",
 
 def examples(words=WORDS):
     tokenizer = CharTokenizer.from_words(words)
-    x, y = build_dataset(words, tokenizer, 1)
+    x, y = (t.to(torch.get_default_device()) for t in build_dataset(words, tokenizer, 1))
     return tokenizer, x, y
 
 

@@ -271,6 +271,7 @@ def test_a_text_with_unknown_characters_is_refused_by_eval(trained, tmp_path, ca
 # ---- stopped in the middle -------------------------------------------------------------------------
 
 
+@pytest.mark.host  # another process made the weights that are compared
 def test_ctrl_c_saves_says_how_to_go_on_and_nothing_is_lost(small, text_file, tmp_path):
     settings = {"max_iters": 5000, "eval_interval": 50, "log_interval": 1, "schedule": "constant"}
     process = start(small("cut", **settings))

@@ -13,6 +13,7 @@ import tinygrad_zth.nn.functional as F
 from models.gpt import GPT, PRESETS, SPEC, GPTConfig
 from models.shared.sampling import Choice, stream
 from models.shared.trainer import TrainSettings
+from tests.device_mode import settle
 
 SMALL = GPTConfig(vocab_size=11, block_size=8, n_layer=2, n_head=2, n_embd=16)
 
@@ -125,6 +126,7 @@ def test_what_does_not_fit_is_refused():
         model.generate(torch.zeros(1, 1, dtype=torch.int64), -1)
     with pytest.raises(IndexError):
         model(torch.full((1, 2), 11))
+        settle()
     with pytest.raises(ValueError, match="16 channels cannot be shared evenly by 3 heads"):
         small(n_head=3)
     with pytest.raises(ValueError, match="dropout: expected a number from 0 to below 1, got 1"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_zth as torch
+from tests.device_mode import settle
 from tinygrad_zth import nn
 from tinygrad_zth.testing import gradcheck, gradgradcheck
 
@@ -141,3 +142,4 @@ X = torch.ones(1, 2, 4, 4)
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+        settle()

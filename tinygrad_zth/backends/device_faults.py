@@ -19,7 +19,7 @@ extern "C" __global__ void tinygrad_zth_check_range(const T* values, long long n
   long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
   if (i >= n) return;
   double v = (double)(C)values[i];
-  if (!(v >= least && v < bound)) {  // NaN is in no range
+  if (!(v >= least && v < bound) && !fault[0]) {  // NaN is in no range; the first fault is kept
     fault[0] = code;
     fault[1] = (int)v;
   }

@@ -23,7 +23,7 @@ extern "C" __global__ void cross_entropy_forward(
   const long long row = blockIdx.x, at = row / inner * classes * inner + row % inner, index = target[row];
   const bool counts = index != ignored;
   const bool valid = index >= 0 && index < classes;
-  if (counts && !valid && threadIdx.x == 0) {
+  if (counts && !valid && threadIdx.x == 0 && !fault[0]) {  // the first fault is kept
     fault[0] = code;
     fault[1] = (int)index;
   }

@@ -5,8 +5,10 @@ extern "C" __global__ void embedding_forward(
   if (i >= n * width) return;
   const long long row = index[i / width];
   if (row < 0 || row >= rows) {
-    fault[0] = code;
-    fault[1] = (int)row;
+    if (!fault[0]) {  // the first fault is kept
+      fault[0] = code;
+      fault[1] = (int)row;
+    }
     out[i] = store((A)0);
     return;
   }

@@ -261,7 +261,13 @@ def getitem(self: Tensor, key: Any) -> Tensor:
                 return result
             except IndexError:
                 pass  # said below, in PyTorch's words
-    elif isinstance(key, Tensor) and key._array.dtype is INT64 and key._array.ndim and self._array.ndim:
+    elif (
+        isinstance(key, Tensor)
+        and key._array.dtype is INT64
+        and key._array.__class__ is self._array.__class__ is np.ndarray
+        and key._array.ndim
+        and self._array.ndim
+    ):
         return _read_advanced(self, (key._array if self._node is None else key._array.copy(),))  # see _item
     basic, advanced = split_key(self, key)
     for window, arguments in _windows_of(basic):

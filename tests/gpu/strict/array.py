@@ -50,14 +50,25 @@ class _Pointer:
         self.ptr, self.mem = array.__array_interface__["data"][0], array
 
 
-def outer(value: Any) -> Any:
-    """What NumPy gave, as CuPy gives it: arrays also where there are no dimensions."""
+def _root(array: Any) -> Any:
+    """The array that owns the memory; ``as_strided`` puts an object of its own between."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return array
+
+
+def outer(value: Any, owner: Any = None) -> Any:
+    """What NumPy gave, as CuPy gives it: arrays also where there are no dimensions. ``owner``: the array that it may be
+    a window of."""
     if isinstance(value, np.ndarray):
-        return ndarray(value)
+        found = ndarray(value)
+        if owner is not None and value.base is not None and _root(value) is _root(owner._a):
+            found._base = owner if owner._base is None else owner._base
+        return found
     if isinstance(value, np.generic):
         return ndarray(np.asarray(value))
     if isinstance(value, tuple | list) and any(isinstance(v, np.ndarray | np.generic) for v in value):
-        parts = [outer(v) for v in value]
+        parts = [outer(v, owner) for v in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
@@ -119,7 +130,7 @@ def _wants_array(key: Any) -> bool:
 class ndarray:
     """``cupy.ndarray``, on memory of NumPy's."""
 
-    __slots__ = ("__weakref__", "_a")
+    __slots__ = ("__weakref__", "_a", "_base")
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]
 
@@ -127,6 +138,7 @@ class ndarray:
         if array.dtype.kind not in _KINDS or array.dtype.itemsize > 16:
             raise ValueError(f"Unsupported dtype {array.dtype}")
         self._a = array
+        self._base: ndarray | None = None  # whose memory it is, if it is a window
 
     # ------------------------------------------------------------------ to and from the host
 
@@ -194,10 +206,7 @@ class ndarray:
 
     @property
     def base(self) -> ndarray | None:
-        base = self._a.base
-        if base is not None and not isinstance(base, np.ndarray):
-            base = getattr(base, "base", None)  # what as_strided puts between
-        return ndarray(base) if isinstance(base, np.ndarray) else None
+        return self._base
 
     @property
     def device(self) -> Any:
@@ -207,7 +216,7 @@ class ndarray:
 
     @property
     def T(self) -> ndarray:
-        return ndarray(self._a.T)
+        return outer(self._a.T, self)
 
     # ------------------------------------------------------------------ methods
 
@@ -216,7 +225,7 @@ class ndarray:
             raise AttributeError(f"'cupy.ndarray' object has no attribute {name!r}")
         value = getattr(self._a, name)
         if not callable(value):
-            return outer(value)
+            return outer(value, self)
         signature = _SIGNATURES.get(name)
 
         def method(*args: Any, **named: Any) -> Any:
@@ -225,7 +234,7 @@ class ndarray:
             out = named.get("out")
             with quiet():
                 found = value(*[inner(a) for a in args], **{k: inner(v) for k, v in named.items()})
-            return out if out is not None else outer(found)
+            return out if out is not None else outer(found, self)
 
         return method
 
@@ -271,7 +280,7 @@ class ndarray:
     # ------------------------------------------------------------------ elements
 
     def __getitem__(self, key: Any) -> ndarray:
-        return outer(self._a[_index(self._a, key)])
+        return outer(self._a[_index(self._a, key)], self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         value = written(value, "fill")
@@ -290,7 +299,7 @@ class ndarray:
     def __iter__(self) -> Any:
         if not self._a.ndim:
             raise TypeError("iteration over a 0-d array")
-        return (outer(row) for row in self._a)
+        return (outer(row, self) for row in self._a)
 
     def __contains__(self, value: Any) -> bool:
         return any(bool(row == value) for row in self)
@@ -321,6 +330,8 @@ def _operator(ufunc: str, reflected: bool = False, in_place: bool = False) -> Ca
     def apply(self: ndarray, other: Any) -> Any:
         from .namespace import cupy
 
+        if other is None and ufunc in ("equal", "not_equal"):
+            return outer(np.full(self._a.shape, ufunc == "not_equal"))
         if other is None or isinstance(other, str | list | tuple):
             return NotImplemented
         function = getattr(cupy, ufunc)
