@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
+
 from ...backends import backend_of
 from ...dtypes import of
 from ...fused.cross_entropy import cross_entropy as _cross_entropy
@@ -74,7 +76,8 @@ def cross_entropy(
         raise NotImplementedError(f"\"log_softmax_lastdim_kernel_impl\" not implemented for '{kind}'")
     if label_smoothing < 0 or label_smoothing > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if input.shape != target.shape or not input.dim():
+    shape = input._array.shape
+    if shape != target._array.shape or not shape:
         _check_nll(input, target, weight)
     elif target._array.dtype.kind != "f":
         raise RuntimeError(
@@ -110,8 +113,11 @@ def nll_loss(
     return losses.sum() / row.sum() if reduction == "mean" else reduced(losses, reduction)
 
 
+_INDEX_DTYPES = (np.dtype("int64"), np.dtype("uint8"))
+
+
 def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
-    shape, wanted = tuple(input.shape), tuple(target.shape)
+    shape, wanted = input._array.shape, target._array.shape
     if not shape:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if len(shape) == 1:
@@ -124,7 +130,7 @@ def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     elif wanted[1:] != shape[2:]:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     kind = target._array.dtype
-    if kind not in ("int64", "uint8"):
+    if kind not in _INDEX_DTYPES:
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {of(kind).legacy}")
     classes = shape[1] if len(shape) > 1 else shape[0]
     if weight is not None and tuple(weight.shape) != (classes,):
