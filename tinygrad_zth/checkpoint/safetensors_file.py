@@ -47,7 +47,8 @@ def _library() -> ModuleType:
         raise ImportError(
             "reading and writing .safetensors needs the safetensors library: pip install 'tinygrad_zth[safetensors]'"
         ) from error
-    return safetensors
+    library: ModuleType = safetensors
+    return library
 
 
 def save_safetensors(
