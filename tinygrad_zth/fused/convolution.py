@@ -156,7 +156,8 @@ def _conv_weight(xp: Namespace, y: Array, x: Array, weight_shape: tuple[int, ...
         total = None
         for first, end in blocks[i::threads]:
             columns = _columns(xp, x[first:end], geometry, groups, runs)
-            product = _matmul(_by_channel(xp, y[first:end], groups, runs), columns.swapaxes(1, 2))
+            # (taps, outs), not (outs, taps): BLAS is half as fast again with the larger factor first (measured).
+            product = _matmul(columns, _by_channel(xp, y[first:end], groups, runs).swapaxes(1, 2))
             if total is None:
                 total = product
             else:
@@ -164,11 +165,11 @@ def _conv_weight(xp: Namespace, y: Array, x: Array, weight_shape: tuple[int, ...
         parts[i] = total
 
     run_tasks(task, threads, threads)
-    total = xp.zeros((groups, outs, ins), x.dtype)
+    total = xp.zeros((groups, ins, outs), x.dtype)
     for part in parts:
         if part is not None:
             total += part
-    return total.reshape(weight_shape).astype(dtype, copy=False)
+    return xp.ascontiguousarray(total.swapaxes(1, 2)).reshape(weight_shape).astype(dtype, copy=False)
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Any, groups: int) -> Tensor:
