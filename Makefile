@@ -27,9 +27,10 @@ GPT_TRAIN ?= --preset tiny
 GPT_SAMPLE ?=
 PYTEST_ARGS ?=
 MUTATE_ARGS ?=
+BENCH_ARGS ?=
 EXTRAS ?= test dev cli plot safetensors
 
-.PHONY: help venv gpt test test-gpu lint format bench bench-quick docs docs-test coverage mutate clean
+.PHONY: help venv gpt test test-gpu bench-gpu lint format bench bench-quick docs docs-test coverage mutate clean
 
 help:
 	@sed -n '2,4p' Makefile
@@ -49,12 +50,20 @@ test:
 	@parallel=$$($(PY) -c 'from importlib.util import find_spec as f; print("-n auto" if f("xdist") else "")'); \
 	set -x; $(PY) -m pytest $$parallel $(PYTEST_ARGS)
 
-# On a GPU: its own tests, then the whole suite with its tensors there (tests/device_mode.py).
+# On a GPU (or DEVICE=simulated): the device's own tests, then the whole suite with its tensors there
+# (tests/device_mode.py). Both are run even if the first fails.
 DEVICE ?= cuda
 test-gpu:
-	$(call venv,test)
-	$(PY) -m pytest tests/gpu $(PYTEST_ARGS)
-	$(PY) -m pytest --device=$(DEVICE) --ignore=tests/gpu $(PYTEST_ARGS)
+	$(call venv,test$(if $(filter simulated,$(DEVICE)), gputest))
+	@status=0; set -x; \
+	$(PY) -m pytest tests/gpu --device-tests-on=$(DEVICE) $(PYTEST_ARGS) || status=1; \
+	$(PY) -m pytest --device=$(DEVICE) --ignore=tests/gpu $(PYTEST_ARGS) || status=1; \
+	exit $$status
+
+# Every row of the benchmark on the CPU and on the GPU (or DEVICE=simulated, without times).
+bench-gpu:
+	$(call venv,cli plot)
+	$(PY) -m benchmarks.gpu --on $(DEVICE) $(BENCH_ARGS)
 
 lint:
 	$(call venv,dev)

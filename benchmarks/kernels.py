@@ -74,8 +74,9 @@ def _written_out(torch: Any, kernel: str) -> Callable[..., Any]:
     return forms[kernel]
 
 
-def kernel_step(torch: Any, name: str, written_out: bool = False) -> Callable[[], float]:
-    """Forward and backward of one kernel, ``softmax:small``, or of the same as a composition of primitives.
+def kernel_step(torch: Any, name: str, written_out: bool = False, look: bool = True) -> Callable[[], float]:
+    """Forward and backward of one kernel, ``softmax:small``, or of the same as a composition of primitives. Without
+    ``look`` the step gives 0 and reads nothing: on a device that would wait.
 
     Raises KeyError for a kernel there is not.
     """
@@ -102,6 +103,7 @@ def kernel_step(torch: Any, name: str, written_out: bool = False) -> Callable[[]
             t.grad = None
         out = forward(*inputs, *rest)
         out.backward(gradient)
-        return float(inputs[0].grad.reshape(-1)[0].item())  # one element: looking must cost nothing
+        # one element: looking must cost nothing
+        return float(inputs[0].grad.reshape(-1)[0].item()) if look else 0.0
 
     return step

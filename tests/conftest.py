@@ -42,6 +42,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
     parser.addoption("--perf", action="store_true", help="also run the tests marked perf")
+    parser.addoption(
+        "--device-tests-on", default="any", choices=("any", "simulated", "cuda"),
+        help="the device that tests/gpu need: they fail where it is not to be had",
+    )  # fmt: skip
     parser.addoption("--device", default="cpu", choices=device_mode.MODES, help="where tensors live: device_mode.py")
 
 

@@ -20,10 +20,13 @@ from tinygrad_zth import backends
 
 
 @pytest.fixture(scope="session")
-def is_simulated() -> bool:
+def is_simulated(request: pytest.FixtureRequest) -> bool:
     """Whether the device of these tests is the simulated one; skips where there is none at all."""
-    if device_mode.cuda_devices():
+    wanted = request.config.getoption("--device-tests-on")
+    if device_mode.cuda_devices() and wanted != "simulated":
         return False
+    if wanted == "cuda":
+        pytest.fail("--device-tests-on=cuda, and this machine has no CUDA device (DEVICE=simulated needs none)")
     if why := simulated.missing():
         (pytest.fail if os.environ.get("TINYGRAD_ZTH_GPU_TESTS") == "required" else pytest.skip)(why)
     simulated.install()
