@@ -10,8 +10,8 @@ import contextlib
 import hashlib
 import http.client
 import os
+import secrets
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -127,9 +127,9 @@ def download(source: Source, *, url: str | None = None, timeout: float = 20.0) -
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes ``content`` so that ``path`` has either all of it or what it had before."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".", suffix=".tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with open(handle, "wb") as file:
+        with open(temporary, "xb") as file:  # as any new file is made: the umask says who may read it
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -626,7 +626,7 @@ def test_dot_source():
     a, b = Value(2.0, label="a"), Value(-3.0, label="b")
     y = a * b
     y.backward()
-    assert draw_dot(y).source == "\n".join(
+    assert str(draw_dot(y)) == "\n".join(
         [
             "digraph {",
             "  rankdir=LR;",

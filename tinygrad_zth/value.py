@@ -459,6 +459,9 @@ class Dot:
             lines += [f"  n{x} -> op{i};" for x in inputs]
         return "\n".join([*lines, "}", ""])
 
+    def __str__(self) -> str:
+        return self.source
+
     @property
     def svg(self) -> str:
         """The graph drawn: the root at the right, each node left of all that use it."""

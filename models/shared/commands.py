@@ -130,7 +130,12 @@ def _prepare(
     """The data and a trainer with an untrained model, as preset, checkpoint and flags want them."""
     config_values, settings = _settings(spec, args, state)
     device = device_named(args.device)
-    corpus = spec.task.load(getattr(args, "data", None), state["vocabulary"] if state else None, device)
+    try:
+        corpus = spec.task.load(getattr(args, "data", None), state["vocabulary"] if state else None, device)
+    except ValueError as error:
+        if state is None:
+            raise
+        raise ValueError(f"{error}; a run goes on with the data that it began with, which --data names") from error
     config = spec.config.from_dict({**config_values, **corpus.sizes()})
     data = corpus.batches(config, settings.batch_size)
     torch.manual_seed(settings.seed)

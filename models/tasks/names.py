@@ -80,6 +80,8 @@ def read_names(source: str | None) -> list[str]:
         return names()
     try:
         text = Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise type(error)(f"{source} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is not UTF-8 text: {error}") from error
     words = [line.strip() for line in text.splitlines() if line.strip()]

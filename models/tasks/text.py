@@ -60,6 +60,8 @@ def read_text(source: str | None) -> str:
         return tiny_shakespeare()
     try:
         text = Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise type(error)(f"{source} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{source} is not UTF-8 text: {error}") from error
     if not text:

@@ -241,6 +241,16 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert left_in(path.parent) == ["file"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_the_umask_says_who_may_read_what_is_written(tmp_path: Path):
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "file", b"content")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
 def test_a_killed_download_leaves_nothing(server: Server, source: Source, cache: Path):
     server.answer = server.hang_after(CONTENT[:1000])
     code = (

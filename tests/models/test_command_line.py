@@ -223,6 +223,9 @@ def test_what_cannot_be_resumed(trained, small, tmp_path, capsys):
     other.write_text((tmp_path / "text.txt").read_text("utf-8")[::-1], encoding="utf-8")
     assert main(SPEC, ["train", "--resume", "--out", str(trained), "--data", str(other), "--max-iters", "8"]) == 1
     assert "the checkpoint was trained on other data" in capsys.readouterr().err
+    other.write_text("\u2603" * 4000, encoding="utf-8")
+    assert main(SPEC, ["train", "--resume", "--out", str(trained), "--data", str(other), "--max-iters", "8"]) == 1
+    assert "a run goes on with the data that it began with, which --data names" in capsys.readouterr().err
     assert main(SPEC, [*small(max_iters=8), "--resume", "--quiet"]) == 0
     assert torch.load(trained / LAST)["step"] == 8
 
@@ -245,7 +248,7 @@ def test_an_unwritable_folder(small, tmp_path, capsys):
 @pytest.mark.parametrize(
     "content, says",
     [
-        (None, "No such file"),
+        (None, "text.txt cannot be read: No such file"),
         (b"", "is empty"),
         (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"too short", "block_size: 16 is too long for the text"),
