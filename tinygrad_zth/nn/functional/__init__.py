@@ -6,6 +6,7 @@ from .activations import *  # noqa: F403
 from .affine import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .ctc import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .grid import *  # noqa: F403

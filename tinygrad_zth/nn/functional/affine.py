@@ -123,7 +123,7 @@ def embedding_bag(
             raise ValueError(
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences."
             )
-        bags = [slice(i * input.shape[1], (i + 1) * input.shape[1]) for i in range(input.shape[0])]
+        lengths = np.full(input.shape[0], input.shape[1])
     elif input.dim() == 1:
         if offsets is None:
             raise ValueError("offsets has to be a 1D Tensor but got None")
@@ -139,26 +139,42 @@ def embedding_bag(
             raise RuntimeError(
                 f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {starts[-1]}"
             )
-        ends = [*starts[1:], input.numel()]
-        bags = [slice(a, b) for a, b in zip(starts, ends, strict=True)]
-        bags = bags[:-1] if include_last_offset else bags
+        lengths = np.diff([*starts, *([] if include_last_offset else [input.numel()])]).astype(np.int64)
     else:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     flat = input.reshape(-1)
     rows = embedding(flat, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1, 1)
-    counted = np.ones(flat.numel(), bool) if padding_idx is None else flat._array != padding_idx % weight.shape[0]
-    from ...ops.join import stack
+    rows = rows[: int(lengths.sum())]
+    bag_of = np.repeat(np.arange(len(lengths)), lengths)
+    if padding_idx is not None:
+        counted = flat._array[: len(bag_of)] != padding_idx % weight.shape[0]
+        rows, bag_of = rows[new_tensor(counted)], bag_of[counted]
+        lengths = np.bincount(bag_of, minlength=len(lengths))
+    if mode == "max":
+        return _largest(rows, bag_of, lengths)
+    zeros: Tensor = rows.new_zeros((len(lengths), weight.shape[1]))
+    total = zeros.index_add(0, new_tensor(bag_of), rows)
+    if mode == "sum":
+        return total
+    return total / new_tensor(np.maximum(lengths, 1).astype(rows._array.dtype)[:, None])
 
-    results = []
-    for bag in bags:
-        kept = rows[bag][new_tensor(counted[bag])]
-        if not len(kept):
-            results.append(rows[bag].sum(0) * 0)
-        else:
-            results.append(kept.sum(0) if mode == "sum" else kept.mean(0) if mode == "mean" else kept.amax(0))
-    return stack(results)
+
+def _largest(rows: Tensor, bag_of: np.ndarray, lengths: np.ndarray) -> Tensor:
+    """The maximum of each bag of rows, column by column: the first row that has it; 0 for an empty bag."""
+    array, full = rows._array, lengths > 0
+    first = np.zeros((len(lengths), array.shape[1]), np.int64)
+    if full.any():
+        starts = (np.cumsum(lengths) - lengths)[full]
+        best = np.zeros(first.shape, array.dtype)
+        best[full] = np.maximum.reduceat(array, starts)
+        places = np.where(array == best[bag_of], np.arange(len(array))[:, None], len(array))
+        first[full] = np.minimum.reduceat(places, starts)
+        found = rows.gather(0, new_tensor(first))
+    else:
+        found = rows.new_zeros(first.shape) + rows.sum() * 0
+    return found.masked_fill(new_tensor(~full[:, None]), 0)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
