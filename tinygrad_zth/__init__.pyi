@@ -893,6 +893,12 @@ def lt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def lu(A: Tensor, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> Any:
+    """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
+def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.lu_solve`` with the right side first."""
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: builtins.bool = True, unpack_pivots: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> Any:
+    """The named tuple (P, L, U) of a factorisation in compact form; what is not asked for is empty."""
 def manual_seed(seed: builtins.int) -> _Generator:
     """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
 

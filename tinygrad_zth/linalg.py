@@ -17,6 +17,7 @@ from .ops.linalg import (
     vecdot,
 )
 from .ops.linalg import linalg_diagonal as diagonal
+from .ops.lu import lu, lu_factor, lu_factor_ex, lu_solve
 from .ops.matmul import matmul
 from .ops.norms import vector_norm
 from .ops.solve import LinAlgError, det, inv, inv_ex, lstsq, pinv, solve, solve_triangular
@@ -28,6 +29,6 @@ from .ops.systems import linalg_vander as vander
 __all__ = [
     "cholesky_ex", "cross", "matrix_exp", "solve_ex", "tensorinv", "tensorsolve", "vander",
     "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
-    "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
+    "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
     "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip

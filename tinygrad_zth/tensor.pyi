@@ -913,6 +913,10 @@ class Tensor:
         """
     def lt_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``lt``; returns the tensor itself."""
+    def lu(self, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> Any:
+        """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
+    def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+        """``linalg.lu_solve`` with the right side first."""
     @property
     def mH(self) -> Tensor:
         """``x.mT``: the last two dimensions exchanged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from .one_call import Case, D, Draw, T
 
@@ -72,6 +73,20 @@ def triangular(d: Draw) -> Case:
 def matrix_norm(d: Draw) -> Case:
     a = d.tensor((d.int(1, 3), d.int(1, 3)), "float64")
     return Case((a, d.choice("fro", "nuc", 2, -2, 1, -1, float("inf"), float("-inf"))), {"keepdim": d.bool()}, 50.0)
+
+
+def packed(count: int):
+    """The first ``count`` of LU, pivots, a right-hand side."""
+
+    def row(d: Draw) -> Case:
+        a = square(d)
+        compact, pivots = torch.linalg.lu_factor(torch.tensor(a.array))
+        n = a.array.shape[-1]
+        right = d.tensor((*a.array.shape[:-2], n, n), str(a.array.dtype))
+        options = {"left": d.bool(), "adjoint": d.bool()} if count == 3 else {}
+        return Case((T(compact.numpy(), "C", d.bool()), T(pivots.numpy()), right)[:count], options, 200.0)
+
+    return row
 
 
 def einsum(d: Draw) -> Case:
@@ -151,6 +166,9 @@ ROWS = {
     "linalg.inv_ex": of_square(), "linalg.solve": solve, "linalg.solve_ex": solve, "linalg.solve_triangular": triangular,
     "linalg.cholesky": factors_of("cholesky"), "cholesky": factors_of("cholesky"), "linalg.cholesky_ex": factors_of("cholesky"),
     "linalg.eigvalsh": factors_of("eigh"), "linalg.svdvals": of_square(),
+    "linalg.lu": lambda d: Case((d.tensor((d.int(1, 3), d.int(1, 4)), "f"),), {}, 200.0),
+    "linalg.lu_factor": of_square(), "linalg.lu_factor_ex": lambda d: Case((d.tensor((2, d.int(1, 3), d.int(1, 4)), "f"),), {}, 200.0),
+    "lu_unpack": packed(2), "linalg.lu_solve": packed(3), "lu_solve": lambda d: (lambda a: Case((a[2], a[0], a[1]), {}, 200.0))(packed(3)(d).args),
     "linalg.matrix_norm": matrix_norm, "linalg.cond": of_square(), "linalg.matrix_rank": of_square(grad=False),
     "linalg.norm": lambda d: Case((d.tensor((2, 3), "float64"), *d.choice((), (1,), ("fro",), ("nuc",), (float("inf"),))), {}, 50.0),
     "matrix_power": lambda d: Case((square(d), d.int(-2, 3)), {}, 200.0), "linalg.matrix_power": lambda d: Case((square(d), d.int(-2, 3)), {}, 200.0),

@@ -192,6 +192,22 @@ def _pseudo_inverse(x):
     return _inverse(t @ x) @ t if x.shape[-2] >= x.shape[-1] else t @ _inverse(x @ t)
 
 
+def _doolittle(x):
+    """L and U row by row, the row of the largest element of each column first."""
+    if x.ndim > 2:
+        return tuple(np.stack(part) for part in zip(*map(_doolittle, x)))
+    a, n = [list(map(float, row)) for row in x], len(x)
+    low = [[0.0] * n for _ in range(n)]
+    for j in range(n):
+        p = max(range(j, n), key=lambda i: abs(a[i][j]))
+        a[j], a[p], low[j], low[p] = a[p], a[j], low[p], low[j]
+        low[j][j] = 1.0
+        for i in range(j + 1, n):
+            low[i][j] = a[i][j] / a[j][j]
+            a[i] = [v - low[i][j] * w for v, w in zip(a[i], a[j])]
+    return np.array(low).reshape(x.shape), np.triu(np.array(a).reshape(x.shape))
+
+
 def _with_right_side(matrices):
     def arguments(s: Source):
         (a,) = matrices(s)
@@ -241,6 +257,8 @@ CASES: dict[str, Case] = {
         _tall, lambda x: _gram_schmidt(x)[1], call=lambda A: torch.linalg.qr(A, mode="r")[1], differentiable=(),
         why="PyTorch refuses it: the gradient needs Q, which mode='r' does not compute",
     ),
+    "lu_lower": Case(_square, lambda x: _doolittle(x)[0], call=lambda A: torch.linalg.lu(A)[1], differentiable=(0,), eps=1e-4),
+    "lu_upper": Case(_square, lambda x: _doolittle(x)[1], call=lambda A: torch.linalg.lu(A)[2], differentiable=(0,), eps=1e-4),
     "linalg_cholesky": Case(
         _square, _cholesky, call=lambda A: torch.linalg.cholesky(_definite(A)), differentiable=(0,), eps=1e-4
     ),

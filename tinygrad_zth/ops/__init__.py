@@ -35,6 +35,7 @@ from . import (
     join,
     legacy,
     linalg,
+    lu,
     masks,
     matmul,
     norms,
@@ -59,7 +60,7 @@ from .docstrings import DOCSTRINGS
 
 ROOMS = (
     create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
-    matmul, addmm, contract, solve, decompose, linalg, systems, random,
+    matmul, addmm, contract, solve, decompose, linalg, systems, lu, random,
 )  # fmt: skip
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
