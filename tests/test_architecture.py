@@ -30,6 +30,7 @@ FLOORS: list[set[str]] = [
         "printing",
         "approximations",
         "gamma",
+        "incomplete_gamma",
         "sampling",
         "absent",
         "settings",

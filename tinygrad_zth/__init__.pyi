@@ -216,6 +216,8 @@ def avg_pool1d(input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, p
     """
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: builtins.float = 1, alpha: builtins.float = 1, out: Tensor | None = None) -> Tensor:
     """beta * input + alpha * batch1 @ batch2, for batches of matrices."""
+def bartlett_window(window_length: builtins.int, periodic: builtins.bool = True, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False) -> Tensor:
+    """1 - |2 i / N - 1|: a triangle."""
 def batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: builtins.bool, momentum: builtins.float, eps: builtins.float, cudnn_enabled: builtins.bool = True) -> Tensor:
     """``nn.functional.batch_norm``, its arguments in another order."""
 def bernoulli(input: Tensor, p: builtins.float | None = None, *, generator: _Generator | None = None, out: Tensor | None = None) -> Tensor:
@@ -245,6 +247,8 @@ def bitwise_right_shift(input: Tensor, other: Tensor | Number, *, out: Tensor | 
     """Bits moved down by ``other`` places, elementwise; integers or bools."""
 def bitwise_xor(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The bits that exactly one has, elementwise; integers or bools."""
+def blackman_window(window_length: builtins.int, periodic: builtins.bool = True, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False) -> Tensor:
+    """0.42 - 0.5 cos(2 pi i / N) + 0.08 cos(4 pi i / N)."""
 def block_diag(*tensors: Tensor) -> Tensor:
     """A matrix with the given matrices on its diagonal and zeros elsewhere."""
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -683,6 +687,10 @@ def gt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
 half: _dtype
+def hamming_window(window_length: builtins.int, periodic: builtins.bool = True, alpha: builtins.float = 0.54, beta: builtins.float = 0.46, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False) -> Tensor:
+    """alpha - beta cos(2 pi i / N)."""
+def hann_window(window_length: builtins.int, periodic: builtins.bool = True, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False) -> Tensor:
+    """(1 - cos(2 pi i / N)) / 2."""
 def hardshrink(input: Tensor, lambd: builtins.float = 0.5) -> Tensor:
     """x where |x| > ``lambd``, else 0."""
 def heaviside(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
@@ -704,6 +712,12 @@ def histogram(input: Tensor, bins: builtins.int | Tensor = 100, *, range: builti
 
     Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
     """
+def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False) -> return_types.histogramdd:
+    """The named tuple (hist, bin_edges) of points (..., d) in a box: a count for each of its cells.
+
+    bins: how many along each dimension, an int or d of them, or d tensors of edges. range: 2 d numbers, the least and the
+    largest of each dimension. weight: what each point counts. density: divide by the total and the cells' volume.
+    """
 def hsplit(input: Tensor, indices_or_sections: builtins.int | builtins.tuple[builtins.int, ...]) -> builtins.tuple[Tensor, ...]:
     """``tensor_split`` along dimension 1 (``hsplit``), in equal parts if a number is given."""
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
@@ -714,6 +728,10 @@ def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of the first kind, of order 0. Element by element, any shape; integers become the default floating type."""
 def i0_(input: Tensor) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
+def igamma(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    ...
+def igammac(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    ...
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
@@ -797,6 +815,8 @@ def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether it is inf: a bool tensor of ``input``'s shape."""
 def isreal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether it is a real number, as all numbers here are: a bool tensor of ``input``'s shape."""
+def kaiser_window(window_length: builtins.int, periodic: builtins.bool = True, beta: builtins.float = 12.0, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, pin_memory: builtins.bool = False, requires_grad: builtins.bool = False) -> Tensor:
+    """I0(beta sqrt(1 - (2 i / N - 1)^2)) / I0(beta), I0 the modified Bessel function of order 0."""
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: ``input`` with each element replaced by itself times ``other``."""
 def kthvalue(input: Tensor, k: builtins.int, dim: builtins.int = -1, keepdim: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.kthvalue:
@@ -1145,6 +1165,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: builtins.int) -> Tensor:
 
     Raises RuntimeError unless height and width are divisible by r.
     """
+def poisson(input: Tensor, generator: _Generator | None = None) -> Tensor:
+    """Counts with the means in ``input``, of its shape and dtype. Raises RuntimeError for a negative mean."""
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The n-th derivative of ``digamma``. Raises RuntimeError for a negative ``n``."""
 def positive(input: Tensor) -> Tensor:
@@ -1476,6 +1498,8 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
+def triangular_solve(b: Tensor, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> Any:
+    """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
 def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of the last two dimensions, zeros elsewhere."""
 def tril_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: _dtype | None = None, device: Device = None, layout: _layout | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from .ops.gamma import lgamma as gammaln
 from .tensor import Tensor
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammaln", "i0", "i0e", "i1",
+    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1",
     "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma", "psi",
     "round", "sinc", "softmax", "xlog1py", "xlogy",
 ]  # fmt: skip
@@ -22,6 +22,7 @@ __all__ = [
 erf, erfc, erfinv, exp2, expm1 = (FUNCTIONS[name] for name in ("erf", "erfc", "erfinv", "exp2", "expm1"))
 log1p, logit, logsumexp, round, sinc = (FUNCTIONS[name] for name in ("log1p", "logit", "logsumexp", "round", "sinc"))
 xlogy, _where = FUNCTIONS["xlogy"], FUNCTIONS["where"]
+gammainc, gammaincc = FUNCTIONS["igamma"], FUNCTIONS["igammac"]
 expit, psi, multigammaln = FUNCTIONS["sigmoid"], digamma, FUNCTIONS["mvlgamma"]
 
 

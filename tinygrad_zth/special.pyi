@@ -25,6 +25,10 @@ def expit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 / (1 + e^-input). Element by element, any shape; integers become the default floating type."""
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e^input - 1, exact near 0. Element by element, any shape; integers become the default floating type."""
+def gammainc(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    ...
+def gammaincc(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    ...
 def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the absolute value of the gamma function. Element by element, any shape; integers become the default floating type."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -66,4 +70,4 @@ def xlog1py(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
 def xlogy(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
-__all__ = ['digamma', 'entr', 'erf', 'erfc', 'erfcx', 'erfinv', 'exp2', 'expit', 'expm1', 'gammaln', 'i0', 'i0e', 'i1', 'log1p', 'log_ndtr', 'log_softmax', 'logit', 'logsumexp', 'multigammaln', 'ndtr', 'ndtri', 'polygamma', 'psi', 'round', 'sinc', 'softmax', 'xlog1py', 'xlogy']
+__all__ = ['digamma', 'entr', 'erf', 'erfc', 'erfcx', 'erfinv', 'exp2', 'expit', 'expm1', 'gammainc', 'gammaincc', 'gammaln', 'i0', 'i0e', 'i1', 'log1p', 'log_ndtr', 'log_softmax', 'logit', 'logsumexp', 'multigammaln', 'ndtr', 'ndtri', 'polygamma', 'psi', 'round', 'sinc', 'softmax', 'xlog1py', 'xlogy']

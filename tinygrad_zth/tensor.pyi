@@ -690,6 +690,14 @@ class Tensor:
         """The modified Bessel function of the first kind, of order 0. Element by element, any shape; integers become the default floating type."""
     def i0_(self) -> Tensor:
         """In-place version of ``i0``; returns the tensor itself."""
+    def igamma(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+        ...
+    def igamma_(self, other: Tensor | Number) -> Tensor:
+        """In-place version of ``igamma``; returns the tensor itself."""
+    def igammac(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+        ...
+    def igammac_(self, other: Tensor | Number) -> Tensor:
+        """In-place version of ``igammac``; returns the tensor itself."""
     @property
     def imag(self) -> Tensor:
         """Raises RuntimeError: there are no complex tensors."""
@@ -1451,6 +1459,8 @@ class Tensor:
         """Dimensions ``dim0`` and ``dim1`` exchanged."""
     def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``transpose``, in place: the same memory through another window."""
+    def triangular_solve(self, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False) -> Any:
+        """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
     def tril(self, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """The lower triangle of the last two dimensions, zeros elsewhere."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:

@@ -6,6 +6,7 @@ from . import functional as functional
 from . import init as init
 from . import utils as utils
 from .activations import *  # noqa: F403
+from .adaptive_softmax import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .batchnorm import *  # noqa: F403
 from .containers import *  # noqa: F403

@@ -13,7 +13,7 @@ from .functional.reduction import reduction_of
 from .module import Module
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "PoissonNLLLoss",
     "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
@@ -114,6 +114,10 @@ GaussianNLLLoss = _loss(
 PoissonNLLLoss = _loss(
     "PoissonNLLLoss", "poisson_nll_loss", "log_input, target", log_input=True, full=False, size_average=None,
     eps=1e-8, reduce=None, reduction="mean",
+)  # fmt: skip
+CTCLoss = _loss(
+    "CTCLoss", "ctc_loss", "log_probs, targets, input_lengths, target_lengths", blank=0, reduction="mean",
+    zero_infinity=False,
 )  # fmt: skip
 SoftMarginLoss = _loss("SoftMarginLoss", "soft_margin_loss", "input, target", **_MEAN)
 HingeEmbeddingLoss = _loss("HingeEmbeddingLoss", "hinge_embedding_loss", "input, target", margin=1.0, **_MEAN)

@@ -33,6 +33,28 @@ class BCEWithLogitsLoss(Module):
         Raises ValueError for different shapes.
         """
 
+class CTCLoss(Module):
+    """``nn.functional.ctc_loss(log_probs, targets, input_lengths, target_lengths)`` as a layer. Arguments: blank, reduction, zero_infinity."""
+    blank: builtins.int
+    reduction: builtins.str
+    zero_infinity: builtins.bool
+    def __init__(self, blank: builtins.int = 0, reduction: builtins.str = 'mean', zero_infinity: builtins.bool = False) -> None: ...
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+        """-log of the probability of all alignments of ``targets`` with ``log_probs`` (T, N, C) or (T, C).
+
+        The forward variables of Graves et al., Connectionist Temporal Classification (2006), in logarithms, one step of
+        time after the other. An alignment repeats labels and puts blanks between them.
+
+        Args:
+            targets: (N, S) padded, or all labels in a row, (sum of target_lengths).
+            input_lengths, target_lengths: integers, (N,).
+            reduction: "mean" divides each loss by its target's length, and averages.
+            zero_infinity: a target that has no alignment costs 0, not infinity, and has no gradient.
+
+        As in PyTorch the gradient is that for ``log_probs`` that are a log_softmax: it is exp(log_probs) minus the
+        expected share of each class. Raises RuntimeError for lengths that do not fit.
+        """
+
 class CosineEmbeddingLoss(Module):
     """``nn.functional.cosine_embedding_loss(input1, input2, target)`` as a layer. Arguments: margin, reduction."""
     margin: builtins.float

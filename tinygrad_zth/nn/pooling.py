@@ -10,7 +10,7 @@ from .module import Module
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d",
+    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "FractionalMaxPool2d", "FractionalMaxPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d",
     "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d",
 ]  # fmt: skip
 
@@ -279,5 +279,48 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """Maxima of ``output_size`` windows that together cover (N, C, D, H, W) or (C, D, H, W); None keeps a size."""
+
+    _n = 3
+
+
+class _FractionalMaxPool(Module):
+    _n: int
+
+    def __init__(
+        self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio")
+        n = self._n
+        if output_ratio is not None:
+            output_ratio = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * n
+            if not all(0 < r < 1 for r in output_ratio):
+                given = output_ratio[0] if len(set(output_ratio)) == 1 else output_ratio
+                raise ValueError(f"output_ratio must be between 0 and 1 (got {given})")
+        self.kernel_size = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * n
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = (output_size,) * n if isinstance(output_size, int) else output_size
+        self.output_ratio = output_ratio
+
+    def forward(self, input: Tensor) -> Any:
+        pool = getattr(F, f"fractional_max_pool{self._n}d")
+        return pool(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Maxima of windows at drawn places of (N, C, H, W), to ``output_size`` or by ``output_ratio`` (Graham 2014)."""
+
+    _n = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Maxima of windows at drawn places of (N, C, D, H, W), to ``output_size`` or by ``output_ratio``."""
 
     _n = 3

@@ -4,6 +4,7 @@ gradient.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -245,6 +246,53 @@ def histogram(
 # ---------------------------------------------------------------------------- searching
 
 
+@by_host
+def histogramdd(
+    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
+) -> return_types.histogramdd:
+    """The named tuple (hist, bin_edges) of points (..., d) in a box: a count for each of its cells.
+
+    bins: how many along each dimension, an int or d of them, or d tensors of edges. range: 2 d numbers, the least and the
+    largest of each dimension. weight: what each point counts. density: divide by the total and the cells' volume.
+    """
+    array = input._array
+    if array.ndim < 2:
+        raise RuntimeError(f"torch.histogramdd: input tensor should have at least 2 dimensions, but got {array.ndim}")
+    _require_floating("histogramdd", array)
+    points = array.reshape(-1, array.shape[-1])
+    d = points.shape[1]
+    bins = [bins] * d if isinstance(bins, (int, Tensor)) else list(bins)
+    if len(bins) != d:
+        raise RuntimeError(
+            f"torch.histogramdd: expected {d} sequences of bin edges for a {d}-dimensional histogram but got {len(bins)}"
+        )
+    if range is not None and len(range) != 2 * d:
+        raise RuntimeError(
+            f"torch.histogramdd: for a {d}-dimensional histogram range should have {2 * d} elements, but got {len(range)}"
+        )
+    edges = []
+    for i, b in enumerate(bins):
+        if isinstance(b, Tensor):
+            edges.append(b._array)
+        else:
+            _require_bins(b)
+            edges.append(_equal_edges(points[:, i], b, None if range is None else range[2 * i : 2 * i + 2]))
+    sizes = [len(e) - 1 for e in edges]
+    inside = np.ones(len(points), bool)
+    cell = np.zeros(len(points), np.int64)
+    for x, e, n in zip(points.T, edges, sizes, strict=True):
+        place = np.where(x == e[-1], n - 1, np.searchsorted(e, x, "right") - 1)
+        inside &= (place >= 0) & (x <= e[-1])
+        cell = cell * n + place
+    counted = None if weight is None else weight._array.reshape(-1)[inside].astype(np.float64)
+    hist = np.bincount(cell[inside], counted, math.prod(sizes)).reshape(sizes)
+    if density:
+        volume = functools.reduce(np.multiply.outer, [np.diff(e).astype(np.float64) for e in edges])
+        hist = hist / hist.sum() / volume
+    found: Any = tuple(from_array(np.array(e)) for e in edges)
+    return return_types.histogramdd(from_array(hist.astype(array.dtype)), found)
+
+
 @torch_call
 @by_host
 def searchsorted(
@@ -315,7 +363,7 @@ def bucketize(input: Tensor, boundaries: Tensor, *, out_int32: bool = False, rig
 
 
 FUNCTIONS = {
-    "bincount": bincount, "bucketize": bucketize, "histc": histc, "histogram": histogram,
+    "bincount": bincount, "bucketize": bucketize, "histc": histc, "histogram": histogram, "histogramdd": histogramdd,
     "searchsorted": searchsorted, "unique": unique, "unique_consecutive": unique_consecutive,
 }  # fmt: skip
-METHODS = {name: f for name, f in FUNCTIONS.items() if name not in ("bucketize", "searchsorted")}
+METHODS = {name: f for name, f in FUNCTIONS.items() if name not in ("bucketize", "histogramdd", "searchsorted")}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .. import gamma
+from .. import gamma, incomplete_gamma
 from ..backends import HOST
 from ..inplace import twin, write_back
 from ..operation import Applied, op
@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from ..types import Array, Value
 from .compare import pick
 from .elementwise import sign
-from .powers import exp
+from .powers import exp, log
 
 __all__ = ["FUNCTIONS", "METHODS", "digamma", "i0", "i0e", "i1", "lgamma", "mvlgamma", "polygamma"]
 
@@ -120,14 +120,42 @@ def _quotient(out: Value, x: Value) -> Value:
     return pick(zero, 0.5, out / pick(zero, 1, x))
 
 
+def _no_slope_in_shape(g: Value, x: Value) -> Value:
+    raise NotImplementedError("the derivative for 'self' is not implemented")
+
+
+def _density(x: Value, y: Value) -> Value:
+    """The gamma distribution's density at y, for the shape x: the slope of igamma in its second argument."""
+    return exp((x - 1) * log(y) - y - lgamma(x))
+
+
+igamma: Applied = op(
+    lambda x, y: incomplete_gamma.lower(x, y), name="igamma", kernels=HOST, promote="float",
+    x=_no_slope_in_shape, y=lambda g, x, y: g * _density(x, y),
+)  # fmt: skip
+igammac: Applied = op(
+    lambda x, y: incomplete_gamma.upper(x, y), name="igammac", kernels=HOST, promote="float",
+    x=_no_slope_in_shape, y=lambda g, x, y: -g * _density(x, y),
+)  # fmt: skip
+
+
 def _polygamma_method(self: Tensor, n: int) -> Tensor:
     """The ``n``-th derivative of ``digamma``, element by element."""
     return polygamma(n, self)
 
 
 _polygamma_twin = write_back("polygamma_", _polygamma_method)
-FUNCTIONS = {"digamma": digamma, "i0": i0, "lgamma": lgamma, "mvlgamma": mvlgamma, "polygamma": polygamma}
+FUNCTIONS = {
+    "digamma": digamma,
+    "i0": i0,
+    "igamma": igamma,
+    "igammac": igammac,
+    "lgamma": lgamma,
+    "mvlgamma": mvlgamma,
+    "polygamma": polygamma,
+}
 METHODS = {
+    "igamma": igamma, "igamma_": twin(igamma), "igammac": igammac, "igammac_": twin(igammac),
     "digamma": digamma, "digamma_": twin(digamma), "i0": i0, "i0_": twin(i0), "lgamma": lgamma, "lgamma_": twin(lgamma),
     "mvlgamma": mvlgamma, "mvlgamma_": write_back("mvlgamma_", mvlgamma),
     "polygamma": _polygamma_method, "polygamma_": _polygamma_twin,

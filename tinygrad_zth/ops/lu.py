@@ -216,5 +216,16 @@ def _lu_solve_function(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     return lu_solve(LU_data, LU_pivots, b)
 
 
-FUNCTIONS = {"lu": _lu_function, "lu_solve": torch_call(_lu_solve_function), "lu_unpack": torch_call(lu_unpack)}
-METHODS = {"lu": _lu_function, "lu_solve": _lu_solve_function}
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> Any:
+    """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
+    coefficient = mt(A) if transpose else A
+    found = solve_triangular(coefficient, b, upper=upper != transpose, unitriangular=unitriangular)
+    return return_types.triangular_solve(found, A.clone())
+
+
+FUNCTIONS = {
+    "triangular_solve": torch_call(triangular_solve), "lu": _lu_function, "lu_solve": torch_call(_lu_solve_function), "lu_unpack": torch_call(lu_unpack),
+}  # fmt: skip
+METHODS = {"triangular_solve": triangular_solve, "lu": _lu_function, "lu_solve": _lu_solve_function}

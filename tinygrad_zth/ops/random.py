@@ -335,6 +335,13 @@ def bernoulli(
     return _finish("bernoulli", t, out)
 
 
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts with the means in ``input``, of its shape and dtype. Raises RuntimeError for a negative mean."""
+    backend = backend_of(input._array)
+    counts = sampling.poisson(backend.to_numpy(input._array), generator=generator)
+    return new_tensor(backend.asarray(counts))
+
+
 def multinomial(
     input: Tensor,
     num_samples: int,
@@ -359,7 +366,7 @@ def multinomial(
 FUNCTIONS = {
     "bernoulli": bernoulli, "default_generator": default_generator, "fork_rng": fork_rng, "Generator": Generator,
     "get_rng_state": get_rng_state, "initial_seed": generator.initial_seed, "manual_seed": generator.manual_seed,
-    "multinomial": multinomial, "multinomial_rule": sampling.multinomial_rule, "normal": normal, "rand": rand,
+    "multinomial": multinomial, "multinomial_rule": sampling.multinomial_rule, "normal": normal, "poisson": poisson, "rand": rand,
     "rand_like": rand_like, "randint": randint, "randint_like": randint_like, "randn": randn,
     "randn_like": randn_like, "randperm": randperm, "seed": generator.seed, "set_rng_state": set_rng_state,
 }  # fmt: skip

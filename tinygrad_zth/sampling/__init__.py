@@ -18,7 +18,7 @@ from .fill import empty_like, memory_order
 from .gaussian import scalar_kernels
 from .integers import random_, randperm
 from .multinomial import multinomial, multinomial_rule
-from .trials import bernoulli_, dropout_mask_, geometric_
+from .trials import bernoulli_, dropout_mask_, geometric_, poisson
 from .weights import orthogonal_, trunc_normal_
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "multinomial_rule",
     "normal_",
     "orthogonal_",
+    "poisson",
     "random_",
     "randperm",
     "scalar_kernels",

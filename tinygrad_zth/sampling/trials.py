@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ..generator import Generator
+from ..generator import Generator, default_generator
 from . import gaussian
 from .fill import FLOAT64, draw, memory_order, require_floating
 
-__all__ = ["bernoulli_", "dropout_mask_", "geometric_"]
+__all__ = ["bernoulli_", "dropout_mask_", "geometric_", "poisson"]
 
 
 def bernoulli_(out: np.ndarray, p: float | np.ndarray = 0.5, *, generator: Generator | None = None) -> np.ndarray:
@@ -84,3 +84,49 @@ def geometric_(out: np.ndarray, p: float, *, generator: Generator | None = None)
         return np.ceil(logs / scale)
 
     return draw(out, generator, values)
+
+
+def poisson(rates: np.ndarray, *, generator: Generator | None = None) -> np.ndarray:
+    """Counts with the means ``rates``, of their dtype.
+
+    Below a rate of 10, uniforms are multiplied until the product falls below exp(-rate) (Knuth); above, transformed
+    rejection with a squeeze (Hoermann 1993). As many words as that takes.
+    Raises RuntimeError for a negative rate.
+    """
+    source = generator if generator is not None else default_generator
+    require_floating(rates, "poisson_cpu")
+    if rates.size and not rates.min() >= 0:
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    with source.lock:
+        counts = [_poisson(float(rate), source) for rate in rates.reshape(-1)]
+    return np.asarray(counts, rates.dtype).reshape(rates.shape)
+
+
+def _poisson(rate: float, source: Generator) -> int:
+    if rate == 0:
+        return 0
+    if rate < 10:
+        least, count, product = math.exp(-rate), 0, 1.0
+        while True:
+            product *= float(source.uniform53(1)[0])
+            if product <= least:
+                return count
+            count += 1
+    root, log_rate = math.sqrt(rate), math.log(rate)
+    b = 0.931 + 2.53 * root
+    a = -0.059 + 0.02483 * b
+    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
+    v_r = 0.9277 - 3.6224 / (b - 2)
+    while True:
+        u, v = (float(x) for x in source.uniform53(2))
+        u -= 0.5
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + rate + 0.43)
+        if us >= 0.07 and v <= v_r:
+            return k
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        if math.log(v) + math.log(inverse_alpha) - math.log(a / (us * us) + b) <= -rate + k * log_rate - math.lgamma(
+            k + 1
+        ):
+            return k

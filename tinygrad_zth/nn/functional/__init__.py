@@ -9,6 +9,7 @@ from .conv import *  # noqa: F403
 from .ctc import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
+from .fractional import *  # noqa: F403
 from .grid import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .margins import *  # noqa: F403
