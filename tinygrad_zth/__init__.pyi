@@ -729,9 +729,9 @@ def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def i0_(input: Tensor) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
 def igamma(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. Element by element, any shape; integers become the default floating type."""
 def igammac(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    ...
+    """1 - igamma(input, other), exact where that is small. Element by element, any shape; integers become the default floating type."""
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:

@@ -691,11 +691,11 @@ class Tensor:
     def i0_(self) -> Tensor:
         """In-place version of ``i0``; returns the tensor itself."""
     def igamma(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. Element by element, any shape; integers become the default floating type."""
     def igamma_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``igamma``; returns the tensor itself."""
     def igammac(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        ...
+        """1 - igamma(input, other), exact where that is small. Element by element, any shape; integers become the default floating type."""
     def igammac_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``igammac``; returns the tensor itself."""
     @property
