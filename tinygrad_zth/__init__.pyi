@@ -729,9 +729,9 @@ def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def i0_(input: Tensor) -> Tensor:
     """In-place version of ``i0``; returns the tensor itself."""
 def igamma(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. Element by element, any shape; integers become the default floating type."""
+    """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. The two broadcast; the promoted dtype, the default floating type for integers."""
 def igammac(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """1 - igamma(input, other), exact where that is small. Element by element, any shape; integers become the default floating type."""
+    """1 - igamma(input, other), exact where that is small. The two broadcast; the promoted dtype, the default floating type for integers."""
 def imag(input: Tensor) -> Tensor:
     """Raises RuntimeError: there are no complex tensors."""
 def index_add(input: Tensor, dim: builtins.int, index: Tensor, source: Tensor, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
@@ -913,11 +913,11 @@ def lt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
-def lu(A: Tensor, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> Any:
+def lu(A: Tensor, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> builtins.tuple[Tensor, ...]:
     """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``linalg.lu_solve`` with the right side first."""
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: builtins.bool = True, unpack_pivots: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> Any:
+def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: builtins.bool = True, unpack_pivots: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.lu_unpack:
     """The named tuple (P, L, U) of a factorisation in compact form; what is not asked for is empty."""
 def manual_seed(seed: builtins.int) -> _Generator:
     """Restart the default generator at ``int(seed)`` and return it. See Generator.manual_seed.
@@ -1498,7 +1498,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
-def triangular_solve(b: Tensor, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> Any:
+def triangular_solve(b: Tensor, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.triangular_solve:
     """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
 def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of the last two dimensions, zeros elsewhere."""

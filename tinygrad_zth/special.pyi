@@ -26,9 +26,9 @@ def expit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e^input - 1, exact near 0. Element by element, any shape; integers become the default floating type."""
 def gammainc(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. Element by element, any shape; integers become the default floating type."""
+    """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. The two broadcast; the promoted dtype, the default floating type for integers."""
 def gammaincc(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """1 - igamma(input, other), exact where that is small. Element by element, any shape; integers become the default floating type."""
+    """1 - igamma(input, other), exact where that is small. The two broadcast; the promoted dtype, the default floating type for integers."""
 def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the absolute value of the gamma function. Element by element, any shape; integers become the default floating type."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:

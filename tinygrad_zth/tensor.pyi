@@ -691,11 +691,11 @@ class Tensor:
     def i0_(self) -> Tensor:
         """In-place version of ``i0``; returns the tensor itself."""
     def igamma(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. Element by element, any shape; integers become the default floating type."""
+        """The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``. The two broadcast; the promoted dtype, the default floating type for integers."""
     def igamma_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``igamma``; returns the tensor itself."""
     def igammac(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        """1 - igamma(input, other), exact where that is small. Element by element, any shape; integers become the default floating type."""
+        """1 - igamma(input, other), exact where that is small. The two broadcast; the promoted dtype, the default floating type for integers."""
     def igammac_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``igammac``; returns the tensor itself."""
     @property
@@ -921,7 +921,7 @@ class Tensor:
         """
     def lt_(self, other: Tensor | Number) -> Tensor:
         """In-place version of ``lt``; returns the tensor itself."""
-    def lu(self, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> Any:
+    def lu(self, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> builtins.tuple[Tensor, ...]:
         """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
     def lu_solve(self, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
         """``linalg.lu_solve`` with the right side first."""
@@ -1459,7 +1459,7 @@ class Tensor:
         """Dimensions ``dim0`` and ``dim1`` exchanged."""
     def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``transpose``, in place: the same memory through another window."""
-    def triangular_solve(self, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False) -> Any:
+    def triangular_solve(self, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False) -> return_types.triangular_solve:
         """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
     def tril(self, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """The lower triangle of the last two dimensions, zeros elsewhere."""

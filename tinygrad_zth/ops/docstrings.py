@@ -22,8 +22,6 @@ _FLOATING = {
     "exp2": "2 to the power ``input``",
     "expm1": "e^input - 1, exact near 0",
     "i0": "The modified Bessel function of the first kind, of order 0",
-    "igamma": "The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``",
-    "igammac": "1 - igamma(input, other), exact where that is small",
     "lgamma": "The logarithm of the absolute value of the gamma function",
     "log": "The natural logarithm; -inf at 0, nan below",
     "log10": "The logarithm to base 10; -inf at 0, nan below",
@@ -78,6 +76,8 @@ _FLOATING_PAIRS = {
     "atan2": "The angle of the point (other, input), in [-pi, pi]",
     "copysign": "``input`` with the sign of ``other``",
     "hypot": "sqrt(input^2 + other^2), without overflow",
+    "igamma": "The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``",
+    "igammac": "1 - igamma(input, other), exact where that is small",
     "logaddexp": "log(e^input + e^other), without overflow",
     "logaddexp2": "log2(2^input + 2^other), without overflow",
 }

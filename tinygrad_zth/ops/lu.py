@@ -114,7 +114,7 @@ def _check(name: str, A: Tensor, pivot: bool) -> None:
 
 @torch_call
 @by_host
-def lu(A: Tensor, *, pivot: bool = True) -> Any:
+def lu(A: Tensor, *, pivot: bool = True) -> return_types.linalg_lu:
     """The named tuple (P, L, U): a permutation, a lower triangle with ones on its diagonal, an upper triangle."""
     _check("linalg.lu", A, pivot)
     L, U, _, swaps = _factors(A, pivot)
@@ -140,7 +140,7 @@ def _compact(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch_call
 @by_host
-def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> Any:
+def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -> return_types.linalg_lu_factor_ex:
     """The named tuple (LU, pivots, info): where info is not 0, that diagonal element of U is 0."""
     _check("linalg.lu_factor_ex", A, pivot)
     both, swaps, info = _compact(A)
@@ -151,7 +151,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
 
 @torch_call
 @by_host
-def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
+def lu_factor(A: Tensor, *, pivot: bool = True) -> return_types.linalg_lu_factor:
     """The named tuple (LU, pivots): L below the diagonal and U in one matrix, and the row each step swapped with.
 
     Raises LinAlgError, a RuntimeError, where U has a zero on its diagonal.
@@ -192,7 +192,9 @@ def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoin
     return found if left else mt(found)
 
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+def lu_unpack(
+    LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
+) -> return_types.lu_unpack:
     """The named tuple (P, L, U) of a factorisation in compact form; what is not asked for is empty."""
     if LU_pivots._array.dtype != np.int32:
         raise RuntimeError(
@@ -205,7 +207,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     return return_types.lu_unpack(nothing if order is None else _permutation(order, LU_data._array.dtype), L, U)
 
 
-def _lu_function(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
+def _lu_function(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
     """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
     both, swaps, info = lu_factor_ex(A, pivot=pivot)
     return (both, swaps, info) if get_infos else (both, swaps)
@@ -218,7 +220,7 @@ def _lu_solve_function(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
 
 def triangular_solve(
     b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> Any:
+) -> return_types.triangular_solve:
     """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
     coefficient = mt(A) if transpose else A
     found = solve_triangular(coefficient, b, upper=upper != transpose, unitriangular=unitriangular)
