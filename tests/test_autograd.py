@@ -27,11 +27,23 @@ def test_backward_accumulates_into_leaves_only():
     assert y.grad_fn.name() == "MulBackward0" and y.grad is None
 
 
-def test_a_freed_graph_says_so():
-    y = leaf(1.0).exp().sum()
+@pytest.mark.parametrize("make", [lambda x: x.exp(), lambda x: x * 2, lambda x: 2 * x, lambda x: x / 2, lambda x: x**2])
+def test_a_freed_graph_says_so(make):
+    y = make(leaf(1.0)).sum()
     y.backward()
     with pytest.raises(RuntimeError, match="backward through the graph a second time"):
         y.backward()
+    y = make(leaf(1.0)).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+
+
+def test_what_saved_nothing_can_be_passed_again():
+    x = leaf(1.0, 2.0)
+    y = (x.view(2, 1) - 2).mean()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -303,13 +303,17 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
             unpack += _CHECKED.format(s=names[i], stamp=stamps[i])
         elif i in used and _may_hold(name, self, extras):
             unpack += _UNCHECKED.format(s=names[i])
-    # Only what holds memory is let go: a node that saved shapes and numbers can be passed again.
+    # What holds memory is let go, and operands (`x * 2` too, as in PyTorch); shapes and options can be passed again.
     free = ""
     if "out" in self.saves:
         free = "    if not keep:\n        node.saved = None\n"
     elif any(_may_hold(name, self, extras) for name in self.saves):
         held = " or ".join(
-            f"{s}.__class__ in array_types" if i in used or i in stamps else f"isinstance({s}, Tensor)"
+            f"{s} is not None"
+            if i in stamps
+            else f"{s}.__class__ in array_types"
+            if i in used
+            else f"isinstance({s}, Tensor)"
             for i, (s, name) in enumerate(zip(names, self.saves, strict=True))
             if _may_hold(name, self, extras)
         )
