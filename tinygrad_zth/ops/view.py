@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any, overload
 
 from .. import dtypes
@@ -59,11 +60,23 @@ _copy = op(_reshape, name="reshape", grad_name="UnsafeViewBackward0", x=lambda g
 
 def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
     """``sizes`` as ints with -1 worked out. Raises RuntimeError if they do not hold x's elements."""
-    shape = tuple([s if s.__class__ is int else s.__index__() for s in sizes])
-    n, known, unknown = x._array.size, math.prod(shape), None
-    if known == n and (not shape or min(shape) >= 0):
-        return shape
-    known = 1
+    n = x._array.size
+    try:
+        known = math.prod(sizes)
+    except TypeError:
+        known = None  # not numbers; said below
+    if known.__class__ is int:  # so are all the sizes
+        if known == n and (not sizes or min(sizes) >= 0):
+            return tuple(sizes)
+        if known and n % known == 0 and min(sizes) == -1 and sizes.count(-1) == 1:
+            i = sizes.index(-1)
+            return (*sizes[:i], n // -known, *sizes[i + 1 :])
+    try:
+        shape = tuple([index(s) for s in sizes])
+    except TypeError:
+        kinds = ", ".join(type(s).__name__ for s in sizes)
+        raise TypeError(f"view() received an invalid combination of arguments - got ({kinds}), but expected ints") from None
+    known, unknown = 1, None
     for i, s in enumerate(shape):
         if s >= 0:
             known *= s
@@ -73,6 +86,8 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
             raise RuntimeError("only one dimension can be inferred")
         else:
             raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(shape)}")
+    if unknown is None and known == n:
+        return shape
     if unknown is not None:
         if known == 0 and n == 0:
             raise RuntimeError(
@@ -262,7 +277,11 @@ def _permute_function(input: Tensor, dims: Sequence[int]) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
     ndim = input._array.ndim
-    return _transpose(input, dim_of(dim0, ndim), dim_of(dim1, ndim)) if ndim else alias(input)
+    if not (0 <= dim0 < ndim and 0 <= dim1 < ndim):
+        if not ndim:
+            return alias(input)
+        dim0, dim1 = dim_of(dim0, ndim), dim_of(dim1, ndim)
+    return _transpose(input, dim0, dim1)
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
