@@ -75,7 +75,9 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
         shape = tuple([index(s) for s in sizes])
     except TypeError:
         kinds = ", ".join(type(s).__name__ for s in sizes)
-        raise TypeError(f"view() received an invalid combination of arguments - got ({kinds}), but expected ints") from None
+        raise TypeError(
+            f"view() received an invalid combination of arguments - got ({kinds}), but expected ints"
+        ) from None
     known, unknown = 1, None
     for i, s in enumerate(shape):
         if s >= 0:
