@@ -63,42 +63,30 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
     n = x._array.size
     try:
         known = math.prod(sizes)
-    except TypeError:
-        known = None  # not numbers; said below
-    if known.__class__ is int:  # so are all the sizes
-        if known == n and (not sizes or min(sizes) >= 0):
-            return tuple(sizes)
-        if known and n % known == 0 and min(sizes) == -1 and sizes.count(-1) == 1:
-            i = sizes.index(-1)
-            return (*sizes[:i], n // -known, *sizes[i + 1 :])
-    try:
-        shape = tuple([index(s) for s in sizes])
+        if known.__class__ is not int:
+            sizes = tuple([index(s) for s in sizes])
+            known = math.prod(sizes)
     except TypeError:
         kinds = ", ".join(type(s).__name__ for s in sizes)
-        raise TypeError(
-            f"view() received an invalid combination of arguments - got ({kinds}), but expected ints"
-        ) from None
-    known, unknown = 1, None
-    for i, s in enumerate(shape):
-        if s >= 0:
-            known *= s
-        elif s == -1 and unknown is None:
-            unknown = i
-        elif s == -1:
-            raise RuntimeError("only one dimension can be inferred")
-        else:
-            raise RuntimeError(f"invalid shape dimension {s} at index {i} of shape {list(shape)}")
-    if unknown is None and known == n:
-        return shape
-    if unknown is not None:
-        if known == 0 and n == 0:
+        raise TypeError(f"view() received an invalid combination of arguments - got ({kinds})") from None
+    least = min(sizes, default=0)
+    if known == n and least >= 0:
+        return tuple(sizes)
+    if least == -1 and sizes.count(-1) == 1:
+        if known and n % known == 0:
+            i = sizes.index(-1)
+            return (*sizes[:i], n // -known, *sizes[i + 1 :])
+        if known == n:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "
+                f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified "
                 "dimension size -1 can be any value and is ambiguous"
             )
-        if known and n % known == 0:
-            return (*shape[:unknown], n // known, *shape[unknown + 1 :])
-    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {n}")
+    elif least == -1:
+        raise RuntimeError("only one dimension can be inferred")
+    elif least < -1:
+        i = next(i for i, s in enumerate(sizes) if s < -1)
+        raise RuntimeError(f"invalid shape dimension {sizes[i]} at index {i} of shape {list(sizes)}")
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {n}")
 
 
 def _is_window(array: Array, shape: Any) -> bool:
