@@ -69,7 +69,7 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
     except TypeError:
         kinds = ", ".join(type(s).__name__ for s in sizes)
         raise TypeError(f"view() received an invalid combination of arguments - got ({kinds})") from None
-    least = min(sizes, default=0)
+    least = min(sizes) if sizes else 0
     if known == n and least >= 0:
         return tuple(sizes)
     if least == -1 and sizes.count(-1) == 1:
@@ -77,10 +77,8 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
             i = sizes.index(-1)
             return (*sizes[:i], n // -known, *sizes[i + 1 :])
         if known == n:
-            raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the unspecified "
-                "dimension size -1 can be any value and is ambiguous"
-            )
+            why = "because the unspecified dimension size -1 can be any value and is ambiguous"
+            raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(sizes)} {why}")
     elif least == -1:
         raise RuntimeError("only one dimension can be inferred")
     elif least < -1:
