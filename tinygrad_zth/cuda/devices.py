@@ -114,7 +114,8 @@ class device_of(device):
 
 def get_device_properties(device: Any = None) -> SimpleNamespace:
     """name, major, minor, total_memory, multi_processor_count, warp_size, max_threads_per_block of a device."""
-    found = backend(device).xp.cuda.runtime.getDeviceProperties(index_of(device))
+    index = index_of(device)  # refuses the CPU
+    found = backend(device).xp.cuda.runtime.getDeviceProperties(index)
     name = found["name"]
     return SimpleNamespace(
         name=name.decode() if isinstance(name, bytes) else name,
