@@ -11,6 +11,7 @@ import tinygrad_zth as zth
 from tinygrad_zth import fused
 from tinygrad_zth.fused import attention as attention_room
 from tinygrad_zth.fused import batch_norm as batch_norm_room
+from tinygrad_zth.fused import bias_activation as bias_activation_room
 from tinygrad_zth.fused import convolution as convolution_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import gelu as gelu_room
@@ -48,6 +49,8 @@ case(softmax_room.softmax, array(), 0, id="0d")
 case(softmax_room.log_softmax, X * 300, 1, id="wide")
 case(gelu_room.gelu, X * 2, "none", id="erf")
 case(gelu_room.gelu, X * 2, "tanh", id="tanh")
+for form in ("relu", "none", "tanh"):
+    case(bias_activation_room.bias_activation, X * 2, array(X.shape[-1]), form, id=f"bias and {form}")
 for reduction in ("none", "mean", "sum"):
     for smoothing in (0.0, 0.1):
         for weight in (None, Fixed(RNG.random(4))):

@@ -14,6 +14,7 @@ import pytest
 import tinygrad_zth as torch
 from tinygrad_zth.fused import attention as attention_room
 from tinygrad_zth.fused import batch_norm as batch_norm_room
+from tinygrad_zth.fused import bias_activation as bias_activation_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import embedding as embedding_room
 from tinygrad_zth.fused import gelu as gelu_room
@@ -183,6 +184,25 @@ def test_gelu_far_out(cuda):
         y = torch.nn.functional.gelu(x, approximate=form)
         y.sum().backward()
         assert y.tolist()[1:3] == [0, 200] and x.grad.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("form", ["relu", "none", "tanh"])
+def test_bias_and_activation(cuda, order, rng, form, columns):
+    op = bias_activation_room.bias_activation
+    for rows in (1, 7, 9):
+        proved(op, op.op.plain, [normal(rng, rows, columns), normal(rng, columns), form])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("form", ["relu", "none", "tanh"])
+def test_bias_and_activation_of_other_shapes_and_dtypes(cuda, rng, form, dtype):
+    op = bias_activation_room.bias_activation
+    for shape in ((3,), (2, 3, 5), (0, 4), (2, 0), (70, 3)):
+        x, b = normal(rng, *shape), normal(rng, shape[-1])
+        proved(op, op.op.plain, [x, b, form], dtype, 2e-2 if dtype == "float16" else None)
+    nan = torch.tensor([[float("nan"), 1.0]], device="cuda")
+    assert op(nan, torch.zeros(2, device="cuda"), form).isnan().tolist() == [[True, False]]
 
 
 SIZES = [(1, 1, 1, 1), (5, 5, 4, 3), (33, 33, 16, 8), (7, 40, 33, 5), (40, 9, 128, 1), (65, 64, 8, 128)]

@@ -9,6 +9,7 @@ import tinygrad_zth as torch
 from models import gpt
 from tinygrad_zth import nn
 from tinygrad_zth.backends import transfers
+from tinygrad_zth.fused.bias_activation import bias_activation
 
 from .simulated import device as simulated_device
 
@@ -72,6 +73,7 @@ def test_launches_of_a_training_step(step, dropout):
         (lambda x: nn.functional.log_softmax(x, -1), 1, 1),
         (lambda x: nn.functional.layer_norm(x, (8,), torch.ones(8, device="cuda"), torch.ones(8, device="cuda")), 1, 1),
         (lambda x: nn.functional.gelu(x), 1, 1),
+        (lambda x: bias_activation(x, torch.ones(8, device="cuda", requires_grad=True), "none"), 1, 1),
         (lambda x: nn.functional.dropout(x), 1, 1),
         (lambda x: nn.functional.scaled_dot_product_attention(x, x.detach(), x.detach(), is_causal=True), 1, 1),
         (lambda x: nn.functional.embedding(torch.zeros(3, dtype=torch.long, device="cuda"), x[0]), 1, 1),
@@ -83,6 +85,7 @@ def test_launches_of_a_training_step(step, dropout):
         "log_softmax",
         "layer_norm",
         "gelu",
+        "bias and gelu",
         "dropout",
         "attention",
         "embedding",

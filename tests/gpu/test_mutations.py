@@ -18,6 +18,7 @@ from tinygrad_zth.fused import attention as attention_room
 from tinygrad_zth.fused import (
     attention_cuda,
     batch_norm_cuda,
+    bias_activation_cuda,
     cross_entropy_cuda,
     dropout,
     embedding_cuda,
@@ -27,6 +28,7 @@ from tinygrad_zth.fused import (
     softmax_cuda,
 )
 from tinygrad_zth.fused import batch_norm as batch_norm_room
+from tinygrad_zth.fused import bias_activation as bias_activation_room
 from tinygrad_zth.fused import cross_entropy as cross_entropy_room
 from tinygrad_zth.fused import embedding as embedding_room
 from tinygrad_zth.fused import gelu as gelu_room
@@ -83,6 +85,12 @@ def _gelu(rng):
         )
 
 
+def _bias_activation(rng):
+    op = bias_activation_room.bias_activation
+    for form in ("relu", "none", "tanh"):
+        proved(op, op.op.plain, [normal(rng, 19, 65), normal(rng, 65), form])
+
+
 def _attention(rng):
     op, rest = attention_room.attention, (None, None, True, 1 / math.sqrt(5))
     arrays = [normal(rng, 2, 40, 5), normal(rng, 2, 40, 5), normal(rng, 2, 40, 7)]
@@ -127,6 +135,7 @@ PROOFS: dict[str, tuple[CudaSource, Callable]] = {
     "layer_norm": (layer_norm_cuda.SOURCE, _layer_norm),
     "batch_norm": (batch_norm_cuda.SOURCE, _batch_norm),
     "gelu": (gelu_cuda.SOURCE, _gelu),
+    "bias_activation": (bias_activation_cuda.SOURCE, _bias_activation),
     "attention": (attention_cuda.SOURCE, _attention),
     "embedding": (embedding_cuda.SOURCE, _embedding),
     "dropout": (dropout.SOURCE, _dropout),
@@ -154,6 +163,11 @@ MUTATIONS = [  # (file, what stands there, what is put in its place)
     ("gelu", "+ x * exp((A)-0.5 * x * x) * (A)0.3989422804014327", ""),
     ("gelu", "1 + 3 * (A)0.044715", "1 + (A)0.044715"),
     ("gelu", "if (i < n) y[i]", "if (i < n - 1) y[i]"),
+    ("bias_activation", "load(b[i % columns])", "load(b[(i + 1) % columns])"),
+    ("bias_activation", "slope_of(load(x[i]) + own, form)", "slope_of(load(x[i]), form)"),
+    ("bias_activation", "for (int w = 1; w < 8; w++)", "for (int w = 2; w < 8; w++)"),
+    ("bias_activation", "sums[warp][lane] = sum;\n  __syncthreads();", "sums[warp][lane] = sum;"),
+    ("bias_activation", "return z > 0 ? (A)1 : (A)0;", "return (A)1;"),
     ("attention", "if (key >= keys || (causal && key > row)) s", "if (key >= keys) s"),
     ("attention", "for (int i = 0; i < WIDE; i++) sum[i] *= shrink;", ""),
     ("attention", "load_tile(value_tile, v, first, keys, f);\n    __syncthreads();", "load_tile(value_tile, v, first, keys, f);"),

@@ -489,6 +489,13 @@ def _counted_dropout(x, p, seed, offset):
 
 CASES: dict[str, Case] = {
     "gelu": Case(lambda s: (s.floats(s.shape(), -3, 3), s.choose(("none", "tanh"))), _gelu),
+    "bias_activation": Case(
+        lambda s: (
+            s.floats((*s.choose(((), (3,), (0,), (2, 2))), 4), -3, 3, avoid=(0.0,), margin=0.5), s.floats((4,), -0.4, 0.4),
+            s.choose(("relu", "none", "tanh")),
+        ),
+        lambda x, bias, form: np.maximum(x + bias, 0) if form == "relu" else _gelu(x + bias, form),
+    ),
     "softmax": Case(_row_arguments, _softmax),
     "log_softmax": Case(_row_arguments, lambda x, axis: np.log(_softmax(x, axis))),
     "softmax_backward": Case(

@@ -36,17 +36,19 @@ class CudaSource:
     Args:
         path: of the file; it is read when the first of its kernels is launched.
         types: more of the prelude.
+        before: names of files beside it (``.cuh``) whose functions it uses.
     """
 
-    def __init__(self, path: str | Path, types: str = "") -> None:
-        self.path, self.types = Path(path), types
+    def __init__(self, path: str | Path, types: str = "", before: Sequence[str] = ()) -> None:
+        self.path, self.types, self.before = Path(path), types, tuple(before)
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
 
     @functools.cached_property
     def body(self) -> str:
-        """The file's own text."""
-        return self.path.read_text(encoding="utf-8")
+        """The file's own text, after those that it uses."""
+        paths = [*(self.path.with_name(name) for name in self.before), self.path]
+        return "".join(path.read_text(encoding="utf-8") for path in paths)
 
     def text(self, dtype: str) -> str:
         """The whole source for a dtype ("f", "d" or "e"), as the compiler is given it."""

@@ -12,7 +12,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
 
 __all__ = ["gelu_backward", "gelu_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("gelu.cu"))
+SOURCE = CudaSource(Path(__file__).with_name("gelu.cu"), before=["gelu.cuh"])
 _THREADS = 256
 
 

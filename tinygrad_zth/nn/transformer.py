@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..fused.bias_activation import bias_activation
 from ..graph import mode
 from ..ops.create import full
 from ..ops.triangles import triu
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 Activation = Callable[[Tensor], Tensor]
+_FORMS = ((F.relu, "relu"), (F.gelu, "none"))  # activations that are made together with the bias before them
 
 
 class _Layer(Module):
@@ -82,7 +84,17 @@ class _Layer(Module):
         return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return self.linear2(self.dropout(self._hidden(x)))
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        """activation(linear1(x)); the bias and the activation in one, unless somebody is to see what is between."""
+        inner, form = self.linear1, next((name for f, name in _FORMS if f is self.activation), None)
+        watched = inner._forward_hooks or inner._forward_pre_hooks or inner._backward_hooks or inner._backward_pre_hooks
+        if form is not None and type(inner) is Linear and inner.bias is not None and not watched:
+            product = F.linear(x, inner.weight)
+            result: Tensor = bias_activation(product, inner.bias.to(product.dtype), form)  # autocast: the product's
+            return result
+        return self.activation(inner(x))
 
 
 class TransformerEncoderLayer(_Layer):
