@@ -16,7 +16,8 @@ from ..ops.activations import relu
 from ..tensor import Tensor
 from ..types import Array
 from . import bias_activation_cuda as cuda
-from .gelu import gelu, gelu_backward, gelu_forward, gelu_tanh_backward, gelu_tanh_forward
+from .gelu import gelu_backward, gelu_forward, gelu_tanh_backward, gelu_tanh_forward
+from .gelu import plain as plain_gelu
 from .rows import column_sums
 
 __all__ = ["bias_activation"]
@@ -48,7 +49,7 @@ def bias_activation_forward(x: Array, bias: Array, form: str) -> tuple[Array, Ar
 @cuda_kernel
 def _on_device(x: Array, bias: Array, form: str) -> tuple[Array, None, None]:
     _check(x, bias, form)
-    return cuda.bias_activation_forward(x, bias, form)
+    return cuda.bias_activation_forward(x, bias, form), None, None
 
 
 def _numpy_gradients(g: Array, x: Array, bias: Array, form: str, z: Array, cdf: Array) -> tuple[Array, Array]:
@@ -74,7 +75,9 @@ def _backward(
 def plain(x: Tensor, bias: Tensor, form: str) -> Tensor:
     """The definition, a composition of primitives."""
     z = x + bias
-    result: Tensor = relu(z) if form == "relu" else gelu.op.plain(z, form)
+    if form == "relu":
+        return relu(z)
+    result: Tensor = plain_gelu(z, form)
     return result
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..backends import backend_of
-from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
+from ..backends.cuda_source import CudaSource, contiguous
 from ..types import Array
 
 __all__ = ["bias_activation_backward", "bias_activation_forward"]
@@ -17,15 +17,14 @@ FORMS = {"relu": 0, "none": 1, "tanh": 2}
 _THREADS = 256
 
 
-@cuda_kernel
-def bias_activation_forward(x: Array, bias: Array, form: str) -> tuple[Array, None, None]:
-    """(..., C), (C,) -> (..., C); nothing else need be kept."""
+def bias_activation_forward(x: Array, bias: Array, form: str) -> Array:
+    """(..., C), (C,) -> (..., C)."""
     xp = backend_of(x).xp
     x, bias = contiguous(x), contiguous(bias)
     y = xp.empty(x.shape, x.dtype)
     arguments = (x, bias, y, np.int64(x.size), np.int64(bias.size), np.int32(FORMS[form]))
     SOURCE.launch(xp, "bias_activation_forward", x.dtype.char, (-(-x.size // _THREADS),), _THREADS, arguments)
-    return y, None, None
+    return y
 
 
 def bias_activation_backward(g: Array, x: Array, bias: Array, form: str) -> tuple[Array, Array]:
