@@ -79,7 +79,7 @@ class Stub:
             self.imports |= {line.replace("from .", f"from {self.level}", 1)} - {""}
             return spelling
         if name.startswith("return_types."):
-            self.imports.add("from .ops import return_types")
+            self.imports.add("from .ops import return_types as return_types")
             return name
         return f"builtins.{name}" if isinstance(getattr(builtins, name, None), type) else None
 

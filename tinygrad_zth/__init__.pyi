@@ -4,7 +4,7 @@ from .compiler import Model
 from .device import device as _device_
 from .dtypes import dtype as _dtype
 from .generator import Generator as _Generator
-from .ops import return_types
+from .ops import return_types as return_types
 from .ops.inquiry import layout as _layout
 from .ops.inquiry import memory_format as _memory_format
 from .types import Device
@@ -332,10 +332,10 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
 def combinations(input: Tensor, r: builtins.int = 2, with_replacement: builtins.bool = False) -> Tensor:
     """The combinations of ``r`` elements of a 1-D tensor, one a row."""
 @overload
-def compile(model: Model, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: builtins.str | Callable[..., Any] = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Model:
+def compile(model: None = None, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: builtins.str | Callable[..., Any] = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Callable[[Model], Model]:
     """``model`` itself, a module or a function; without one, a decorator. The options are accepted."""
 @overload
-def compile(model: None = None, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: builtins.str | Callable[..., Any] = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Callable[[Model], Model]:
+def compile(model: Model, *, fullgraph: builtins.bool = False, dynamic: builtins.bool | None = None, backend: builtins.str | Callable[..., Any] = 'inductor', mode: builtins.str | None = None, options: builtins.dict[builtins.str, Any] | None = None, disable: builtins.bool = False) -> Model:
     ...
 def concat(tensors: Sequence[Tensor], dim: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``; their other sizes must agree.

@@ -7,20 +7,9 @@ from typing import Any, TypeVar, overload
 
 __all__ = ["compile", "disable", "is_compiling"]
 
-Model = TypeVar("Model", bound=Callable[..., Any])
+Model = TypeVar("Model")  # a Module or a function
 
 
-@overload
-def compile(
-    model: Model,
-    *,
-    fullgraph: bool = False,
-    dynamic: bool | None = None,
-    backend: str | Callable[..., Any] = "inductor",
-    mode: str | None = None,
-    options: dict[str, Any] | None = None,
-    disable: bool = False,
-) -> Model: ...
 @overload
 def compile(
     model: None = None,
@@ -32,8 +21,19 @@ def compile(
     options: dict[str, Any] | None = None,
     disable: bool = False,
 ) -> Callable[[Model], Model]: ...
+@overload
 def compile(
-    model: Callable[..., Any] | None = None,
+    model: Model,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable[..., Any] = "inductor",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Model: ...
+def compile(
+    model: Any = None,
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,

@@ -5,7 +5,7 @@ from .dtypes import dtype as _dtype
 from .generator import Generator as _Generator
 from .graph import Node
 from .graph import RemovableHandle
-from .ops import return_types
+from .ops import return_types as return_types
 from .ops.inquiry import layout as _layout
 from .ops.inquiry import memory_format as _memory_format
 from .storage import Storage
