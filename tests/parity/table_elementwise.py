@@ -62,7 +62,7 @@ def clamping(d: Draw) -> Case:
 
 
 def rounding(d: Draw) -> Case:
-    return Case((d.tensor(dtype="n", low=-30, high=30),), {"decimals": d.choice(1, 2, -1)} if d.bool() else {})
+    return Case((d.tensor(dtype="n", low=-30, high=30),), {"decimals": d.choice(0, 1, 2, -1)} if d.bool() else {})
 
 
 def choosing(d: Draw) -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .one_call import Case, D, Draw, T
 
 
@@ -86,7 +88,7 @@ def median(d: Draw) -> Case:
 
 def quantile(d: Draw) -> Case:
     a = d.tensor(d.shape(1, empty=False), d.choice("float32", "float64"))
-    q = d.choice(0.0, 0.3, 0.5, 1.0)
+    q = d.choice(0.0, 0.3, 0.5, 1.0, T(np.asarray([0.2, 0.9], a.array.dtype), "C", d.bool()))
     return Case((a, q), {"dim": d.dim(a), "keepdim": d.bool(), "interpolation": d.choice("linear", "lower", "higher", "nearest", "midpoint")} if d.bool() else {})  # fmt: skip
 
 
@@ -118,7 +120,9 @@ def bins(d: Draw) -> Case:
 
 def histogram(d: Draw) -> Case:
     a = d.tensor((d.int(2, 12),), "float32", grad=False)
-    return Case((a, d.int(1, 5)), d.choice({}, {"density": True}, {"range": (-2.0, 2.5)}))
+    if d.bool():
+        a.array[...] = np.round(a.array * 4) / 4  # so that some lie on edges
+    return Case((a, d.int(1, 7)), d.choice({}, {"density": True}, {"range": (-2.0, 2.5)}, {"range": (-1.0, 0.7)}))
 
 
 def search(d: Draw) -> Case:

@@ -211,3 +211,29 @@ def test_triangular_solve_and_lu() -> None:
     for t in (torch, zth):
         with pytest.raises(RuntimeError, match=r"lu_factor: U\[2,2\] is zero"):
             t.linalg.lu_factor(t.ones(2, 2))
+
+
+def test_norms_of_an_empty_batch() -> None:
+    """No sample, no element to divide by: the shape, and a gradient of zero size."""
+    for call in (
+        lambda t, x: t.nn.functional.group_norm(x, 2), lambda t, x: t.nn.GroupNorm(2, 4)(x.float()), lambda t, x: t.nn.functional.layer_norm(x, (3,)),
+        lambda t, x: t.nn.functional.instance_norm(x), lambda t, x: t.nn.functional.batch_norm(x, None, None, training=True),
+    ):  # fmt: skip
+        both(call, np.zeros((0, 4, 3)), grad=(0,))
+
+
+@pytest.mark.parametrize(
+    "name, shape",
+    [("conv1d", (2, 2, 5)), ("conv2d", (2, 2, 5, 5)), ("conv_transpose1d", (2, 2, 5)), ("conv3d", (1, 2, 3, 3, 3))],
+)
+def test_convolutions_of_integers(name: str, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for kind in (np.int64, np.int32, np.uint8):
+        x, w = rng.integers(0, 5, shape).astype(kind), rng.integers(0, 5, (2, 2, *(2,) * (len(shape) - 2))).astype(kind)
+        if kind is not np.int64 and "transpose" in name:
+            for t in (torch, zth):
+                with pytest.raises(NotImplementedError, match="slow_conv_transpose2d_out_cpu"):
+                    getattr(t.nn.functional, name)(t.tensor(x), t.tensor(w))
+        else:
+            both(lambda t, x, w: getattr(t.nn.functional, name)(x, w), x, w)
+            both(lambda t, x, w: getattr(t.nn.functional, name)(x, w[:, :1], groups=2), x, w)

@@ -16,6 +16,7 @@ from ..tensor import Tensor, from_array
 from ..types import Array, Namespace, Number
 from . import return_types
 from .calling import by_host, torch_call
+from .create import spaced
 from .extremes import one_dim
 
 __all__ = ["FUNCTIONS", "METHODS"]
@@ -197,7 +198,9 @@ def _equal_edges(array: Array, bins: int, range: tuple[float, ...] | None) -> Ar
         low, high = _range_of(name, array) if array.size else (0.0, 1.0)
     if low == high:
         low, high = low - 0.5, high + 0.5
-    return backend_of(array).xp.linspace(low, high, bins + 1).astype(array.dtype)
+    edges = spaced(low, high, bins + 1, array.dtype)
+    backend = backend_of(array)
+    return backend.asarray(edges, None, backend.device_of(array))
 
 
 @torch_call
@@ -248,7 +251,7 @@ def histogram(
 
 @by_host
 def histogramdd(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
+    input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False
 ) -> return_types.histogramdd:
     """The named tuple (hist, bin_edges) of points (..., d) in a box: a count for each of its cells.
 

@@ -411,10 +411,10 @@ def linspace(
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     kind = _kind(dtype)
-    return _finish("linspace", _made(_spaced(start, end, steps, kind), device, requires_grad), out)
+    return _finish("linspace", _made(spaced(start, end, steps, kind), device, requires_grad), out)
 
 
-def _spaced(start: Any, end: Any, steps: int, kind: np.dtype[Any]) -> Array:
+def spaced(start: Any, end: Any, steps: int, kind: np.dtype[Any]) -> Array:
     """PyTorch's values: the step in the tensor's own precision, the second half counted from the end."""
     if kind.kind != "f":
         start, end = int(start), int(end)
@@ -459,7 +459,7 @@ def logspace(
     kind = _kind(dtype)
     if kind.kind != "f":
         start, end = int(start), int(end)
-    exponents = _spaced(start, end, steps, np.dtype(np.float64))
+    exponents = spaced(start, end, steps, np.dtype(np.float64))
     return _finish("logspace", _made(np.power(float(base), exponents).astype(kind), device, requires_grad), out)
 
 

@@ -213,17 +213,17 @@ def _lu_function(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tupl
     return (both, swaps, info) if get_infos else (both, swaps)
 
 
-def _lu_solve_function(b: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
+def _lu_solve_function(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """``linalg.lu_solve`` with the right side first."""
-    return lu_solve(LU_data, LU_pivots, b)
+    return lu_solve(LU_data, LU_pivots, input)
 
 
 def triangular_solve(
-    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> return_types.triangular_solve:
-    """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
+    """The named tuple (solution, cloned_coefficient): X with A X = input for triangular A (A^T, with ``transpose``)."""
     coefficient = mt(A) if transpose else A
-    found = solve_triangular(coefficient, b, upper=upper != transpose, unitriangular=unitriangular)
+    found = solve_triangular(coefficient, input, upper=upper != transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(found, A.clone())
 
 

@@ -46,9 +46,16 @@ def _frac(xp: Namespace, x: Array) -> Array:
 frac = op(_frac, promote="same", x=lambda g: g)
 
 
-def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+class _Unasked(int):
+    """The zero that stands for no ``decimals``: PyTorch refuses the others for integers, even a zero."""
+
+
+_UNASKED = _Unasked()
+
+
+def round(input: Tensor, *, decimals: int = _UNASKED, out: Tensor | None = None) -> Tensor:
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
-    if decimals != 0 and input._array.dtype.kind != "f":
+    if decimals is not _UNASKED and input._array.dtype.kind != "f":
         raise NotImplementedError(f"\"round_vml_cpu\" not implemented for '{of(input._array.dtype).legacy}'")
     if decimals == 0:
         return _round(input, out=out)

@@ -208,7 +208,14 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
         shape = [1 if d == axis else n for d, n in enumerate(array.shape)]
     lower, upper, weight = _ranks(backend.xp, flat._array, points, axis, interpolation, name == "nanquantile")
     low, high = gather(flat, axis, from_array(lower)), gather(flat, axis, from_array(upper))
-    result = (low + (high - low) * from_array(weight)).movedim(axis, 0)
+    share = from_array(weight)
+    if isinstance(q, Tensor) and q.requires_grad and interpolation == "linear":  # the others are steps in q
+        x, n = flat._array, flat._array.shape[axis]
+        numbers = (x == x).sum(axis, keepdims=True)
+        slope = numbers - 1 if name == "nanquantile" else (n - 1) * (numbers == n)
+        moved = q.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
+        share = share + (moved - moved.detach()) * from_array(slope.astype(array.dtype))
+    result = (low + (high - low) * share).movedim(axis, 0)
     if not keepdim and ndim and dim is not None:
         shape.pop(axis)
     elif not keepdim:

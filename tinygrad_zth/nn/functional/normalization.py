@@ -109,7 +109,7 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(t.shape)} and input of shape {list(shape)}"
             )
-    grouped = input.reshape(shape[0], num_groups, -1)
+    grouped = input.reshape(shape[0], num_groups, math.prod(shape[1:]) // num_groups)
     out = _layer_norm(grouped, (grouped.shape[-1],), None, None, eps).reshape(shape)
     column = (1, -1, *(1,) * (len(shape) - 2))
     out = out if weight is None else out * weight.reshape(column)
