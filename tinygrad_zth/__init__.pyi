@@ -712,7 +712,7 @@ def histogram(input: Tensor, bins: builtins.int | Tensor = 100, *, range: builti
 
     Raises RuntimeError for edges or a range that are none, NotImplementedError for integers.
     """
-def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False) -> return_types.histogramdd:
+def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: builtins.bool = False) -> return_types.histogramdd:
     """The named tuple (hist, bin_edges) of points (..., d) in a box: a count for each of its cells.
 
     bins: how many along each dimension, an int or d of them, or d tensors of edges. range: 2 d numbers, the least and the
@@ -915,7 +915,7 @@ def lt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
     """
 def lu(A: Tensor, pivot: builtins.bool = True, get_infos: builtins.bool = False) -> builtins.tuple[Tensor, ...]:
     """The compact factorisation and the swaps, and, with ``get_infos``, where U is singular."""
-def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
+def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``linalg.lu_solve`` with the right side first."""
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: builtins.bool = True, unpack_pivots: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.lu_unpack:
     """The named tuple (P, L, U) of a factorisation in compact form; what is not asked for is empty."""
@@ -1498,8 +1498,8 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: builtins.float | Tensor = 1, dim: builtins.int = -1) -> Tensor:
     """The area under samples along ``dim``, by straight lines between them, at ``x`` or ``dx`` apart."""
-def triangular_solve(b: Tensor, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.triangular_solve:
-    """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
+def triangular_solve(input: Tensor, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.triangular_solve:
+    """The named tuple (solution, cloned_coefficient): X with A X = input for triangular A (A^T, with ``transpose``)."""
 def tril(input: Tensor, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
     """The lower triangle of the last two dimensions, zeros elsewhere."""
 def tril_indices(row: builtins.int, col: builtins.int, offset: builtins.int = 0, *, dtype: _dtype | None = None, device: Device = None, layout: _layout | None = None) -> Tensor:

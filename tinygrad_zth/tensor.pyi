@@ -1460,7 +1460,7 @@ class Tensor:
     def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``transpose``, in place: the same memory through another window."""
     def triangular_solve(self, A: Tensor, upper: builtins.bool = True, transpose: builtins.bool = False, unitriangular: builtins.bool = False) -> return_types.triangular_solve:
-        """The named tuple (solution, cloned_coefficient): X with A X = b for triangular A (A^T, with ``transpose``)."""
+        """The named tuple (solution, cloned_coefficient): X with A X = input for triangular A (A^T, with ``transpose``)."""
     def tril(self, diagonal: builtins.int = 0, *, out: Tensor | None = None) -> Tensor:
         """The lower triangle of the last two dimensions, zeros elsewhere."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:
