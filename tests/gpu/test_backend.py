@@ -306,6 +306,22 @@ def test_with_a_cupy_that_cannot_be_imported(tmp_path):
     assert "CuPy cannot be imported: libcublas.so.12" in done.stderr.splitlines()[-1]
 
 
+def test_with_a_cupy_for_another_cuda_than_the_drivers(tmp_path):
+    """CUDA's answer where the driver is older than the runtime that CuPy brings: both versions are named."""
+    (tmp_path / "cupy").mkdir()
+    (tmp_path / "cupy" / "__init__.py").write_text(
+        "from types import SimpleNamespace\n"
+        "def count():\n"
+        "    raise RuntimeError('cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version')\n"
+        "runtime = SimpleNamespace(getDeviceCount=count, runtimeGetVersion=lambda: 13020, driverGetVersion=lambda: 12040)\n"
+        "cuda = SimpleNamespace(runtime=runtime)\n"
+    )
+    done = _python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + _USE)
+    assert done.stdout.split() == ["False", "0"]
+    said = done.stderr.splitlines()[-1]
+    assert "older than the CUDA that CuPy was built for (13020; the driver has 12040)" in said
+
+
 def test_visible_devices_are_cudas_affair(only_simulated, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert torch.cuda.device_count() == 1

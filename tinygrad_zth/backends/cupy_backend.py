@@ -58,7 +58,7 @@ def _why_none(cupy: Any) -> str:
         if "InsufficientDriver" in str(error):
             return (
                 "Found no NVIDIA driver on your system, or one that is older than the CUDA that CuPy was built for "
-                f"({cupy.cuda.runtime.runtimeGetVersion()}): {error}"
+                f"({cupy.cuda.runtime.runtimeGetVersion()}; the driver has {cupy.cuda.runtime.driverGetVersion()}): {error}"
             )
         return f"CUDA error: {error}"
     return "No CUDA GPUs are available (CUDA_VISIBLE_DEVICES may hide them)"
