@@ -37,24 +37,24 @@ def ones(n: int, dtype: np.dtype) -> np.ndarray:
 
 def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them)."""
-    ndim = x.ndim
-    if ndim > 1 and x.size and x.dtype.char in "fd" and x.flags.c_contiguous:
-        # What is left is the last axis: everything before it is rows.
-        if (dim == 0 and ndim == 2) or (dim.__class__ is tuple and dim == _leading(ndim)):
+    ndim, size = x.ndim, x.size
+    if size > 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
+        if dim is None:
+            if size <= LONGEST:
+                sums = x.reshape(-1).dot(ones(size, x.dtype))
+                return sums.reshape((1,) * ndim) if keepdim else sums
+        elif ndim > 1:
             n = x.shape[-1]
-            rows = x if ndim == 2 else x.reshape(-1, n)
-            if n > 1 and 0 < rows.shape[0] <= LONGEST:
-                sums = ones(rows.shape[0], x.dtype).dot(rows)
-                return sums.reshape((1,) * (ndim - 1) + (n,)) if keepdim else sums
-        elif dim == -1 or dim == ndim - 1:
-            n = x.shape[-1]
-            if 1 < n <= LONGEST and x.size > n:
+            # What is left is the last axis: everything before it is rows.
+            if (dim == 0 and ndim == 2) or (dim.__class__ is tuple and dim == _leading(ndim)):
+                rows = x if ndim == 2 else x.reshape(-1, n)
+                if n > 1 and rows.shape[0] <= LONGEST:
+                    sums = ones(rows.shape[0], x.dtype).dot(rows)
+                    return sums.reshape((1,) * (ndim - 1) + (n,)) if keepdim else sums
+            elif (dim == -1 or dim == ndim - 1) and 1 < n <= LONGEST and size > n:
                 rows = x if ndim == 2 else x.reshape(-1, n)
                 sums = rows.dot(ones(n, x.dtype))
                 return sums.reshape(x.shape[:-1] + (1,) if keepdim else x.shape[:-1])
-    elif dim is None and ndim == 1 and 1 < x.size <= LONGEST and x.dtype.char in "fd" and x.flags.c_contiguous:
-        sums = x.dot(ones(x.size, x.dtype))
-        return sums.reshape(1) if keepdim else sums
     return _add(x, dim, None, None, keepdim)
 
 
