@@ -29,8 +29,8 @@ assert torch.autograd.Function and torch.autograd.gradcheck and torch.nn.paralle
 assert None not in (torch.nn, torch.optim, torch.Tensor, torch.float32, torch.no_grad)
 rooms = {name: m for name, m in sys.modules.items() if name.startswith("tinygrad_zth.")}
 for name, m in rooms.items():  # none loaded twice, none left with the spec of the finder
-    assert m.__spec__.loader is None or m.__spec__.loader.__class__.__name__ != "FirstSubmodule", name
-assert sys.meta_path[0].__class__.__name__ != "FirstSubmodule"
+    assert m.__spec__.loader is None or m.__spec__.loader.__class__.__name__ != "Found", name
+assert sys.meta_path[0].__class__.__name__ != "Opening"
 import tinygrad_zth.tensor, tinygrad_zth.device
 assert callable(torch.tensor) and not isinstance(torch.tensor, types.ModuleType) and torch.device.__class__ is type
 print("whole")
@@ -106,3 +106,57 @@ del sys.modules["numpy"]
 print(torch.tensor(3).item())
 """
     assert run(code).splitlines() == ["ModuleNotFoundError True", "3"]
+
+
+def test_an_interrupted_load_is_taken_up_again():
+    code = """
+import sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "tinygrad_zth.optim":
+            sys.meta_path.remove(self)
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+import tinygrad_zth
+sys.meta_path.sort(key=lambda f: type(f).__name__ != "Interrupt")
+try:
+    import tinygrad_zth.nn
+except KeyboardInterrupt:
+    print("interrupted")
+from tinygrad_zth.autograd import Function
+print(Function.__name__, tinygrad_zth.tensor(1).item())
+"""
+    assert run(code).splitlines() == ["interrupted", "Function 1"]
+
+
+def test_a_name_set_before_the_first_use_stays():
+    assert run("import tinygrad_zth as t; t.relu = 5; t.tensor; print(t.relu)") == "5"
+
+
+def test_a_star_brings_the_names_and_no_rooms():
+    code = "import types as before; from tinygrad_zth import *; print('api' in vars(), 'loading' in vars(), relu)"
+    assert run(code).startswith("False False <function")
+
+
+def test_it_can_be_asked_where_a_submodule_is():
+    code = """
+import importlib.util, sys
+spec = importlib.util.find_spec("tinygrad_zth.nn")
+print(spec.origin.endswith("__init__.py"), bool(spec.submodule_search_locations), bool(spec.loader.get_code(spec.name)))
+import tinygrad_zth.nn as nn
+importlib.reload(nn)
+print(nn.__package__, nn.__spec__.name, type(nn.__loader__).__name__)
+"""
+    assert run(code).splitlines() == ["True True True", "tinygrad_zth.nn tinygrad_zth.nn SourceFileLoader"]
+
+
+def test_it_can_be_run_and_pickled_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_zth.nn"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert "is a package and cannot be directly executed" in done.stderr
+    assert (
+        run("import pickle, tinygrad_zth as t; print(pickle.loads(pickle.dumps(t)) is t, t.tensor(1).item())")
+        == "True 1"
+    )
+    assert run("import pickle, tinygrad_zth as t; t.nn; print(pickle.loads(pickle.dumps(t)) is t)") == "True"
