@@ -3,6 +3,8 @@
     python -m benchmarks.regressions               compare; fails if a row is more than 30 % worse
     python -m benchmarks.regressions --store       measure and write benchmarks/baseline.json
 
+Both run on one thread: with several, the ratio says how BLAS's threads got on with what else was running.
+
 A time says as much about the machine as about the program, so none is stored: a row is our time divided
 by that of raw NumPy code for the same mathematics, both run in turn in one process, and the median of the
 rounds. A row that seems worse is measured again, up to four times, before it is believed.
@@ -12,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -283,5 +287,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 if __name__ == "__main__":
-    sys.exit(main())
+    if ONE_THREAD.items() <= os.environ.items():
+        sys.exit(main())
+    # BLAS asks once, when NumPy is loaded.
+    arguments = [sys.executable, "-m", "benchmarks.regressions", *sys.argv[1:]]
+    sys.exit(subprocess.run(arguments, env={**os.environ, **ONE_THREAD}, check=False).returncode)

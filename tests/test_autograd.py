@@ -278,3 +278,49 @@ def test_an_output_reached_over_two_ways_collects_both_gradients():
     (h,) = torch.autograd.grad((g * torch.tensor([5.0, 7.0])).sum() + (y * torch.tensor([2.0, 11.0])).sum(), x)
     e = x.detach().exp()
     torch.testing.assert_close(h, torch.tensor([5.0, 21.0], dtype=torch.float64) * e + torch.tensor([2.0, 11.0]) * e)
+
+
+def test_inputs_named_twice_count_once_and_run_their_hooks():
+    x = torch.tensor([2.0, 3.0], requires_grad=True)
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    (x * 3).sum().backward(inputs=[x, x])
+    assert seen == [[3.0, 3.0]]
+
+
+def test_a_retained_gradient_accumulates_over_passes():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    h = x * 2
+    h.retain_grad()
+    y = (h * 4).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert h.grad.tolist() == [8.0, 8.0] and x.grad.tolist() == [16.0, 16.0]
+
+
+def test_a_leaf_that_no_longer_asks_gets_no_gradient():
+    x, w = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    y = (x * w).sum()
+    x.requires_grad_(False)
+    y.backward()
+    assert x.grad is None and w.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_hook_may_not_change_the_dtype():
+    x = torch.ones(2, requires_grad=True)
+    x.register_hook(lambda g: g.double())
+    with pytest.raises(RuntimeError, match="has changed the type of value"):
+        (x * 2).sum().backward()
+
+
+def test_a_pass_that_fails_changes_no_leaf():
+    w1, w2 = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    h = w1 * 2
+
+    def fail(g):
+        raise ValueError("no")
+
+    h.register_hook(fail)
+    with pytest.raises(ValueError, match="no"):
+        (h * w2).sum().backward()
+    assert w1.grad is None and w2.grad is None

@@ -23,6 +23,7 @@ import numpy as np
 from . import backends, graph
 from .backends import array_types, backend_of
 from .backends.sums import LONGEST, ones, total
+from .dtypes import of
 from .graph import (
     Node,
     detect_anomaly,
@@ -123,6 +124,9 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
         create_graph: record the computation of the gradients.
         targets: go no further than to these nodes and return what arrived (a list by the given positions, None
             where nothing did) instead of accumulating into the leaves.
+
+    The leaves come last, in the order in which something first arrived at each: where the pass fails, none has been
+    changed. (PyTorch accumulates into a leaf as soon as its gradient is complete.)
     """
     found: list[Any] = [None] * len(targets or ())
     useful: Any = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
@@ -293,19 +297,25 @@ def _arrive(node: Node, g: Array, ours: bool) -> tuple[Any, ...]:
                     raise RuntimeError(
                         f"hook has changed the size of value: expected {list(node.shape)}, got {list(replaced.shape)}"
                     )
+                if replaced._array.dtype != node.dtype:
+                    raise RuntimeError(
+                        f"hook has changed the type of value (was torch.{of(node.dtype).legacy}Tensor got "
+                        f"torch.{of(replaced._array.dtype).legacy}Tensor)"
+                    )
                 t = replaced
         g, ours = (t if isinstance(g, Tensor) else t._array), False
     if node.op is not None and extra.home is not None:
         home = extra.home()
         if home is not None:
-            home._grad = g if isinstance(g, Tensor) else new_tensor(g + 0)
+            t = g if isinstance(g, Tensor) else new_tensor(g + 0)
+            home._grad = t if home._grad is None else home._grad + t
     return g, ours
 
 
 def _accumulate(node: Node, g: Array, ours: bool) -> None:
     """Add a complete gradient to the leaf's ``.grad`` (in place, where one is already there)."""
     leaf = node.extra.home()
-    if leaf is None:
+    if leaf is None or leaf._node is None:  # gone, or no longer asking for a gradient
         return
     old = leaf._grad
     if isinstance(g, Tensor):
@@ -389,14 +399,16 @@ def backward(
         raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     targets = _targets(inputs)
     found = run(roots, keep, create_graph, targets)
-    for t in inputs:
-        g = found[targets[current_node(t)]]
-        if g is not None:
-            extra = graph.Extra()
-            extra.home = lambda t=t: t
-            leaf = Node()
-            leaf.extra = extra
-            _accumulate(leaf, g, False)
+    for node, place in targets.items():
+        g = found[place]
+        if g is None:
+            continue
+        if node.op is None:
+            _accumulate(node, g, False)
+        elif node.extra is None or node.extra.home is None:  # else it has been left there already
+            t = next(t for t in inputs if current_node(t) is node)
+            g = g if isinstance(g, Tensor) else new_tensor(g + 0)
+            t._grad = g if t._grad is None else t._grad + g
 
 
 def grad(

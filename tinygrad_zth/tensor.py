@@ -341,7 +341,7 @@ class Tensor:
         return extra_of(node).add_hook(hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
-        """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
+        """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated: at the end of a backward pass."""
         node = current_node(self)
         if node is None or node.op is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")

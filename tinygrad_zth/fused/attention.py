@@ -182,7 +182,7 @@ def _numpy_forward(
     """``attention_forward`` by NumPy's own kernel, which keeps more if there will be a backward."""
     _check(q, k, v, mask)
     alone = q.shape[-2] == 1 and mask is None and noise is None and not causal
-    if alone and k.shape[-2] and q.dtype.char in "fd" and not mode.recording:
+    if alone and q.size and k.size and q.dtype.char in "fd" and not mode.recording:
         out = attention_numpy.one_query(q, k, v, scale)
         if out is not None:
             return out, None

@@ -88,7 +88,7 @@ def batch_norm_forward(
 ) -> tuple[Any, ...]:
     """x (N, C, ...), weight and bias (C,) or None; mean and var (C,) to use, or None (or Own) for the batch's own.
 
-    Returns the result and, for the backward, (x, mean) and 1 / sqrt(var + eps).
+    Returns the result and, for the backward, the mean and 1 / sqrt(var + eps).
     """
     work = widened(x)
     if mean is None:
@@ -104,7 +104,7 @@ def batch_norm_forward(
         out *= _column(scale, x)
         if bias is not None:
             out += _column(bias, x)
-        return out.astype(x.dtype, copy=False), (x, mean), rstd
+        return out.astype(x.dtype, copy=False), mean, rstd
     out = np.empty(slabs.shape, slabs.dtype)
     columns: list[Any] = [None if v is None else v.astype(work.dtype, copy=False)[:, None] for v in (mean, scale, bias)]
 
@@ -115,14 +115,13 @@ def batch_norm_forward(
             block += columns[2]
 
     _run(normalise, slabs)
-    return out.reshape(x.shape).astype(x.dtype, copy=False), (x, mean), rstd
+    return out.reshape(x.shape).astype(x.dtype, copy=False), mean, rstd
 
 
 def batch_norm_backward(
-    g: Array, needs: tuple[bool, ...], weight: Array, own: bool, kept: tuple[Array, ...], rstd: Array
+    g: Array, needs: tuple[bool, ...], x: Array, weight: Array, own: bool, mean: Array, rstd: Array
 ) -> tuple[Array | None, ...]:
     """Gradients of x, weight and bias for g (N, C, ...); ``own``: the statistics were the batch's."""
-    x, mean = kept
     x, work = widened(x), widened(g)
     n = math.prod(g.shape) // max(g.shape[1], 1)
     scale = rstd if weight is None else (rstd * weight).astype(work.dtype, copy=False)
@@ -201,11 +200,10 @@ def _on_device(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps: Any) ->
 
 
 def _backward(
-    g: Array, needs: tuple[bool, ...], weight: Array, mean: Any, kept: tuple[Array, ...], rstd: Array
+    g: Array, needs: tuple[bool, ...], x: Array, weight: Array, mean: Any, centre: Array, rstd: Array
 ) -> tuple[Array | None, ...]:
-    result: tuple[Array | None, ...] = _gradients[g.__class__](
-        g, needs, weight, mean is None or isinstance(mean, Own), kept, rstd
-    )
+    own = mean is None or isinstance(mean, Own)
+    result: tuple[Array | None, ...] = _gradients[g.__class__](g, needs, x, weight, own, centre, rstd)
     return result
 
 
@@ -215,7 +213,7 @@ batch_norm = op(
     grad_name="NativeBatchNormBackward0",
     inputs=("x", "weight", "bias"),
     tensors=("mean", "var"),
-    extras=("kept", "rstd"),
+    extras=("centre", "rstd"),
     kernels={"cupy": _on_device},
     backward=_backward,
     plain=plain,

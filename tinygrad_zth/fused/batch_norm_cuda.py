@@ -38,16 +38,15 @@ def batch_norm_forward(x: Any, weight: Any, bias: Any, mean: Any, var: Any, eps:
             number(eps, x.dtype.char),
         )  # fmt: skip
         SOURCE.launch(xp, "batch_norm_forward", x.dtype.char, (channels,), threads_for(batch * inner, 512), arguments)
-    return out, (x, means), rstds
+    return out, means, rstds
 
 
 def batch_norm_backward(
-    g: Any, needs: tuple[Any, ...], weight: Any, own: bool, kept: tuple[Any, ...], rstds: Any
+    g: Any, needs: tuple[Any, ...], x: Any, weight: Any, own: bool, means: Any, rstds: Any
 ) -> tuple[Any, ...]:
     """Gradients of x, weight and bias. ``own``: the statistics were the batch's."""
-    x, means = kept
     xp = backend_of(g).xp
-    g = contiguous(g)
+    g, x = contiguous(g), contiguous(x)
     batch, channels, inner = _extents(x.shape)
     gx = xp.empty(x.shape, x.dtype) if needs[0] else None
     gw, gb = xp.zeros(channels, rstds.dtype), xp.zeros(channels, rstds.dtype)

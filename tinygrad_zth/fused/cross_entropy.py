@@ -94,7 +94,7 @@ def cross_entropy_forward(
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
         losses = np.log(sums, dtype=np.float64)
-        at = _row_starts(count, classes) + index
+        at = (_row_starts if count <= 65536 else _row_starts.__wrapped__)(count, classes) + index
         picked = rows.reshape(-1)[at]
         losses -= picked if shift is None else picked - shift
     else:

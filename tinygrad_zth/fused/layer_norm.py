@@ -148,14 +148,13 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
             if bias is not None:
                 out += bias
         else:
-            out = z if bias is None else np.add(z, bias, out)
+            out = np.positive(z, out) if bias is None else np.add(z, bias, out)  # z itself is the backward's
         return out, z, rstd
 
     if rows.size <= BLOCK:
         out, z, rstd = normalise(rows, mean)
     else:
-        z = np.empty_like(rows)
-        out = z if weight is None and bias is None else np.empty_like(rows)
+        z, out = np.empty_like(rows), np.empty_like(rows)
         rstd = np.empty((count, 1), dtype)
         on_blocks(normalise, 6 * _PASS_NS, rows, mean, z, out, rstd)
     return _shaped(out, x), z, rstd
@@ -165,12 +164,13 @@ def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) ->
     """`normalise` for a single row, a vector: what stands for the row is a number, and nothing broadcasts.
     Half the time, for a model that generates token by token."""
     n = x.size
-    z = x - x.dot(ones(n, x.dtype)) / x.dtype.type(n) if centred else x
-    rstd = x.dtype.type(1.0 / math.sqrt(z.dot(z) / n + eps))
+    number = x.dtype.type
+    z = x - x.dot(ones(n, x.dtype)) / number(n) if centred else x
+    rstd = number(1) / np.sqrt(z.dot(z) / number(n) + number(eps))
     z = z * rstd
-    out = z if weight is None else z * weight
+    out = z.copy() if weight is None else z * weight  # z is the backward's
     if bias is not None:
-        out = out + bias
+        out += bias
     return out, z, np.array([[rstd]])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..operation import Applied, op
+from ..storage import data_ptr
 from ..types import Array, Namespace
 
 __all__ = ["Geometry", "fold_windows", "padded", "spread_windows", "sum_windows", "unfold_windows"]
@@ -106,6 +107,8 @@ def _unfold(xp: Namespace, x: Array, geometry: Any) -> Array:
     windows = windows_of(xp, padded(xp, x, geometry), geometry)
     d = len(geometry.kernel)
     columns = xp.ascontiguousarray(windows.transpose(1 + d, *range(1 + d), *range(2 + d, 2 + 2 * d)))
+    if math.prod(columns.shape) and data_ptr(columns) == data_ptr(x):  # windows of one element: no copy was needed
+        columns = columns.copy()
     taps, count = math.prod(geometry.kernel), math.prod(geometry.out)
     return columns.reshape(x.shape[0], x.shape[1] * taps, count)
 

@@ -43,5 +43,5 @@ def scaled_dot_product_attention(
     if dropout_p > 0:
         shape = (*np.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
         noise = query.new_zeros(shape) if dropout_p == 1 else mask_for(query, dropout_p, shape)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
     return attention(query, key, value, attn_mask, noise, is_causal, scale)
