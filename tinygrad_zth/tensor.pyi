@@ -1212,7 +1212,7 @@ class Tensor:
         Returns a handle with ``remove()``. Raises RuntimeError if the tensor does not require grad.
         """
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
-        """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated."""
+        """Call ``hook(self)`` each time ``.grad`` of this leaf has been accumulated: at the end of a backward pass."""
     def relu(self, *, out: Tensor | None = None) -> Tensor:
         """max(input, 0). Raises RuntimeError for bool tensors. Element by element, any shape; the dtype stays."""
     def relu_(self) -> Tensor:
