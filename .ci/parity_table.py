@@ -20,9 +20,24 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 import tinygrad_zth as zth  # noqa: E402
+from tests.parity import (  # noqa: E402
+    table_activations,
+    table_elementwise,
+    table_images,
+    table_layers,
+    table_linear,
+    table_losses,
+    table_norms,
+    table_reductions,
+    table_shapes,
+)
 from tests.parity.differences import DIFFERENCES  # noqa: E402
 from tinygrad_zth.absent import GROUPS, explanation  # noqa: E402
 
+TABLES = (
+    table_activations, table_elementwise, table_images, table_layers, table_linear, table_losses, table_norms,
+    table_reductions, table_shapes,
+)  # fmt: skip
 TARGET = ROOT / "docs" / "parity.md"
 NAMESPACES = (
     "torch", "torch.Tensor", "torch.nn.functional", "torch.nn", "torch.nn.init", "torch.nn.utils", "torch.optim",
@@ -125,6 +140,10 @@ def compared() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute):
                 found.add(node.attr)
+    for module in TABLES:
+        for table in vars(module).values():
+            if isinstance(table, dict):
+                found.update(part for key in table if isinstance(key, str) for part in re.findall(r"[A-Za-z_]\w*", key))
     found |= {name.removesuffix("_") for name in found}
     return found
 

@@ -641,6 +641,8 @@ def ge(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> T
 
     Raises TypeError if an operand is neither a Tensor nor a number.
     """
+def geqrf(input: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.geqrf:
+    """The named tuple (a, tau): R on and above the diagonal, the reflections' vectors below it, and their factors."""
 def ger(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
 def get_autocast_dtype(device_type: builtins.str) -> _dtype:
@@ -1141,6 +1143,12 @@ def ones(*size: builtins.int, out: Tensor | None = None, dtype: _dtype | None = 
     ...
 def ones_like(input: Tensor, *, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, memory_format: _memory_format | None = None) -> Tensor:
     """Ones with the shape, dtype and device of ``input``."""
+def orgqr(input: Tensor, input2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """``linalg.householder_product``."""
+def ormqr(input: Tensor, input2: Tensor, input3: Tensor, left: builtins.bool = True, transpose: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+    """Q ``input3`` (``input3`` Q, without ``left``; Q^T for Q, with ``transpose``), Q the whole product of reflections,
+    which ``input`` and ``input2`` hold as ``geqrf`` gives them.
+    """
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
 def pairwise_distance(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, eps: builtins.float = 1e-06, keepdim: builtins.bool = False) -> Tensor:
@@ -1240,6 +1248,8 @@ def randn_like(input: Tensor, *, generator: _Generator | None = None, dtype: _dt
     """Standard normal numbers, with the shape, dtype and device of ``input``."""
 def randperm(n: builtins.int, *, generator: _Generator | None = None, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False, pin_memory: builtins.bool = False) -> Tensor:
     """The integers 0 .. n - 1 in random order. dtype int64 unless given."""
+def range(start: builtins.float = 0, end: builtins.float = 0, step: builtins.float = 1, *, out: Tensor | None = None, dtype: _dtype | None = None, layout: _layout | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
+    """From start to ``end``, which is included; PyTorch's predecessor of ``arange``, and warns so."""
 def ravel(input: Tensor) -> Tensor:
     """All elements in one dimension, contiguous: a view if ``input`` is contiguous, else a copy."""
 def real(input: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ The functions are defined, with their gradients, in ``ops``: norms, linalg, solv
 
 from __future__ import annotations
 
+from .absent import explanation
 from .ops.decompose import cholesky, eigh, eigvalsh, qr, svdvals
 from .ops.decompose import linalg_svd as svd
+from .ops.householder import householder_product
 from .ops.linalg import (
     cond,
     matrix_norm,
@@ -28,7 +30,11 @@ from .ops.systems import linalg_vander as vander
 
 __all__ = [
     "cholesky_ex", "cross", "matrix_exp", "solve_ex", "tensorinv", "tensorsolve", "vander",
-    "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
+    "LinAlgError", "cholesky", "cond", "det", "diagonal", "eigh", "eigvalsh", "householder_product", "inv", "inv_ex",
     "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
     "qr", "slogdet", "solve", "solve_triangular", "svd", "svdvals", "vecdot", "vector_norm",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    raise AttributeError(explanation(name) or f"module 'torch.linalg' has no attribute {name!r}")

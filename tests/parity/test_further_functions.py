@@ -237,3 +237,101 @@ def test_convolutions_of_integers(name: str, shape: tuple[int, ...]) -> None:
         else:
             both(lambda t, x, w: getattr(t.nn.functional, name)(x, w), x, w)
             both(lambda t, x, w: getattr(t.nn.functional, name)(x, w[:, :1], groups=2), x, w)
+
+
+def test_products_of_reflections() -> None:
+    rng = np.random.default_rng(7)
+    for shape in ((4, 3), (3, 3), (2, 4, 2)):
+        a = rng.standard_normal(shape)
+        both(lambda t, a: tuple(t.geqrf(a)), a)
+        packed, tau = (x.numpy() for x in torch.geqrf(torch.tensor(a)))
+        other = rng.standard_normal((*shape[:-2], shape[-2], 3))
+        both(lambda t, a, tau: t.linalg.householder_product(a, tau), packed, tau, grad=(0, 1))
+        both(lambda t, a, tau: t.orgqr(a, tau), packed, tau)
+        for transpose in (False, True):
+            both(lambda t, a, tau, o, x=transpose: t.ormqr(a, tau, o, True, x), packed, tau, other, grad=(2,))
+            both(lambda t, a, tau, o, x=transpose: t.ormqr(a, tau, o.mT, False, x), packed, tau, other)
+
+
+def test_retired_names_warn() -> None:
+    for t in (torch, zth):
+        for name in (
+            "uniform",
+            "normal",
+            "constant",
+            "eye",
+            "dirac",
+            "xavier_uniform",
+            "xavier_normal",
+            "kaiming_uniform",
+            "kaiming_normal",
+            "orthogonal",
+        ):
+            x = t.zeros(2, 2, 2) if name == "dirac" else t.zeros(2, 2)
+            with pytest.warns(FutureWarning, match=f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`"):
+                getattr(t.nn.init, name)(x, *((3.0,) if name == "constant" else ()))
+        with pytest.warns(FutureWarning, match="is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`"):
+            t.nn.utils.clip_grad_norm([t.zeros(1, requires_grad=True)], 1.0)
+        with pytest.warns(UserWarning, match="torch.range is deprecated"):
+            assert t.range(1, 4).tolist() == [1, 2, 3, 4]
+        with (
+            pytest.raises(RuntimeError, match="upper bound and lower bound inconsistent with step sign"),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            t.range(4, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both(lambda t: t.range(0, 1, 0.25, dtype=t.float64))
+
+
+def test_a_layer_without_its_initialisation() -> None:
+    for t in (torch, zth):
+        t.manual_seed(1)
+        before = t.get_rng_state()
+        layer = t.nn.utils.skip_init(t.nn.Linear, 3, 4, bias=False)
+        assert tuple(layer.weight.shape) == (4, 3) and t.equal(before, t.get_rng_state())
+        with pytest.raises(RuntimeError, match="Module must support a 'device' arg"):
+            t.nn.utils.skip_init(t.nn.ReLU)
+        layer = t.nn.Linear(3, 2)
+        wrapped = t.nn.DataParallel(layer)
+        assert t.equal(wrapped(t.ones(1, 3)), layer(t.ones(1, 3))) and wrapped.module is layer
+
+
+def test_datasets_in_a_row_and_side_by_side() -> None:
+    seen = []
+    for t in (torch, zth):
+        data = t.utils.data
+
+        class Numbers(data.IterableDataset):
+            def __init__(self, n):
+                self.n = n
+
+            def __iter__(self):
+                return iter(range(self.n))
+
+            def __len__(self):
+                return self.n
+
+        chained = data.ChainDataset([Numbers(2), Numbers(3)])
+        stacked, named = data.StackDataset([1, 2], "ab"), data.StackDataset(x=[1, 2], y=[3, 4])
+        errors = []
+        for wrong in ({"args": ()}, {"args": ([1], [1, 2])}, {"args": ([1],), "a": [1]}):
+            arguments = wrong.pop("args")
+            with pytest.raises(ValueError) as caught:
+                data.StackDataset(*arguments, **wrong)
+            errors.append(str(caught.value))
+        converted = data.default_convert({"a": np.ones(2), "b": (1, "x"), "c": [np.float32(2)]})
+        seen.append(
+            (
+                list(chained),
+                len(chained),
+                list(stacked[1]),
+                named[0],
+                len(named),
+                errors,
+                data.get_worker_info(),
+                repr(converted),
+            )
+        )
+    assert seen[0] == seen[1]

@@ -21,6 +21,7 @@ from .losses import *  # noqa: F403
 from .module import Module as Module
 from .normalization import *  # noqa: F403
 from .padding import *  # noqa: F403
+from .parallel import DataParallel as DataParallel
 from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter
 from .parameter_containers import *  # noqa: F403

@@ -10,6 +10,7 @@ Martens 2010 (sparse).
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -24,6 +25,16 @@ from ..tensor import Tensor, storage_of
 
 __all__ = [
     "calculate_gain",
+    "constant",
+    "dirac",
+    "eye",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "normal",
+    "orthogonal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
     "constant_",
     "dirac_",
     "eye_",
@@ -225,3 +236,24 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         places = sampling.randperm(rows)[:zeros]  # from the default generator, as in PyTorch
         tensor._array[places, column] = 0
     return tensor
+
+
+def _without_underscore(apply: Any) -> Callable[..., Tensor]:
+    """The retired name of an initialiser: it works, with a warning."""
+    name = apply.__name__.removesuffix("_")
+
+    @functools.wraps(apply)
+    def retired(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        filled: Tensor = apply(*args, **kwargs)
+        return filled
+
+    retired.__name__ = retired.__qualname__ = name
+    retired.__doc__ = f"``{name}_``, under the name of PyTorch's first years; warns."
+    return retired
+
+
+uniform, normal, constant, eye, dirac = map(_without_underscore, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = map(_without_underscore, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_without_underscore, (kaiming_uniform_, kaiming_normal_))
+orthogonal = _without_underscore(orthogonal_)

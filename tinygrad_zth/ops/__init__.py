@@ -29,6 +29,7 @@ from . import (
     expand,
     extremes,
     gamma,
+    householder,
     index,
     inquiry,
     interchange,
@@ -61,7 +62,7 @@ from .docstrings import DOCSTRINGS
 
 ROOMS = (
     create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
-    matmul, addmm, contract, solve, decompose, linalg, systems, lu, tapers, random,
+    matmul, addmm, contract, solve, decompose, linalg, systems, lu, householder, tapers, random,
 )  # fmt: skip
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}

@@ -97,6 +97,10 @@ class qr(NamedTuple):
     Q: Tensor
     R: Tensor
 
+class geqrf(NamedTuple):
+    a: Tensor
+    tau: Tensor
+
 class linalg_lu(NamedTuple):
     P: Tensor
     L: Tensor

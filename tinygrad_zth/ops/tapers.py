@@ -1,10 +1,11 @@
-"""The windows of signal processing: hann, hamming, blackman, bartlett, kaiser.
+"""Sequences by a rule: the windows of signal processing (hann, hamming, blackman, bartlett, kaiser), and ``range``.
 
 A *periodic* window (the default) is one point of a symmetric window, one longer, left out: what repeats without a seam.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..device import placed
 from ..dtypes import dtype
+from ..inplace import write_out
 from ..tensor import Tensor
 from ..types import Array, Device
 from .create import _kind, _made
@@ -101,8 +103,28 @@ def kaiser_window(
     return _taper("kaiser_window", window_length, periodic, shape, dtype, device, requires_grad)
 
 
+def range_(
+    start: float = 0, end: float = 0, step: float = 1, *, out: Tensor | None = None, dtype: dtype | None = None, layout: Any = None,
+    device: Device = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """From start to ``end``, which is included; PyTorch's predecessor of ``arange``, and warns so."""
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's "
+        "range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        stacklevel=2,
+    )
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    values = start + np.arange(int((end - start) / step) + 1, dtype=np.float64) * step
+    t = _made(values.astype(_kind(dtype)), device, requires_grad)
+    return t if out is None else write_out(out, t, "range")
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bartlett_window": bartlett_window, "blackman_window": blackman_window, "hamming_window": hamming_window,
     "hann_window": hann_window, "kaiser_window": kaiser_window,
+    "range": range_,
 }  # fmt: skip
 METHODS: dict[str, Callable[..., Any]] = {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from . import parametrizations, parametrize, rnn
-from .clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .skipping import skip_init
 from .weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
@@ -17,6 +19,7 @@ __all__ = [
     "parametrize",
     "remove_weight_norm",
     "rnn",
+    "skip_init",
     "vector_to_parameters",
     "weight_norm",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -121,3 +122,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     for g in _with_grad(parameters):
         backend_of(g._array).xp.clip(g._array, -clip_value, clip_value, out=g._array)
         storage_of(g).version += 1
+
+
+def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
+    """``clip_grad_norm_`` under the name of PyTorch's first years; warns."""
+    warnings.warn(
+        "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.", FutureWarning,
+        stacklevel=2,
+    )  # fmt: skip
+    return clip_grad_norm_(*args, **kwargs)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from . import dataloader
-from .dataloader import DataLoader, default_collate
-from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .dataloader import DataLoader, default_collate, default_convert, get_worker_info
+from .dataset import (
+    ChainDataset,
+    ConcatDataset,
+    Dataset,
+    IterableDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -16,12 +25,14 @@ from .sampler import (
 
 __all__ = [
     "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
     "IterableDataset",
     "RandomSampler",
     "Sampler",
+    "StackDataset",
     "SequentialSampler",
     "Subset",
     "SubsetRandomSampler",
@@ -29,5 +40,7 @@ __all__ = [
     "WeightedRandomSampler",
     "dataloader",
     "default_collate",
+    "default_convert",
+    "get_worker_info",
     "random_split",
 ]

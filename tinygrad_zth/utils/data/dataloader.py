@@ -14,7 +14,7 @@ from ...tensor import Tensor
 from .dataset import Dataset, IterableDataset, T_co
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, drawn_seed
 
-__all__ = ["DataLoader", "default_collate"]
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 
 def default_collate(batch: list[Any]) -> Any:
@@ -43,6 +43,27 @@ def default_collate(batch: list[Any]) -> Any:
     raise TypeError(
         f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {type(first)}"
     )
+
+
+def default_convert(data: Any) -> Any:
+    """Arrays and NumPy numbers as tensors, containers gone through; anything else as it is."""
+    if isinstance(data, Tensor):
+        return data
+    if isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind in "biuf":
+        return as_tensor(data)
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*(default_convert(d) for d in data))
+    if isinstance(data, tuple):
+        return [default_convert(d) for d in data]
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return [default_convert(d) for d in data]
+    return data
+
+
+def get_worker_info() -> None:
+    """None: samples are read in this process, by no worker."""
 
 
 class DataLoader(Generic[T_co]):
