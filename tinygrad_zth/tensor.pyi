@@ -620,6 +620,8 @@ class Tensor:
         """In-place version of ``ge``; returns the tensor itself."""
     def geometric_(self, p: builtins.float, *, generator: _Generator | None = None) -> Tensor:
         """Fill with the number of the first success among trials of probability ``p``."""
+    def geqrf(self, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.geqrf:
+        """The named tuple (a, tau): R on and above the diagonal, the reflections' vectors below it, and their factors."""
     def ger(self, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
         """All products of an element of one vector with one of the other: a matrix."""
     def get_device(self) -> builtins.int:
@@ -1131,6 +1133,12 @@ class Tensor:
         Raises:
             RuntimeError: if the tensor requires grad; TypeError if it is on another device. With
             ``force=True`` it is detached and copied as needed.
+        """
+    def orgqr(self, input2: Tensor) -> Tensor:
+        """``linalg.householder_product``."""
+    def ormqr(self, input2: Tensor, input3: Tensor, left: builtins.bool = True, transpose: builtins.bool = False, *, out: Tensor | None = None) -> Tensor:
+        """Q ``input3`` (``input3`` Q, without ``left``; Q^T for Q, with ``transpose``), Q the whole product of reflections,
+        which ``input`` and ``input2`` hold as ``geqrf`` gives them.
         """
     def outer(self, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
         """All products of an element of one vector with one of the other: a matrix."""
