@@ -49,6 +49,7 @@ def test_every_numpy_function_that_is_looked_up_by_name_is_there():
         ("self._cupy.fromnumeric", "has no such name"),
         ("xp.add(x, y, where=m)", "takes no where"),
         ("xp.exp(x, None, y)", "more than 2 arguments"),
+        ("xp.matmul(x, y, z)", "too many positional"),
         ("xp.clip(x, min=0)", "'a_min'"),
         ("xp.sum(x, initial=0)", "'initial'"),
         ("xp.var(x, correction=1)", "'correction'"),

@@ -12,6 +12,7 @@ from tinygrad_zth.backends import transfers
 from tinygrad_zth.fused.bias_activation import bias_activation
 
 from .simulated import device as simulated_device
+from .test_training import MODELS
 
 LAYERS = 2
 
@@ -55,6 +56,31 @@ def test_a_training_step_neither_copies_nor_waits(step):
     with simulated_device.counted() as seen:  # the requested loss: one copy, one wait
         loss.item()
     assert seen["copyD2H"] == 1 and transfers["to_host"] - before.get("to_host", 0) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_models_step_copies_or_waits(only_simulated, name):
+    """Forward, backward, clipping and the optimiser of every model, on a batch that is on the device."""
+    build, batch = MODELS[name]
+    torch.manual_seed(0)
+    model = build().to("cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    given = [torch.tensor(a, device="cuda") for a in batch(np.random.default_rng(1))]
+
+    def step():
+        _, loss = model(*given)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    step()
+    step()
+    before = dict(transfers)
+    with simulated_device.counted() as seen:
+        step()
+    assert dict(transfers) == before
+    assert not {k: n for k, n in seen.items() if k in ("copyH2D", "copyD2H") or "ynchronize" in k}
 
 
 def test_launches_of_a_training_step(step, dropout):

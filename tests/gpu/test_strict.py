@@ -48,7 +48,7 @@ len(x); list(x)[0]; 3 in x; iter(x[0, 0]); x.T.shape; x.strides; x.nbytes; x.dev
 WRITES = [
     "x[0] = h[0]", "x[...] = 3", "x[1:] = x[:2]", "x[i] = x[:2]", "x[m] = 0", "x[0] = [1, 2, 3, 4]", "x += 1", "x += h",
     "n += 0.5", "x *= n[:, None]", "xp.copyto(x, h)", "xp.add.at(x, i, x[:2])", "xp.multiply.at(x, i, x[:2])",
-    "xp.add.at(m, i, True)", "xp.maximum.at(x, i, x[:2] + 9)", "xp.add(x, x, out=x)", "xp.add(x, x, x)", "x.set(h + 1)",
+    "xp.add.at(m, i, True)", "xp.maximum.at(x, i, x[:2] + 9)", "xp.add(x, x, out=x)", "xp.add(x, x, x)", "xp.matmul(x, x.T, x)", "x.set(h + 1)",
     "x[0, 0] = np.array(7.0)", "x.sum(0, out=x[0])", "xp.concatenate([x[:1], x[1:]], 0, x)", "x @= x", "xp.add(x, x, out=h)",
 ]  # fmt: skip
 

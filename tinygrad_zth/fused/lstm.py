@@ -78,7 +78,7 @@ def lstm_forward(
         before = steps.before(xp.concatenate, h0, out, k)
         if inputs is not None:
             xs[:, width : width + state] = before
-            xp.matmul(xs, w, z)
+            xp.matmul(xs, w, out=z)
         else:
             u = xs @ w_ih.T
             u += before @ w_hh.T
@@ -153,7 +153,7 @@ def lstm_backward(
         multiply(rest, dcn, rest)
         multiply(dcn, z[1], dcn)
         rows.reshape(n, 4, size)[...] = ds.swapaxes(0, 1)
-        matmul(rows, w_hh, h)
+        matmul(rows, w_hh, out=h)
     of_projection = None if w_hr is None else d_hidden.T @ hidden
     if inputs is None:
         before = steps.all_before(xp, h0, out.reshape(total, -1))

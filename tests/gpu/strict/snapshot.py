@@ -67,6 +67,10 @@ def _entry(value: Any) -> dict[str, Any]:
     if type(value).__name__ == "ufunc":
         methods = [n for n in ("accumulate", "at", "outer", "reduce", "reduceat") if hasattr(value, n)]
         return {"kind": "ufunc", "nin": value.nin, "nout": value.nout, "types": list(value.types), "methods": methods}
+    if type(value).__name__ == "_GUFunc":  # matmul: its operands by place, all else by name
+        operands = value._signature.partition("->")[0].count("(")
+        taken = [[f"x{i + 1}", "POSITIONAL_ONLY", False] for i in range(operands)]
+        return {"kind": "function", "signature": [*taken, ["out", "KEYWORD_ONLY", True], ["kwargs", "VAR_KEYWORD", False]]}
     if inspect.ismodule(value):
         return {"kind": "module"}
     if isinstance(value, type):
