@@ -55,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
     device_mode.begin(config.getoption("--device"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item):
+    with device_mode.time_allowed():
+        return (yield)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if lines := layers.table(terminalreporter.stats):
         terminalreporter.section("layers of proof without a GPU")

@@ -18,10 +18,12 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import signal
+from collections.abc import Iterator
 
 import pytest
 
-__all__ = ["MODES", "begin", "as_before", "cuda_devices", "settle", "why_not"]
+__all__ = ["MODES", "begin", "as_before", "cuda_devices", "settle", "time_allowed", "why_not"]
 
 _where = "cpu"
 MODES = ("cpu", "strict", "simulated", "cuda")
@@ -89,6 +91,29 @@ def as_before() -> None:
     torch.set_default_device("cuda")
     with contextlib.suppress(IndexError, RuntimeError):
         settle()
+
+
+SIMULATED_SECONDS = 30
+
+
+@contextlib.contextmanager
+def time_allowed() -> Iterator[None]:
+    """On the simulated device, which takes a processor's time for every thread, a test that trains for long is broken off
+    and left out, saying so."""
+    if _where != "simulated" or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def over(*_: object) -> None:
+        pytest.skip(f"takes more than {SIMULATED_SECONDS} s on the simulated device")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, SIMULATED_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _prepare_simulation() -> None:

@@ -70,7 +70,10 @@ def _entry(value: Any) -> dict[str, Any]:
     if type(value).__name__ == "_GUFunc":  # matmul: its operands by place, all else by name
         operands = value._signature.partition("->")[0].count("(")
         taken = [[f"x{i + 1}", "POSITIONAL_ONLY", False] for i in range(operands)]
-        return {"kind": "function", "signature": [*taken, ["out", "KEYWORD_ONLY", True], ["kwargs", "VAR_KEYWORD", False]]}
+        return {
+            "kind": "function",
+            "signature": [*taken, ["out", "KEYWORD_ONLY", True], ["kwargs", "VAR_KEYWORD", False]],
+        }
     if inspect.ismodule(value):
         return {"kind": "module"}
     if isinstance(value, type):
