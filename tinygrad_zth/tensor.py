@@ -448,6 +448,7 @@ class Tensor:
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'" + (f": {why}" if why else ""))
 
     def __format__(self, spec: str) -> str:
+        """Format one number (a 0-d tensor's) as ``spec`` says; without one, what is printed."""
         return format(self.item(), spec) if self._array.ndim == 0 else object.__format__(self, spec)
 
 
