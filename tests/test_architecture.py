@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
         "approximations",
         "gamma",
         "incomplete_gamma",
+        "partial_order",
         "sampling",
         "absent",
         "settings",

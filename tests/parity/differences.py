@@ -4,10 +4,11 @@ A key is ``torch.<name>``, ``Tensor.<name>`` or a longer path; what is said of `
 """
 
 TIES = "which of several equal elements is found is not specified, and not the same"
+RETRACED = "which of several equal elements is found is PyTorch's choice in rows of up to 4096 elements; not specified, and not the same in longer ones"
 REDUCED = "accepted; everything is computed in the dtypes that the tensors have"
 
 DIFFERENCES: dict[str, str] = {
-    "torch.topk": TIES, "torch.kthvalue": TIES, "torch.mode": TIES + " (mode)",
+    "torch.topk": RETRACED, "torch.kthvalue": RETRACED, "torch.mode": TIES + " (mode)",
     "torch.sort": "always stable; " + TIES + " without `stable=True`", "torch.argsort": "always stable",
     "torch.bfloat16": "a name: it can be asked for in autocast and finfo, and no tensor has it (NotImplementedError)",
     "Tensor.bfloat16": "NotImplementedError: NumPy has no bfloat16",

@@ -69,14 +69,14 @@ def sorting(d: Draw) -> Case:
 
 
 def largest(d: Draw) -> Case:
-    a = apart(d.tensor(d.shape(1), "n"))
+    a = d.tensor(d.shape(1, side=5), "n", -2, 2)
     dim = d.dim(a)
     k = d.int(0, a.array.shape[dim])
-    return Case((a, k, dim), d.choice({}, {"largest": False}, {"sorted": True}))
+    return Case((a, k, dim), d.choice({}, {"largest": False}, {"sorted": True}, {"sorted": False}))
 
 
 def kth(d: Draw) -> Case:
-    a = apart(d.tensor(d.shape(1, empty=False), "n"))
+    a = d.tensor(d.shape(1, side=5, empty=False), "n", -2, 2)
     dim = d.dim(a)
     return Case((a, d.int(1, a.array.shape[dim]), dim), {"keepdim": d.bool()})
 

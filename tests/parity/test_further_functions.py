@@ -335,3 +335,21 @@ def test_datasets_in_a_row_and_side_by_side() -> None:
             )
         )
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_which_of_equal_elements_is_found(kind: type) -> None:
+    """Rows from 1 to 1500 with few different values, some NaN: the indices of topk and kthvalue are PyTorch's."""
+    rng = np.random.default_rng(6)
+    for trial in range(120):
+        n = int(rng.integers(1, (8, 40, 300, 1500)[trial % 4]))
+        x = rng.integers(0, rng.integers(2, 12), (2, n)).astype(kind)
+        if kind is np.float32 and trial % 3 == 0:
+            x[rng.random(x.shape) < 0.2] = np.nan
+        k = int(rng.integers(1, n + 1)) if trial % 2 else max(1, n // 64)
+        for options in ({}, {"largest": False}, {"sorted": False}):
+            assert (
+                torch.topk(torch.tensor(x), k, **options).indices.tolist()
+                == zth.topk(zth.tensor(x), k, **options).indices.tolist()
+            )
+        assert torch.tensor(x.T).kthvalue(k, 0).indices.tolist() == zth.tensor(x.T).kthvalue(k, 0).indices.tolist()

@@ -14,13 +14,14 @@ import numpy as np
 
 from ..backends import backend_of
 from ..operation import op
+from ..partial_order import comparison, index_of_rank
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace
 from . import return_types
 from .calling import torch_call
 from .extremes import one_dim, pick, refuse_empty, shares_of_all
 from .scatter import gather
-from .sort import order
+from .sort import RETRACED, order
 from .view import reshape
 
 __all__ = ["FUNCTIONS", "METHODS"]
@@ -81,6 +82,24 @@ def _picked(name: str, input: Tensor, dim: int, keepdim: bool, find: Callable[..
     return pair(pick(input, indices, dim, keepdim), indices)
 
 
+def _retraced(x: Array, index: Array, k: int, dim: int, keepdim: bool) -> Array:
+    """``index`` with PyTorch's choice in the rows where the element of rank ``k`` has equals."""
+    if x.__class__ is not np.ndarray or x.shape[dim] > RETRACED:
+        return index
+    rows = np.moveaxis(x, dim, -1)
+    flat = np.moveaxis(index if keepdim else np.expand_dims(index, dim), dim, -1)
+    value = np.take_along_axis(rows, flat, -1)
+    unsure = ((rows == value) | ((rows != rows) & (value != value))).sum(-1) > 1
+    if not unsure.any():
+        return index
+    flat = flat.copy()
+    for place in zip(*np.nonzero(unsure), strict=True) if flat.ndim > 1 else [()]:
+        row = rows[place].tolist()
+        flat[place] = index_of_rank(len(row), k, comparison(row, False))
+    found = np.moveaxis(flat, -1, dim)
+    return found if keepdim else found.squeeze(dim)
+
+
 @torch_call
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
@@ -94,7 +113,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ret
         input,
         dim,
         keepdim,
-        lambda x, d: rank_index(x, k - 1, d, keepdim),
+        lambda x, d: _retraced(x, rank_index(x, k - 1, d, keepdim), k - 1, d, keepdim),
         return_types.kthvalue,
     )
     return result

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backends import HOST
 from ..operation import op
+from ..partial_order import comparison, first_indices
 from ..tensor import Tensor, from_array
 from ..types import Array, Namespace
 from . import return_types
@@ -64,6 +65,32 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values
 
 
+RETRACED = 4096  # the longest row of which PyTorch's choice among equal elements is retraced
+
+
+def _as_found(array: Array, indices: Array, dim: int, largest: bool, ordered: bool) -> Array:
+    """``indices`` with PyTorch's choice in the rows where others would do, because elements are equal."""
+    rows = np.moveaxis(array, dim, -1)
+    found = np.moveaxis(indices, dim, -1)
+    k = found.shape[-1]
+    values = np.take_along_axis(rows, found, -1)
+    last = values[..., -1:]
+    same = (rows == last) | ((rows != rows) & (last != last))
+    inside = (values == last) | ((values != values) & (last != last))
+    twice = (
+        (values[..., 1:] == values[..., :-1])
+        | ((values[..., 1:] != values[..., 1:]) & (values[..., :-1] != values[..., :-1]))
+    ).any(-1)
+    unsure = twice | (same.sum(-1) > inside.sum(-1)) if ordered else np.ones(found.shape[:-1], bool)
+    if not unsure.any():
+        return indices
+    found = found.copy()
+    for place in zip(*np.nonzero(unsure), strict=True) if found.ndim > 1 else [()]:
+        row = rows[place].tolist()
+        found[place] = first_indices(len(row), k, comparison(row, largest), ordered)
+    return np.moveaxis(found, -1, dim)
+
+
 @torch_call
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> return_types.topk:
     """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
@@ -81,7 +108,10 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if array.ndim == 0:
         values, indices = _ordered(input, dim, False)
         return return_types.topk(values, indices)
-    indices = from_array(top(array, k, dim, bool(largest)))
+    found = top(array, k, dim, bool(largest))
+    if k and array.__class__ is np.ndarray and array.shape[dim] <= RETRACED:
+        found = _as_found(array, found, dim, bool(largest), bool(sorted))
+    indices = from_array(found)
     return return_types.topk(top_values(input, indices, dim, True), indices)
 
 
