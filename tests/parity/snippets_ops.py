@@ -77,4 +77,10 @@ PROGRAMS = [
     "x = t.tensor([[1.0, 2.0]]); a = x.apply_(lambda v: v * 3); b = t.tensor([[1.0, 1.0]]).map_(x, lambda p, q: p + q); [a is x, x, b, kind(lambda: t.ones(2, requires_grad=True).apply_(abs))]",
     "x = t.ones(2, requires_grad=True); y = copy.deepcopy([x, x]); [y[0] is y[1], y[0].requires_grad, kind(lambda: copy.deepcopy(x * 2)), copy.deepcopy(t.ones(2)), kind(lambda: x.__dlpack__()), kind(lambda: np.from_dlpack(x)), np.from_dlpack(t.ones(2)), t.from_dlpack(np.ones(2)), t.from_dlpack(np.ones(2), copy=True), t.from_dlpack(t.ones(2))]",
     "x = t.ones(3); x.grad = t.ones(3) * 2; y = copy.deepcopy(x); [y.grad, y.grad is not x.grad]",
+    "t.histogram(t.tensor([0.0], dtype=t.float64), 6, range=(-4.0, 4.0))",
+    "x = t.zeros(4, 4); y = t.zeros(7, 3); z = t.zeros(2, 2, 2); [x.fill_diagonal_(1), y.fill_diagonal_(2, wrap=True), z.fill_diagonal_(3), t.zeros(7, 3).fill_diagonal_(4), kind(lambda: t.zeros(3).fill_diagonal_(1)), kind(lambda: t.zeros(2, 2, 3).fill_diagonal_(1))]",
+    "x = t.tensor([[3.0, 4.0], [0.1, 0.1]]); [t.renorm(x, 2, 0, 1.0), t.renorm(x, 1, 1, 2.0)] + [kind(lambda: t.renorm(*a)) for a in ((x, -1, 0, 1.0), (x, 2, 0, -1.0), (x[0], 2, 0, 1.0))]",
+    "x = t.arange(4.0); y = x[2:]; y.resize_(3); z = t.arange(2.0); z.resize_(5); [x.shape, y[:2], z[:2], z.shape, kind(lambda: t.ones(2, requires_grad=True).resize_(1))]",
+    "[F.linear(t.ones(2, 3), t.ones(4, 3), t.ones(1)), F.linear(t.ones(3), t.ones(3))] + [kind(lambda: F.linear(*a)) for a in ((t.ones(2, 3), t.ones(4, 3), t.ones(4).double()), (t.ones(2, 3), t.ones(4, 3), t.ones(3)), (t.ones(2, 3), t.ones(4, 4)), (t.ones(2, 3), t.ones(1, 1, 3)), (t.tensor(1.0), t.ones(2, 2)))]",
+    "x = t.ones(2); [x.__dlpack_device__()[1], [int(v) for v in x.__dlpack_device__()], t.from_dlpack(np.ones(0)).shape]",
 ]  # fmt: skip
