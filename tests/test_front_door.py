@@ -248,3 +248,15 @@ def test_functions_of_functions():
     model = torch.nn.Linear(3, 1)
     zeros = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     assert torch.func.functional_call(model, zeros, x).tolist() == [0.0] and model.weight.abs().sum() > 0
+
+
+def test_help_shows_how_an_operation_is_called():
+    """Before its first call, too, when the function is not yet written out (template.py)."""
+    code = (
+        "import inspect, tinygrad_zth as torch; "
+        "print(*(inspect.signature(getattr(torch, name)) for name in ('exp', 'tan', 'maximum')), sep='; ')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    unary = "(input: 'Tensor', *, out: 'Tensor | None' = None) -> 'Tensor'"
+    binary = "(input: 'Tensor', other: 'Tensor | Number', *, out: 'Tensor | None' = None) -> 'Tensor'"
+    assert done.stdout.strip() == f"{unary}; {unary}; {binary}"

@@ -31,6 +31,7 @@ microseconds are paid at every call.
 
 from __future__ import annotations
 
+import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ from .graph import Node, mode, remember_place, tick
 from .refusal import beside, refused
 from .template import backward_text, forward_text, on_first_call
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
-from .types import Array, Value
+from .types import Array, Number, Value
 
 __all__ = ["OPERATIONS", "Operation", "as_function", "as_tensor", "op", "promoted", "refused", "together"]
 
@@ -83,6 +84,7 @@ class Applied(Protocol):
     op: Operation
     __name__: str
     __qualname__: str
+    __signature__: inspect.Signature
 
     @overload
     def __call__(self, input: Tensor, /, *operands: Any, **options: Any) -> Tensor: ...
@@ -263,7 +265,20 @@ def _write_out(self: Operation, promote: str | None, extras: tuple[str, ...], te
     )
     namespace["apply"] = apply
     apply.__module__ = __name__
+    if promote:  # what `help` shows: the function itself is not written out before it is called
+        apply.__signature__ = _SIGNATURES[len(self.parameters) - 1]
     return apply
+
+
+def _unary(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    raise NotImplementedError
+
+
+def _binary(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    raise NotImplementedError
+
+
+_SIGNATURES = (inspect.signature(_unary), inspect.signature(_binary))
 
 
 FREED = (
