@@ -209,6 +209,7 @@ def test_event_files_without_the_library(monkeypatch):
         print(tensorboard.SummaryWriter)
 
 
+@pytest.mark.host  # on a device, printing names it
 def test_what_is_pickled_and_printed():
     import pickle
 

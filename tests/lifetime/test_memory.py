@@ -46,6 +46,7 @@ def training():
     return step
 
 
+@pytest.mark.host  # the host's allocations are traced
 def test_the_traced_memory_of_a_thousand_steps_is_flat(no_collector):
     step = training()
     for _ in range(30):

@@ -50,6 +50,7 @@ def test_samples_beside_their_targets_are_marked_where_they_differ_and_thinned()
         viz.samples({"a": [1], "b": [1, 2]})
 
 
+@pytest.mark.host  # the stand-in composes attention of primitives
 def test_a_named_layer_of_attention_and_a_named_embedding():
     torch.manual_seed(0)
     model, x = nn.Sequential(Heads(heads=2), nn.Flatten(2)), torch.randint(0, 7, (2, 4))

@@ -13,6 +13,7 @@ import tinygrad_zth as torch
 import tinygrad_zth.nn.functional as F
 from tests.viz.small_models import Heads, Tagger, batch
 from tinygrad_zth import nn, value, viz
+from tinygrad_zth.testing.memory import on_host
 from tinygrad_zth.value import Value
 from tinygrad_zth.viz.formulas import expression_of
 from tinygrad_zth.viz.watched import watched_backward
@@ -161,7 +162,7 @@ def test_the_watched_pass_is_the_engines(name):
     expected = torch.autograd.grad(root, leaves, retain_graph=True)
     seen = watched_backward(root)
     for leaf, g in zip(leaves, expected):
-        np.testing.assert_array_equal(seen.gradients[leaf._node], g.numpy())
+        np.testing.assert_array_equal(on_host(seen.gradients[leaf._node]), g.numpy())
         assert leaf.grad is None
     text = str(viz.explain(root))
     assert text.startswith("The gradient starts as 1") and "nan" not in text
@@ -207,6 +208,7 @@ def test_two_rules_on_one_line_are_told_apart():
     assert (expression_of(first), expression_of(second)) == ("g + x", "g - x")
 
 
+@pytest.mark.host  # the stand-in composes fused operations of primitives
 def test_a_fused_operation_is_explained_by_its_kernel_and_in_words():
     logits = torch.randn(4, 3, requires_grad=True)
     (part,) = [

@@ -61,6 +61,7 @@ PICTURES = {
 }
 
 
+@pytest.mark.host  # the stand-in composes attention of primitives
 @pytest.mark.parametrize("name", PICTURES)
 def test_each_picture_is_a_figure_and_a_file(name, rec, tmp_path):
     figure = PICTURES[name](rec, path=tmp_path / "picture.png")
@@ -238,6 +239,7 @@ def test_an_ordinary_module_takes_a_loss():
     assert model.weight.grad is None  # a copy was run
 
 
+@pytest.mark.host  # the stand-in composes attention of primitives
 @pytest.mark.parametrize("fused", [True, False])
 def test_attention_weights_are_read_from_the_graph(fused):
     torch.manual_seed(5)
