@@ -695,8 +695,8 @@ def hann_window(window_length: builtins.int, periodic: builtins.bool = True, *, 
     """(1 - cos(2 pi i / N)) / 2."""
 def hardshrink(input: Tensor, lambd: builtins.float = 0.5) -> Tensor:
     """x where |x| > ``lambd``, else 0."""
-def heaviside(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-    """0 below 0, 1 above it, and ``other`` at 0. The two broadcast; the promoted dtype."""
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """0 where ``input`` is below 0, 1 above, and ``values`` at 0; the two broadcast. Raises RuntimeError for two dtypes."""
 def histc(input: Tensor, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Tensor | None = None) -> Tensor:
     """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.
 

@@ -661,9 +661,9 @@ class Tensor:
         """The tensor as torch.float16 (itself, if it is that already)."""
     def hardshrink(self, lambd: builtins.float = 0.5) -> Tensor:
         """x where |x| > ``lambd``, else 0."""
-    def heaviside(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
-        """0 below 0, 1 above it, and ``other`` at 0. The two broadcast; the promoted dtype."""
-    def heaviside_(self, other: Tensor | Number) -> Tensor:
+    def heaviside(self, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """0 where ``input`` is below 0, 1 above, and ``values`` at 0; the two broadcast. Raises RuntimeError for two dtypes."""
+    def heaviside_(self, values: Tensor) -> Tensor:
         """In-place version of ``heaviside``; returns the tensor itself."""
     def histc(self, bins: builtins.int = 100, min: builtins.float = 0, max: builtins.float = 0, *, out: Tensor | None = None) -> Tensor:
         """How many elements fall into each of ``bins`` equal intervals from ``min`` to ``max``.

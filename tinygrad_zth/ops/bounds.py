@@ -54,7 +54,20 @@ def _heaviside(xp: Namespace, x: Array, y: Array) -> Array:
     return xp.where(x == 0, y, (x > 0).astype(x.dtype))
 
 
-heaviside = op(_heaviside, name="heaviside", promote="same")
+_heaviside_op = op(_heaviside, name="heaviside", promote="same")
+
+
+def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """0 where ``input`` is below 0, 1 above, and ``values`` at 0; the two broadcast. Raises RuntimeError for two dtypes."""
+    for name, position, t in (("input", 1, input), ("values", 2, values)):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"heaviside(): argument {name!r} (position {position}) must be Tensor, not {type(t).__name__}"
+            )
+    if input._array.dtype is not values._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return _heaviside_op(input, values, out=out)
+
 
 # ---------------------------------------------------------------------------- the larger, the smaller
 

@@ -66,7 +66,6 @@ _PAIRS = {
     "fmax": "The larger of the two; of nan and a number, the number",
     "fmin": "The smaller of the two; of nan and a number, the number",
     "gcd": "The greatest common divisor. Raises NotImplementedError for floating dtypes",
-    "heaviside": "0 below 0, 1 above it, and ``other`` at 0",
     "lcm": "The least common multiple. Raises NotImplementedError for floating dtypes",
     "maximum": "The larger of the two; nan if either is. Equal ones share the gradient",
     "minimum": "The smaller of the two; nan if either is. Equal ones share the gradient",
