@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {
     "cuda12", "cuda13", "cli", "plot", "data", "safetensors", "test", "parity", "dev", "all", "gputest", "tensorboard",
+    "random",
 }  # fmt: skip
 
 
