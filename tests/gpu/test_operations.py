@@ -15,10 +15,8 @@ from tests.properties.proofs import Example
 from tests.properties.source import Source
 from tests.properties.table import case_of, operations
 
-# Moving between devices has tests of its own; times_centred is handed an array by var and std, which are proved here.
-ALL = {
-    name: o for name, o in operations().items() if case_of(o) is not None and name not in ("to_device", "times_centred")
-}
+# Moving between devices has tests of its own (test_backend): its result is not where this walk expects it.
+ALL = {name: o for name, o in operations().items() if case_of(o) is not None and name != "to_device"}
 FEW = 2  # examples of each; with --slow, MANY
 MANY = 12
 
