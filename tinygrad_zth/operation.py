@@ -35,6 +35,7 @@ import inspect
 import warnings
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -246,7 +247,7 @@ def _write_out(self: Operation, promote: str | None, extras: tuple[str, ...], te
         "__name__": __name__, "Composed": Composed, "beside": beside, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
         "asarray": np.asarray, "current_node": current_node, "float32": np.dtype("float32"),
         "float64": np.dtype("float64"), "int64": np.dtype("int64"), "graph": graph, "kernels": self.kernels, "ndarray": np.ndarray,
-        "mode": mode, "new": object.__new__, "op": self, "promoted": promoted, "raw_call": _raw_call,
+        "mode": mode, "blank": partial(object.__new__, Tensor), "op": self, "promoted": promoted, "raw_call": _raw_call,
         "refused": refused, "remember_place": remember_place, "overwritten": overwritten,
         "storage_of": storage_of, "tick": tick, "write_out": _write_to,
     }  # fmt: skip

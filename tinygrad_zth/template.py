@@ -40,6 +40,7 @@ def on_first_call(text: Callable[[], str], namespace: dict[str, Any], name: str,
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         (real,) = local.values()
         # Another thread may be in the middle of a first call: it still needs `_become`.
+        function.__defaults__ = real.__defaults__
         function.__kwdefaults__ = {**(real.__kwdefaults__ or {}), "_become": become}
         function.__code__ = real.__code__
         return function
@@ -84,7 +85,7 @@ def {name}({signature}):
 {raw}\
     if r.__class__ is not ndarray and r.__class__ not in array_types:
         r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
-    t = new(Tensor)
+    t = blank()
     t._array = r
     t._grad = None
 {window}\
@@ -112,7 +113,7 @@ _RECORD = """\
     if {no_node} or not mode.recording:
         t._node = None
         return t
-    n = t._node = new(Node)
+    n = t._node = Node()
     n.op = op
     n.edges = ({edges})
     n.saved = ({saved})
@@ -155,21 +156,22 @@ _BINARY = """\
             other_node = other._node if other._view is None else current_node(other)
             if array.dtype is not other_array.dtype:
                 return promoted(op, {promote!r}, input, other, out)
-            number = None
-        else:
-            number = other_array = other
+        else:  # a Python number takes on the tensor's dtype, if that can hold it
+            c, d = other.__class__, array.dtype
+            if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+                return promoted(op, {promote!r}, input, other, out)
+            other_array = other
             other_node = None
     elif isinstance(other, Tensor):
-        number = input_array = input
-        input_node = None
         array = other_array = other._array
+        c, d = input.__class__, array.dtype
+        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+            return promoted(op, {promote!r}, input, other, out)
+        input_array = input
+        input_node = None
         other_node = other._node if other._view is None else current_node(other)
     else:
         return raw_call(op, input, other)
-    if number is not None:  # a Python number takes on the tensor's dtype, if that can hold it
-        c, d = number.__class__, array.dtype
-        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
-            return promoted(op, {promote!r}, input, other, out)
 """
 
 _OUT = """\
@@ -200,7 +202,9 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
 
     if promote:
         unwrap = _promotion(promote, able)
-        signature += ", *, out=None"
+        # An operator is only ever given `out` by the function around it, by name; a keyword-only parameter costs a call
+        # of Python's 30 ns.
+        signature += ", out=None" if self.infix else ", *, out=None"
     else:
         unwrap = "".join(_INPUT.format(p=p) for p in able)
 
