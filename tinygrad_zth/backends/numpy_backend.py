@@ -103,7 +103,7 @@ class NumpyBackend:
         if not values.size:
             return
         # Python's numbers: a float32 would round the bound to its own precision first.
-        low, high = values.min().item(), values.max().item()
+        low, high = values.item(values.argmin()), values.item(values.argmax())
         if not (low >= least and high < n):
             found = low if low < least else high
             raise error(message.format(int(found) if found == found else found))

@@ -19,7 +19,7 @@ __all__ = ["embedding"]
 def embedding_forward(weight: Array, indices: Array, padding_idx: int | None) -> Array:
     """(V, C), integers of any shape -> (*indices.shape, C). IndexError for an index not in [0, V)."""
     backend_of(indices).check_range(indices, weight.shape[0], "index out of range in self")
-    return weight[indices]
+    return index.op.kernels[weight.__class__](weight, (indices,))
 
 
 def embedding_backward(

@@ -72,10 +72,11 @@ def lstm_forward(
         steps.split(cells),
         steps.split(tanhs),
         steps.split(hidden),
+        steps.befores(xp.concatenate, h0, out),
+        steps.befores(xp.concatenate, c0, cells),
         strict=True,
     )
-    for k, (xs, z, c, t, h) in enumerate(windows):
-        before = steps.before(xp.concatenate, h0, out, k)
+    for k, (xs, z, c, t, h, before, cell) in enumerate(windows):
         if inputs is not None:
             xs[:, width : width + state] = before
             xp.matmul(xs, w, out=z)
@@ -93,7 +94,7 @@ def lstm_forward(
         add(i_f, half, i_f)
         multiply(o, half, o)
         add(o, half, o)
-        multiply(z[1], steps.before(xp.concatenate, c0, cells, k), c)
+        multiply(z[1], cell, c)
         multiply(z[0], z[2], t)
         add(c, t, c)
         tanh(c, t)

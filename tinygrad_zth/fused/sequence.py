@@ -8,7 +8,7 @@ gradients of the weights; only the product with the state has to wait for the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -63,6 +63,15 @@ class Steps:
         if end - start >= n:
             return states[start : start + n]
         return join([states[start:end], first[end - start : n]])
+
+    def befores(self, join: Callable[..., Any], first: Array, states: Array) -> Iterator[Array]:
+        """``before`` of each step, in turn; ``states`` may be filled in meanwhile."""
+        if self.uniform:
+            yield first
+            yield from self.split(states)[:-1]
+        else:
+            for k in range(len(self.rows)):
+                yield self.before(join, first, states, k)
 
     def split(self, x: Array) -> list[Any]:
         """Windows on x, (total, H) or (steps, batch, H), for the steps, in their order."""
