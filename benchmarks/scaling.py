@@ -7,7 +7,8 @@
 Microseconds a token of forward, backward, clipping and AdamW, on log axes; the bound is the time that the
 model's floating-point operations (Size.flops_per_token) take at the rate that sgemm reaches here, measured
 in turn with the steps: numpy.matmul of two 1024 x 1024 matrices. ``graph``: nanoseconds an operation,
-forward and backward, of a chain of n small operations, up to a million.
+forward and backward, of a chain of n small operations, up to a million; once as it is, and once with
+Python's garbage collector off, which otherwise looks through all that lives again and again.
 """
 
 from __future__ import annotations
@@ -87,19 +88,24 @@ def measure(size: Size, batch: int, rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in found.items()}
 
 
-def long_graph(nodes: int) -> float:
+def long_graph(nodes: int, collector: bool = True) -> float:
     """Nanoseconds an operation, forward and backward, in a chain of ``nodes`` operations."""
     x = torch.ones(4, requires_grad=True)
     repetitions = max(1, 20_000 // nodes)
     gc.collect()
-    began = time.perf_counter()
-    for _ in range(repetitions):
-        y = x
-        for _ in range(nodes):
-            y = y + 1.0
-        y.sum().backward()
-        del y
-    return (time.perf_counter() - began) / repetitions / nodes * 1e9
+    if not collector:
+        gc.disable()
+    try:
+        began = time.perf_counter()
+        for _ in range(repetitions):
+            y = x
+            for _ in range(nodes):
+                y = y + 1.0
+            y.sum().backward()
+            del y
+        return (time.perf_counter() - began) / repetitions / nodes * 1e9
+    finally:
+        gc.enable()
 
 
 def run(names: Sequence[str], rounds: int) -> dict[str, Any]:
@@ -118,8 +124,10 @@ def run(names: Sequence[str], rounds: int) -> dict[str, Any]:
     if "graph" in names:
         found["graph"] = {}
         for nodes in NODES:
-            found["graph"][nodes] = min(long_graph(nodes) for _ in range(rounds if nodes < NODES[-1] else 1))
-            print(f"graph of {nodes:8d} operations: {found['graph'][nodes]:6.0f} ns each", flush=True)
+            times = range(rounds if nodes < NODES[-1] else 1)
+            on, off = (min(long_graph(nodes, collector) for _ in times) for collector in (True, False))
+            found["graph"][nodes] = {"collector on": on, "collector off": off}
+            print(f"graph of {nodes:8d} operations: {on:6.0f} ns each, {off:6.0f} with the collector off", flush=True)
     return found
 
 
@@ -139,15 +147,18 @@ def draw(found: dict[str, Any], path: Path) -> None:
     for axes, name in zip(np.atleast_1d(figure.subplots(1, max(1, len(panels)))), panels):
         values = list(found[name])
         if name == "graph":
-            axes.plot(values, [found[name][n] for n in values], "o-", color="#0072B2", markersize=4)
+            for kind, style, color in (("collector on", "o-", "#0072B2"), ("collector off", "s--", "#009E73")):
+                axes.plot(values, [found[name][n][kind] for n in values], style, color=color, markersize=4, label=kind)
             axes.set(xscale="log", xlabel="operations in the graph", ylabel="ns an operation", title="long graphs")
-            axes.set_ylim(0, 1.3 * max(found[name].values()))
+            axes.set_ylim(bottom=0)
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
             continue
         axes.plot(values, [found[name][v]["us_per_token"] for v in values], "o-", color="#0072B2", label="measured")
         axes.plot(values, [found[name][v]["bound_us"] for v in values], "--", color="#D55E00", label="at sgemm's rate")
         axes.set(xscale="log", yscale="log", xlabel=name, title=name)
         axes.set_xticks(values, [str(v) for v in values])
         axes.minorticks_off()
+        axes.set_ylim(0.5, 1000)  # one scale for all sweeps, over which they can be compared
     if panels:
         first = figure.axes[0]
         if panels[0] != "graph":
