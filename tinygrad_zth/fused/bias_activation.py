@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backends import Kernels
+from ..backends.choice import select
 from ..backends.cuda_source import cuda_kernel
 from ..dtypes import of
 from ..operation import op
@@ -54,7 +55,7 @@ def _on_device(x: Array, bias: Array, form: str) -> tuple[Array, None, None]:
 
 def _numpy_gradients(g: Array, x: Array, bias: Array, form: str, z: Array, cdf: Array) -> tuple[Array, Array]:
     if form == "relu":
-        gx = g * (z > 0)
+        gx = select(z <= 0, 0, g)
     else:
         gx = (gelu_backward if form == "none" else gelu_tanh_backward)(g, z, cdf)
     return gx, column_sums[gx.__class__](gx.reshape(-1, bias.size))
