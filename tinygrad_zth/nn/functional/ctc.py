@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import of
-from ...ops.calling import shown_as
+from ...ops.calling import by_host, shown_as
 from ...ops.compare import where
 from ...ops.join import cat, stack
 from ...ops.powers import exp
@@ -63,6 +63,7 @@ def _added(logs: list[Tensor], floor: float) -> Tensor:
 
 
 @shown_as("CtcLossBackward0")
+@by_host  # the recursion goes step by step, over lengths that the host must know
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import sampling
 from ...fused.pooling import take_places
-from ...ops.calling import shown_as
+from ...ops.calling import by_host, shown_as
 from ...tensor import Tensor, new_tensor
 from .conv import ints
 
@@ -29,6 +29,7 @@ def _starts(samples: np.ndarray, size: int, out: int, kernel: int) -> np.ndarray
 
 
 @shown_as(lambda n, *_: f"FractionalMaxPool{n}DBackward0")
+@by_host  # the places of the windows are drawn there
 def _pooled(
     n: int, input: Tensor, kernel_size: Any, output_size: Any, output_ratio: Any, random_samples: Tensor | None
 ) -> tuple[Tensor, Tensor]:
