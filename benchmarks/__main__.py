@@ -13,7 +13,6 @@ and left out. Nothing is downloaded.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import kernels
+from .output import append_json, save_chart
 from .pairs import Result, compare
 from .peers import PEERS
 from .workloads import BARS, WORKLOADS
@@ -112,9 +112,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_yticks(list(places), [r.workload.removeprefix("kernel:") for r in shown])
     axes.set(xlabel="PyTorch's time / our time (right of the line: ours is faster; orange: the bar)")
-    temporary = path.with_name(path.stem + ".tmp.png")
-    figure.savefig(temporary, dpi=120)
-    temporary.replace(path)
+    save_chart(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,8 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     results = run(rows, rounds)
     if args.json:
-        with open(args.json, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"machine": about, "rows": [r.to_dict() for r in results]}) + "\n")
+        append_json(args.json, {"machine": about, "rows": [r.to_dict() for r in results]})
     if args.chart:
         draw(results, args.chart)
     return 0

@@ -14,7 +14,6 @@ device are the processor's: they are not shown, nor kept.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -27,6 +26,7 @@ import tinygrad_zth as torch
 
 from . import kernels
 from .__main__ import machine
+from .output import append_json, save_chart
 from .pairs import Contestant, Missing, Result, compare
 from .workloads import WORKLOADS
 
@@ -193,9 +193,7 @@ def draw(rows: Sequence[Row], title: str, path: Path) -> None:
     if timed:
         axes.set_xscale("log")
         axes.axvline(1.0, color="black", linewidth=0.8)
-    temporary = path.with_name(path.stem + ".tmp.png")
-    figure.savefig(temporary, dpi=120)
-    temporary.replace(path)
+    save_chart(figure, path)
 
 
 def chosen(only: str | None, simulated: bool) -> list[str]:
@@ -256,8 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if before is not None:
             os.environ["BENCHMARK_DEVICE"] = before
     if args.json:
-        with open(args.json, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"machine": host, "device": about, "rows": [r.to_dict() for r in found]}) + "\n")
+        append_json(args.json, {"machine": host, "device": about, "rows": [r.to_dict() for r in found]})
     if args.chart:
         draw(found, title.partition(":")[0] if simulated else title, args.chart)
     return 0

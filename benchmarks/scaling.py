@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ import numpy as np
 import tinygrad_zth as torch
 
 from .gpt import Size
+from .output import append_json, save_chart
 from .workloads import BABY, SMALL, gpt_step
 
 #: The part of the machine's sgemm rate that the six-layer GPT is held to, in model FLOPs.
@@ -164,9 +164,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
         if panels[0] != "graph":
             first.set_ylabel("us a token")
             first.legend(frameon=False, fontsize=8)
-    temporary = path.with_name(path.stem + ".tmp.png")
-    figure.savefig(temporary, dpi=120)
-    temporary.replace(path)
+    save_chart(figure, path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -185,8 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no sweep {', '.join(strange)}; there are {', '.join(known)}")
     found = run(names, args.rounds)
     if args.json:
-        with open(args.json, "a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+        append_json(args.json, found)
     if args.chart:
         draw(found, args.chart)
     return 0

@@ -307,9 +307,14 @@ def _arrive(node: Node, g: Array, ours: bool) -> tuple[Any, ...]:
     if node.op is not None and extra.home is not None:
         home = extra.home()
         if home is not None:
-            t = g if isinstance(g, Tensor) else new_tensor(g + 0)
-            home._grad = t if home._grad is None else home._grad + t
+            _leave(home, g)
     return g, ours
+
+
+def _leave(t: Tensor, g: Value) -> None:
+    """Add a gradient to the ``.grad`` of an inner node's tensor."""
+    g = g if isinstance(g, Tensor) else new_tensor(g + 0)
+    t._grad = g if t._grad is None else t._grad + g
 
 
 def _accumulate(node: Node, g: Array, ours: bool) -> None:
@@ -407,8 +412,7 @@ def backward(
             _accumulate(node, g, False)
         elif node.extra is None or node.extra.home is None:  # else it has been left there already
             t = next(t for t in inputs if current_node(t) is node)
-            g = g if isinstance(g, Tensor) else new_tensor(g + 0)
-            t._grad = g if t._grad is None else t._grad + g
+            _leave(t, g)
 
 
 def grad(

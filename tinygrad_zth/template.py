@@ -147,6 +147,9 @@ _UNARY_FLOAT = """\
         return promoted(op, "float", input, None, out)
 """
 
+# Of a number of class c beside a tensor of dtype d: whether it does not simply take on that dtype.
+_MISFIT = "not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64))"
+
 _BINARY = """\
     if isinstance(input, Tensor):
         array = input_array = input._array
@@ -158,14 +161,14 @@ _BINARY = """\
                 return promoted(op, {promote!r}, input, other, out)
         else:  # a Python number takes on the tensor's dtype, if that can hold it
             c, d = other.__class__, array.dtype
-            if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+            if {misfit}:
                 return promoted(op, {promote!r}, input, other, out)
             other_array = other
             other_node = None
     elif isinstance(other, Tensor):
         array = other_array = other._array
         c, d = input.__class__, array.dtype
-        if not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64)):
+        if {misfit}:
             return promoted(op, {promote!r}, input, other, out)
         input_array = input
         input_node = None
@@ -252,7 +255,7 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
 
 
 def _promotion(promote: str, able: list[str]) -> str:
-    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote)
+    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote, misfit=_MISFIT)
     if promote == "float":
         text += _UNARY_FLOAT if len(able) == 1 else _BINARY_FLOAT
     return text + _OUT.format(operands=", ".join(able))

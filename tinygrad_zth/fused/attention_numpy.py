@@ -23,7 +23,7 @@ import numpy as np
 
 from ..backends.parallel import on_blocks, run_tasks, sharers
 from ..types import Array
-from .rows import at_least, below, constants, row_sums, widened
+from .rows import at_least, below, constants, narrowed, row_sums, widened
 
 __all__ = ["Part", "Saved", "attention_backward", "attention_forward", "fits", "one_query"]
 
@@ -98,7 +98,7 @@ def attention_forward(
     factor = _factor(q, scale)
     if threads == 1:
         shift, kept = _forward(q * factor, k, v, _Rule(mask, is_causal), dropout, keep, blocks, out, inverse)
-        return _narrowed(out, dtype), Saved(inverse, [Part((), shift, kept)], 1)
+        return narrowed(out, dtype), Saved(inverse, [Part((), shift, kept)], 1)
     indices = _indices(lead, seen, threads)
     parts: list[Any] = [None] * len(indices)
 
@@ -112,7 +112,7 @@ def attention_forward(
         parts[i] = Part(index, shift, kept)
 
     run_tasks(task, len(indices), threads)
-    return _narrowed(out, dtype), Saved(inverse, parts, threads)
+    return narrowed(out, dtype), Saved(inverse, parts, threads)
 
 
 def one_query(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None) -> Array:
@@ -314,10 +314,6 @@ def _broadcast(a: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
     """`a`, in the dtype it is computed in, with these leading dimensions."""
     a = widened(a)
     return a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:]))
-
-
-def _narrowed(out: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return out if out.dtype is dtype else out.astype(dtype)
 
 
 def _prepared(mask: Array, full: tuple[int, ...], dtype: np.dtype) -> Array:

@@ -21,7 +21,7 @@ from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array
 from . import cross_entropy_cuda as cuda
-from .rows import widened
+from .rows import narrowed, widened
 from .softmax import exp_rows, log_normaliser, plain_log_softmax
 
 __all__ = [
@@ -151,8 +151,7 @@ def cross_entropy_backward(g: np.ndarray, saved: SavedIndices) -> np.ndarray:
     gx.reshape(-1)[saved.at] -= hard
     if saved.counted is not None:
         gx[~saved.counted] = 0
-    gx = _from_class_rows(gx, saved.shape)
-    return gx if gx.dtype is saved.dtype else gx.astype(saved.dtype)
+    return narrowed(_from_class_rows(gx, saved.shape), saved.dtype)
 
 
 def cross_entropy_probabilities_forward(

@@ -19,7 +19,7 @@ from ..ops.error_function import erf as erf_op
 from ..tensor import Tensor
 from ..types import Array
 from . import gelu_cuda as cuda
-from .rows import constants, widened
+from .rows import constants, narrowed, widened
 
 __all__ = ["gelu", "gelu_backward", "gelu_forward", "gelu_tanh_backward", "gelu_tanh_forward"]
 
@@ -37,7 +37,7 @@ def gelu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = _flat(x)
     cdf, out = np.empty_like(flat), np.empty_like(flat)
     on_blocks(_exact, 1.0, flat, cdf, out)
-    return _shaped(out, x), cdf.reshape(x.shape)
+    return narrowed(out.reshape(x.shape), x.dtype), cdf.reshape(x.shape)
 
 
 def _exact(x: Array, phi: Array, out: Array) -> None:
@@ -57,7 +57,7 @@ def gelu_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
     flat = _flat(x)
     gx = np.empty_like(flat)
     on_blocks(_exact_slope, 0.55, flat, _flat(g), cdf.reshape(-1), gx)
-    return _shaped(gx, x)
+    return narrowed(gx.reshape(x.shape), x.dtype)
 
 
 def _exact_slope(x: Array, g: Array, phi: Array, out: Array) -> None:
@@ -76,7 +76,7 @@ def gelu_tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = _flat(x)
     cdf, out = np.empty_like(flat), np.empty_like(flat)
     on_blocks(_by_tanh, 0.55, flat, cdf, out)
-    return _shaped(out, x), cdf.reshape(x.shape)
+    return narrowed(out.reshape(x.shape), x.dtype), cdf.reshape(x.shape)
 
 
 def _by_tanh(x: Array, phi: Array, out: Array) -> None:
@@ -95,7 +95,7 @@ def gelu_tanh_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndar
     flat = _flat(x)
     gx = np.empty_like(flat)
     on_blocks(_slope_by_tanh, 0.6, flat, _flat(g), cdf.reshape(-1), gx)
-    return _shaped(gx, x)
+    return narrowed(gx.reshape(x.shape), x.dtype)
 
 
 def _slope_by_tanh(x: Array, g: Array, c: Array, out: Array) -> None:
@@ -123,11 +123,6 @@ def _halve(x: np.ndarray, phi: np.ndarray, out: np.ndarray) -> None:
 def _flat(x: np.ndarray) -> np.ndarray:
     """`x` as a contiguous vector in the dtype it is computed in."""
     return np.ascontiguousarray(widened(x)).reshape(-1)
-
-
-def _shaped(flat: np.ndarray, x: np.ndarray) -> np.ndarray:
-    flat = flat.reshape(x.shape)
-    return flat if flat.dtype is x.dtype else flat.astype(x.dtype)
 
 
 def _forward(x: Array, approximate: str) -> tuple[Array, ...]:

@@ -18,7 +18,7 @@ from ..operation import op
 from ..tensor import Tensor
 from ..types import Array
 from . import layer_norm_cuda as cuda
-from .rows import constants, ones, row_sums, widened
+from .rows import constants, narrowed, ones, row_sums, widened
 
 __all__ = [
     "layer_norm",
@@ -125,7 +125,7 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
     weight, bias = _vector(weight, dtype), _vector(bias, dtype)
     if count == 1:
         out, z, rstd = _one_row(rows[0], weight, bias, eps, centred)
-        return _shaped(out, x), z.reshape(1, n), rstd
+        return narrowed(out.reshape(x.shape), x.dtype), z.reshape(1, n), rstd
     share, eps, one = constants(dtype, 1.0 / n, eps, 1.0)
     mean = None
     if centred:
@@ -157,7 +157,7 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
         z, out = np.empty_like(rows), np.empty_like(rows)
         rstd = np.empty((count, 1), dtype)
         on_blocks(normalise, 6 * _PASS_NS, rows, mean, z, out, rstd)
-    return _shaped(out, x), z, rstd
+    return narrowed(out.reshape(x.shape), x.dtype), z, rstd
 
 
 def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
@@ -172,11 +172,6 @@ def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) ->
     if bias is not None:
         out += bias
     return out, z, np.array([[rstd]])
-
-
-def _shaped(rows: Array, x: Array) -> Array:
-    rows = rows.reshape(x.shape)
-    return rows if rows.dtype is x.dtype else rows.astype(x.dtype)
 
 
 def _backward(
@@ -226,7 +221,7 @@ def _backward(
     if need_w:
         gw = (total @ product).reshape(shape).astype(g.dtype, copy=False)
     if gx is not None:
-        gx = _shaped(gx, g)
+        gx = narrowed(gx.reshape(g.shape), g.dtype)
     return gx, gw, gb
 
 

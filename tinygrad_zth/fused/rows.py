@@ -24,6 +24,7 @@ __all__ = [
     "below",
     "constants",
     "column_sums",
+    "narrowed",
     "ones",
     "row_sums",
     "widened",
@@ -53,6 +54,11 @@ def constants(dtype: np.dtype, *values: float) -> tuple[np.ndarray, ...]:
     for a in made:
         a.flags.writeable = False
     return made
+
+
+def narrowed(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """What was computed in the dtype of :func:`widened`, in ``dtype``."""
+    return x if x.dtype is dtype else x.astype(dtype)
 
 
 def as_slabs(x: np.ndarray, axis: int) -> np.ndarray:
