@@ -1,7 +1,7 @@
 """``torch.save`` and ``torch.load``: nothing in a file is ever executed.
 
-``save`` writes ``.npz`` (or ``.safetensors``, if the name ends so), atomically. ``load`` reads both,
-and the zip files that PyTorch's own ``save`` writes of state_dicts. See ``checkpoint``.
+``save`` writes PyTorch's zip file (or ``.npz`` or ``.safetensors``, if the name ends so), atomically; ``load`` reads
+all three, PyTorch's own included. See ``checkpoint``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ def save(
 ) -> None:
     """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
 
-    ``f`` is a path or a binary stream. A path is written under a temporary name and renamed: at any
-    moment it holds the old content or the new. Tensors on a device are written as host arrays.
+    ``f`` is a path or a binary stream. PyTorch's ``torch.load`` reads the file, unless its name says ``.npz`` or
+    ``.safetensors``. A path is written under a temporary name and renamed: at any moment it holds the old content or
+    the new. Tensors on a device are written as host arrays that know where they were.
 
     Raises:
         TypeError: for an object of another kind, naming where in ``obj`` it stands (a Module: save
-            its ``state_dict()``). RuntimeError: if the file cannot be written.
+            its ``state_dict()``). RuntimeError: if the file cannot be written, or tensors see the same memory as
+            different dtypes.
     """
     checkpoint.save(obj, f, unwrap=_unwrap)
 
@@ -84,7 +86,7 @@ def _unwrap(obj: Any) -> TensorLeaf | None:
     return TensorLeaf(
         backend_of(obj._array).to_numpy(obj._array),
         obj.dtype.name,
-        obj.requires_grad and obj.is_leaf,
+        obj.requires_grad,
         isinstance(obj, Parameter),
         str(obj.device),
     )

@@ -255,8 +255,11 @@ def hostile_programs(path) -> dict[str, bytes]:
         "method|getattr": Call(path.touch),
         "nested|eval": {"w": [OrderedDict(a=({"x": Call(eval, code)},))]},
         "key|eval": {Call(eval, code): 1},
-        "_reconstruct": np.ones(2),
-        "_rebuild|scalar": np.float64(1),
+        "the NumPy dtype": np.array([Call(eval, code)], object),
+        "records|the NumPy dtype": np.zeros(2, "f4, i8"),
+        "numpy._core.numeric._frombuffer": Call(
+            np.asarray([1]).__reduce_ex__(5)[0], bytearray(8), np.dtype("i8"), (1,), "C"
+        ),
         "Plain": Plain(),
         "class|Plain": Plain,
     }
@@ -316,6 +319,11 @@ def test_the_hostile_pickles_would_run_in_pythons_own_reader(tmp_path):
         assert path.exists(), name
 
 
+KIND = b"cnumpy\ndtype\n" + dumped(("f4", False, True)) + b"R"
+DTYPE = b"\x80\x02" + KIND
+ARRAY = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n" + dumped((0,)) + dumped(b"b") + b"\x87R"
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -354,6 +362,20 @@ def test_the_hostile_pickles_would_run_in_pythons_own_reader(tmp_path):
         b"\x80\x02K\x01Q.",
         b"\x80\x02" + dumped(("storage", "x", "0", "cpu", 6)) + b"Q.",
         b"\x80\x02I1x\n.",
+        b"\x80\x02cnumpy\nndarray\n)R.",
+        b"\x80\x02cnumpy\ndtype\n)R.",
+        b"\x80\x02cnumpy\ndtype\n" + dumped(("f3", False, True)) + b"R.",
+        DTYPE + dumped((3, "?", None, None, None, -1, -1, 0)) + b"b.",
+        DTYPE + dumped((3, "<", ("a",), None, None, -1, -1, 0)) + b"b.",
+        DTYPE + b"Nb.",
+        DTYPE + b".",
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n" + dumped(("ndarray", (0,), "b")) + b"R.",
+        ARRAY + b"Nb.",
+        ARRAY + b"(" + dumped((2,)) + KIND + b"\x89" + dumped(b"abc") + b"tb.",
+        ARRAY + b"(K\x01" + dumped((2,)) + KIND + b"\x89" + dumped(b"abc") + b"tb.",
+        ARRAY + b"(K\x01" + dumped((-2,)) + KIND + b"\x89" + dumped(b"") + b"tb.",
+        ARRAY + b"(K\x01" + dumped((2**80,)) + KIND + b"\x89" + dumped(b"") + b"tb.",
+        b"\x80\x02cnumpy.core.multiarray\nscalar\n" + KIND + dumped(b"abc") + b"\x86R.",
         b"\xff.",
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tinygrad_zth as zth
 from tinygrad_zth.checkpoint import load_safetensors, load_torch, save_safetensors
 
 torch = pytest.importorskip("torch")
@@ -139,6 +140,127 @@ def assert_same(found, expected):
             assert_same(each, other)
     else:
         assert found == expected and type(found) is type(expected)
+
+
+def read_by_torch(value, **options):
+    stream = io.BytesIO()
+    zth.save(value, stream)
+    stream.seek(0)
+    return torch.load(stream, **{"weights_only": True, **options})
+
+
+def assert_as_ours(found, ours):
+    """What PyTorch read is what was written, in its own types."""
+    if isinstance(ours, zth.Tensor):
+        assert isinstance(found, torch.nn.Parameter) == isinstance(ours, zth.nn.Parameter)
+        assert found.requires_grad == ours.requires_grad and str(found.dtype) == repr(ours.dtype)
+        assert tuple(found.shape) == tuple(ours.shape)
+        assert found.detach().numpy().tobytes() == ours.detach().numpy().tobytes()
+        assert not found.numel() or found.stride() == ours.stride()
+    elif isinstance(ours, dict):
+        assert type(found) is type(ours) and list(found) == list(ours)
+        assert getattr(found, "_metadata", None) == getattr(ours, "_metadata", None)
+        for key in ours:
+            assert_as_ours(found[key], ours[key])
+    elif isinstance(ours, (list, tuple)):
+        assert type(found).__name__ == type(ours).__name__ and len(found) == len(ours)
+        for each, other in zip(found, ours, strict=True):
+            assert_as_ours(each, other)
+    else:
+        assert repr(found) == repr(ours).replace("tinygrad_zth", "torch")
+
+
+DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(2**2000), 2**2000) | st.floats() | st.text(st.characters())
+    | st.binary() | st.complex_numbers(allow_nan=False)
+)  # fmt: skip
+
+
+@st.composite
+def windows(draw):
+    """A tensor of ours: a window of any dtype on memory of its own."""
+    base = zth.arange(draw(st.integers(1, 40))).to(getattr(zth, draw(st.sampled_from(DTYPES))))
+    shape = draw(st.sampled_from([(), (0,), (3,), (2, 3), (1, 2, 0)]))
+    stride = [draw(st.integers(0, 5)) for _ in shape]
+    reach = sum((n - 1) * s for n, s in zip(shape, stride)) if 0 not in shape else 0
+    if reach >= len(base):
+        return base
+    made = base.as_strided(shape, stride, draw(st.integers(0, len(base) - 1 - reach)))
+    if made.is_floating_point() and draw(st.booleans()):
+        return zth.nn.Parameter(made.detach(), draw(st.booleans()))
+    return made
+
+
+@given(
+    st.recursive(
+        SCALARS | windows(),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.lists(inner, max_size=4).map(tuple)
+            | st.dictionaries(st.text() | st.integers(0, 9), inner, max_size=3)
+            | st.dictionaries(st.text(), inner, max_size=3).map(OrderedDict)
+        ),
+        max_leaves=12,
+    )
+)  # fmt: skip
+def test_torch_reads_whatever_we_write(structure):
+    assert_as_ours(read_by_torch(structure), structure)
+
+
+@given(st.data())
+def test_torch_finds_the_windows_on_shared_memory(data):
+    base = zth.arange(60)
+    views = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        step, offset = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 50))
+        length = data.draw(st.integers(0, (59 - offset) // step + 1))
+        views.append(base.as_strided((length,), (step,), offset))
+    found = read_by_torch(views)
+    for i, view in enumerate(views):
+        view.fill_(-i)
+        found[i].fill_(-i)
+        assert [v.tolist() for v in found] == [v.tolist() for v in views]
+
+
+@pytest.mark.parametrize("options", [{}, {"weights_only": False}, {"map_location": "cpu"}])
+def test_torch_goes_on_from_our_training_state(options):
+    def made(t):
+        t.manual_seed(3)
+        net = t.nn.Sequential(t.nn.Linear(3, 4), t.nn.Tanh(), t.nn.LayerNorm(4), t.nn.Linear(4, 1))
+        return net, t.optim.AdamW(net.parameters(), 0.1)
+
+    def steps(t, net, optimizer):
+        for _ in range(2):
+            optimizer.zero_grad()
+            net(t.arange(15.0).view(5, 3)).square().sum().backward()
+            optimizer.step()
+        return [p.detach().numpy().copy() for p in net.parameters()]
+
+    ours, theirs = made(zth), made(torch)
+    steps(zth, *ours)
+    state = {"net": ours[0].state_dict(), "optimizer": ours[1].state_dict(), "rng": zth.get_rng_state(), "size": ours[0][0].weight.shape, "dtype": zth.float32, "device": zth.device("cpu"), "set": {1, 2}, "epoch": 7}  # fmt: skip
+    found = read_by_torch(state, **options)
+    assert_as_ours(found, state)
+    theirs[0].load_state_dict(found["net"])
+    theirs[1].load_state_dict(found["optimizer"])
+    for a, b in zip(steps(zth, *ours), steps(torch, *theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_torch_maps_our_file_into_memory(tmp_path):
+    zth.save({"w": zth.arange(6.0), "v": zth.ones(3)}, tmp_path / "w.pt")
+    found = torch.load(tmp_path / "w.pt", weights_only=True, mmap=True)
+    assert found["w"].tolist() == [0, 1, 2, 3, 4, 5] and found["v"].tolist() == [1, 1, 1]
+    assert found["w"].data_ptr() % 64 == found["v"].data_ptr() % 64 == 0
+
+
+def test_numpy_arrays_travel_both_ways():
+    state = {"random": np.random.RandomState(0).get_state(), "best": np.float64(0.5), "words": np.array(["a", "bc"]), "f": np.asfortranarray(np.arange(6.0).reshape(2, 3))}  # fmt: skip
+    for found in (read_by_torch(state, weights_only=False), load_torch(saved(state))):
+        assert found["random"][0] == "MT19937" and type(found["best"]) is np.float64 and found["best"] == 0.5
+        np.testing.assert_array_equal(found["random"][1], state["random"][1], strict=True)
+        np.testing.assert_array_equal(found["words"], state["words"], strict=True)
+        np.testing.assert_array_equal(found["f"], state["f"], strict=True)
 
 
 def test_the_same_tensor_twice_is_one_object():

@@ -3,11 +3,11 @@
 Arrays in, arrays out; ``wrap`` and ``unwrap`` (:class:`TensorLeaf`) let a caller put tensors in
 their place. Three formats:
 
+* PyTorch's zip file (:func:`save_torch`, :func:`load_torch`): tensors in plain containers; read by an
+  interpreter that knows these and refuses everything else by name;
 * ``.npz`` (:func:`save_npz`, :func:`load_npz`): any nesting of plain Python values and arrays,
-  described by a JSON manifest, written atomically;
-* ``.safetensors`` (:func:`save_safetensors`, :func:`load_safetensors`): a flat dict of arrays;
-* what ``torch.save`` writes (:func:`load_torch`): read only, by an interpreter that knows
-  tensors and containers and refuses everything else by name.
+  described by a JSON manifest, which ``numpy.load`` opens too;
+* ``.safetensors`` (:func:`save_safetensors`, :func:`load_safetensors`): a flat dict of arrays.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .leaf import TensorLeaf, Unwrap, Wrap
 from .npz import is_checkpoint, load_npz, save_npz
 from .safetensors_file import load_safetensors, safetensors_metadata, save_safetensors
 from .torch_file import is_torch_file, load_torch
+from .torch_writer import save_torch
 
 __all__ = [
     "TensorLeaf",
@@ -31,19 +32,23 @@ __all__ = [
     "save",
     "save_npz",
     "save_safetensors",
+    "save_torch",
 ]
 
 
 def save(structure: Any, file: File, *, unwrap: Unwrap | None = None) -> None:
-    """Write ``structure``: as safetensors to a path that ends so, as ``.npz`` to any other file.
+    """Write ``structure``: to a path that ends in ``.npz`` or ``.safetensors`` as that, else as PyTorch does.
 
-    See :func:`save_safetensors` and :func:`save_npz` for what is raised.
+    See :func:`save_torch`, :func:`save_npz` and :func:`save_safetensors` for what is raised.
     """
     path = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
-    if path.lower().endswith(".safetensors"):
+    ending = os.path.splitext(path)[1].lower()
+    if ending == ".npz":
+        save_npz(structure, file, unwrap=unwrap)
+    elif ending == ".safetensors":
         save_safetensors(structure, file, unwrap=unwrap)
     else:
-        save_npz(structure, file, unwrap=unwrap)
+        save_torch(structure, file, unwrap=unwrap)
 
 
 def load(file: File, *, wrap: Wrap | None = None) -> Any:

@@ -15,7 +15,6 @@ import base64
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from ..device import device
 from ..dtypes import ALL, dtype
 from ..tensor import Size
 from .leaf import TensorLeaf, Unwrap, Wrap, leaf_of, wrapped
+from .places import Place, check_key, items_of
 
 __all__ = ["Malformed", "decode", "encode"]
 
@@ -57,29 +57,10 @@ _FROM_JSON: dict[str, Callable[[Any], Any]] = {
     "dtype": lambda data: _dtypes[data],
     "device": device,
 }
-_KEYS = (type(None), bool, int, float, complex, str, bytes)
 
 
 class Malformed(Exception):
     """The nodes are not such as :func:`encode` makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where in the structure a value is: one step further than its parent."""
-
-    parent: _Place | None = None
-    step: Any = None
-
-    def steps(self) -> list[Any]:
-        place, steps = self, []
-        while place.parent is not None:
-            steps.append(place.step)
-            place = place.parent
-        return steps[::-1]
-
-    def __str__(self) -> str:
-        return "the structure" + "".join(f"[{step!r}]" for step in self.steps())
 
 
 def encode(structure: Any, unwrap: Unwrap | None) -> tuple[list[Node], dict[str, np.ndarray]]:
@@ -96,7 +77,7 @@ def encode(structure: Any, unwrap: Unwrap | None) -> tuple[list[Node], dict[str,
     names: dict[tuple[Any, ...], str] = {}
     open_containers: set[int] = set()
 
-    def name_of(array: np.ndarray, place: _Place) -> str:
+    def name_of(array: np.ndarray, place: Place) -> str:
         window = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str)
         if array.size and window in names:
             return names[window]
@@ -106,7 +87,7 @@ def encode(structure: Any, unwrap: Unwrap | None) -> tuple[list[Node], dict[str,
         return name
 
     # None as place: the container of this id is done.
-    stack: list[tuple[Any, int, _Place | None]] = [(structure, 0, _Place())]
+    stack: list[tuple[Any, int, Place | None]] = [(structure, 0, Place())]
     while stack:
         value, number, place = stack.pop()
         if place is None:
@@ -124,7 +105,7 @@ def encode(structure: Any, unwrap: Unwrap | None) -> tuple[list[Node], dict[str,
             facts = [leaf.dtype, leaf.requires_grad, leaf.parameter, leaf.device]
             nodes[number] = ["tensor", name_of(_storable(leaf.array, place), place), facts]
         else:
-            items = _items(value, place)
+            items = items_of(value, place)
             if id(value) in open_containers:
                 raise ValueError(f"cannot store {place}: this {kind.__name__} contains itself")
             open_containers.add(id(value))
@@ -138,24 +119,11 @@ def encode(structure: Any, unwrap: Unwrap | None) -> tuple[list[Node], dict[str,
                 nodes[number] = [kind.__name__, list(range(first, len(nodes)))]
             for i in reversed(range(len(items))):
                 step, item = items[i]
-                stack.append((item, first + i, _Place(place, step)))
+                stack.append((item, first + i, Place(place, step)))
     return nodes, arrays
 
 
-def _items(value: Any, place: _Place) -> list[tuple[Any, Any]]:
-    kind = type(value)
-    if kind in _MAPPINGS.values():
-        return list(value.items())
-    if kind in _SEQUENCES.values():
-        return list(enumerate(value))
-    raise TypeError(
-        f"cannot store {place}: an object of type {kind.__module__}.{kind.__qualname__}. A "
-        "checkpoint holds dict, OrderedDict, Counter, list, tuple, None, bool, int, float, "
-        "complex, str, bytes, dtype, device, Size, tensors and arrays"
-    )
-
-
-def _storable(array: np.ndarray, place: _Place) -> np.ndarray:
+def _storable(array: np.ndarray, place: Place) -> np.ndarray:
     descr = None if array.dtype.hasobject else np.lib.format.dtype_to_descr(array.dtype)
     if descr is None or np.lib.format.descr_to_dtype(descr) != array.dtype:
         raise TypeError(f"cannot store {place}: an array of dtype {array.dtype}")
@@ -164,18 +132,14 @@ def _storable(array: np.ndarray, place: _Place) -> np.ndarray:
     return array
 
 
-def _key_to_json(key: Any, place: _Place) -> list[Any]:
-    if type(key) in _KEYS:
-        return [type(key).__name__, _TO_JSON[type(key)](key)]
-    if type(key) is tuple and all(type(part) in _KEYS for part in key):
+def _key_to_json(key: Any, place: Place) -> list[Any]:
+    check_key(key, place)
+    if type(key) is tuple:
         return ["tuple", [_key_to_json(part, place) for part in key]]
-    raise TypeError(
-        f"cannot store {place}: its key {key!r} is of type {type(key).__name__}; a key is None, "
-        "bool, int, float, complex, str, bytes, or a tuple of these"
-    )
+    return [type(key).__name__, _TO_JSON[type(key)](key)]
 
 
-def _entry_name(place: _Place, taken: Iterable[str]) -> str:
+def _entry_name(place: Place, taken: Iterable[str]) -> str:
     """A name to read in the archive: the keys on the way, or a number where they make none."""
     name = "/".join(map(str, place.steps()))
     if name not in taken and len(name) < 200 and re.fullmatch(r"\w[\w. -]*(/\w[\w. -]*)*", name):

@@ -42,17 +42,23 @@ class Symbol(Internal):
         self.build = build
 
 
-def read_pickle(data: bytes, symbols: Mapping[str, Any], persistent: Callable[[Any], Any]) -> Any:
+States = Mapping[type, Callable[[Any, Any], None]]
+
+
+def read_pickle(
+    data: bytes, symbols: Mapping[str, Any], persistent: Callable[[Any], Any], states: States | None = None
+) -> Any:
     """The object that the pickle ``data`` describes.
 
     symbols: for each name (``"module.name"``) that may occur, a Symbol or a plain value.
     persistent: gives the object for a persistent id.
+    states: for each type that a pickle may give a state to once it is made, what does that, having checked it.
 
     Raises:
         pickle.UnpicklingError: the pickle names something else, needs an instruction that could
             run code, or is malformed.
     """
-    machine = _Machine(symbols, persistent)
+    machine = _Machine(symbols, persistent, states or {})
     instructions = pickletools.genops(data)
     while True:
         try:
@@ -71,9 +77,10 @@ def read_pickle(data: bytes, symbols: Mapping[str, Any], persistent: Callable[[A
 
 
 class _Machine:
-    def __init__(self, symbols: Mapping[str, Any], persistent: Callable[[Any], Any]) -> None:
+    def __init__(self, symbols: Mapping[str, Any], persistent: Callable[[Any], Any], states: States) -> None:
         self.symbols = symbols
         self.persistent = persistent
+        self.states = states
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -133,6 +140,9 @@ class _Machine:
         """Attributes: a state_dict is an OrderedDict with ``_metadata``, and nothing else is."""
         state = self.pop()
         target = self.stack[-1] if self.stack else None
+        if type(target) in self.states:
+            self.states[type(target)](target, state)
+            return
         if type(target) is not OrderedDict or type(state) is not dict or set(state) - {"_metadata"}:
             raise UnpicklingError(
                 f"refused to set attributes of a {type(target).__name__}: only a state_dict's _metadata is read"

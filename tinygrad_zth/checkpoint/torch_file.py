@@ -21,6 +21,7 @@ import numpy as np
 from ..device import device
 from ..dtypes import ALL
 from ..tensor import Size
+from . import numpy_pickles
 from .elements import ByteOrder, itemsize, read_elements
 from .files import File, corrupt, describe, open_to_read
 from .leaf import TensorLeaf, Wrap, wrapped
@@ -60,7 +61,7 @@ def load_torch(file: File, *, wrap: Wrap | None = None) -> Any:
         that NumPy lacks are widened: bfloat16 and the 8-bit floats to float32.
 
     Containers: dict, OrderedDict (with a state_dict's ``_metadata``), Counter, list, tuple, set,
-    ``torch.Size``; scalars, ``torch.dtype``, ``torch.device``; tensors, Parameters.
+    ``torch.Size``; scalars, ``torch.dtype``, ``torch.device``; tensors, Parameters; NumPy's arrays and scalars.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -144,6 +145,7 @@ class _Reader:
         symbols: dict[str, Any] = {name: Symbol(name) for name in _STORAGES}
         symbols |= {f"torch.{each}": Symbol(f"torch.{each}") for each in _TENSOR_DTYPES}
         symbols |= {f"torch.{each.name}": each for each in ALL}
+        symbols |= numpy_pickles.SYMBOLS
         for name, build in {
             "torch._utils._rebuild_tensor": self._tensor,
             "torch._utils._rebuild_tensor_v2": self._tensor,
@@ -162,7 +164,7 @@ class _Reader:
         }.items():
             symbols[name] = Symbol(name, build)
         try:
-            return read_pickle(self._archive.read(self._entry), symbols, self._storage)
+            return read_pickle(self._archive.read(self._entry), symbols, self._storage, numpy_pickles.STATES)
         except UnpicklingError as error:
             raise UnpicklingError(f"cannot read {self._name}: {error}") from error
 
