@@ -1309,12 +1309,14 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 def save(obj: Any, f: FileLike, pickle_module: Any = None, pickle_protocol: Any = None, _use_new_zipfile_serialization: builtins.bool = True) -> None:
     """Write ``obj``: tensors, numbers, strings, None, and dicts, lists and tuples of them.
 
-    ``f`` is a path or a binary stream. A path is written under a temporary name and renamed: at any
-    moment it holds the old content or the new. Tensors on a device are written as host arrays.
+    ``f`` is a path or a binary stream. PyTorch's ``torch.load`` reads the file, unless its name says ``.npz`` or
+    ``.safetensors``. A path is written under a temporary name and renamed: at any moment it holds the old content or
+    the new. Tensors on a device are written as host arrays that know where they were.
 
     Raises:
         TypeError: for an object of another kind, naming where in ``obj`` it stands (a Module: save
-            its ``state_dict()``). RuntimeError: if the file cannot be written.
+            its ``state_dict()``). RuntimeError: if the file cannot be written, or tensors see the same memory as
+            different dtypes.
     """
 def scalar_tensor(s: Number, *, dtype: _dtype | None = None, device: Device = None, requires_grad: builtins.bool = False) -> Tensor:
     """A 0-d tensor of the default dtype holding the number ``s``."""
