@@ -154,7 +154,9 @@ class _Tensors:
 
 def _rebuilt(window: _Window) -> Call:
     leaf, array = window.leaf, window.array
-    storage = Reference(("storage", Global("torch", _STORAGES[array.dtype.name]), window.key, leaf.device, window.count))
+    storage = Reference(
+        ("storage", Global("torch", _STORAGES[array.dtype.name]), window.key, leaf.device, window.count)
+    )
     strides = tuple(step // array.itemsize for step in array.strides)
     hooks = Call(Global("collections", "OrderedDict"), ())
     asks = leaf.requires_grad and not leaf.parameter
