@@ -84,7 +84,7 @@ def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
     if len(rest) == 2 and (shape == (1, rest[1]) or shape == rest[1:]) and x.dtype.char in "fd":
         # A bias or a gain, the common case: the rows are summed.
         if x.flags.c_contiguous and 0 < rest[0] <= LONGEST:
-            return ones(rest[0], x.dtype).dot(x).reshape(shape)
+            return ones((1, rest[0]) if len(shape) == 2 else rest[0], x.dtype).dot(x)
     lead = len(rest) - len(shape)
     axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and rest[i] != 1))
     small = total(x, axes[0] if len(axes) == 1 else axes, False) if axes else x

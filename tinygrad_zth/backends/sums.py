@@ -17,19 +17,23 @@ __all__ = ["LONGEST", "ones", "total"]
 
 LONGEST = 8192  # terms of a sum that is left to BLAS, which does not add in pairs as NumPy does
 _add: Callable[..., Array] = np.add.reduce
-_ones: dict[tuple[int, int], np.ndarray] = {}
+_ones: dict[tuple[int | tuple[int, int], int], np.ndarray] = {}
 
 
-def ones(n: int, dtype: np.dtype) -> np.ndarray:
-    """A read-only vector of ones: a sum over rows or columns is a gemv with it."""
-    key = (n, dtype.num)
+def ones(shape: int | tuple[int, int], dtype: np.dtype) -> np.ndarray:
+    """Read-only ones: a sum over rows or columns is a gemv with them.
+
+    From the left ``(n,)`` makes of a matrix the sums of its columns, and ``(1, n)`` the same as a row;
+    from the right ``(n,)`` those of its rows, and ``(n, 1)`` the same as a column.
+    """
+    key = (shape, dtype.num)
     found = _ones.get(key)
     if found is None:
-        if n > 65536:
-            return np.ones(n, dtype)
-        if len(_ones) >= 64:
+        found = np.ones(shape, dtype)
+        if found.size > 65536:
+            return found
+        if len(_ones) >= 128:
             _ones.clear()
-        found = np.ones(n, dtype)
         found.flags.writeable = False
         _ones[key] = found
     return found
@@ -37,26 +41,28 @@ def ones(n: int, dtype: np.dtype) -> np.ndarray:
 
 def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them)."""
-    ndim, size = x.ndim, x.size
+    size = x.size
     if size > 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
+        ndim = x.ndim
         if dim is None:
             if size <= LONGEST:
                 sums = x.reshape(-1).dot(ones(size, x.dtype))
                 return sums.reshape((1,) * ndim) if keepdim else sums
-        elif ndim > 1:
+        elif ndim == 2:
+            rows, columns = x.shape
+            if dim == 0:
+                if columns > 1 and rows <= LONGEST:
+                    return ones((1, rows) if keepdim else rows, x.dtype).dot(x)
+            elif (dim == 1 or dim == -1) and rows > 1 and 1 < columns <= LONGEST:
+                return x.dot(ones((columns, 1) if keepdim else columns, x.dtype))
+        elif ndim > 2:
             n = x.shape[-1]
             # What is left is the last axis: everything before it is rows.
-            if (dim == 0 and ndim == 2) or (dim.__class__ is tuple and dim == _leading(ndim)):
-                rows = x if ndim == 2 else x.reshape(-1, n)
-                if n > 1 and rows.shape[0] <= LONGEST:
-                    sums = ones(rows.shape[0], x.dtype).dot(rows)
+            if dim.__class__ is tuple and dim == tuple(range(ndim - 1)):
+                if n > 1 and size // n <= LONGEST:
+                    sums = ones(size // n, x.dtype).dot(x.reshape(-1, n))
                     return sums.reshape((1,) * (ndim - 1) + (n,)) if keepdim else sums
             elif (dim == -1 or dim == ndim - 1) and 1 < n <= LONGEST and size > n:
-                rows = x if ndim == 2 else x.reshape(-1, n)
-                sums = rows.dot(ones(n, x.dtype))
+                sums = x.reshape(-1, n).dot(ones(n, x.dtype))
                 return sums.reshape(x.shape[:-1] + (1,) if keepdim else x.shape[:-1])
     return _add(x, dim, None, None, keepdim)
-
-
-def _leading(ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim - 1))

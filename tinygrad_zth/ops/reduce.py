@@ -36,6 +36,8 @@ def dims_of(dim: Any, ndim: int) -> Any:
     """
     if dim is None:
         return None
+    if dim.__class__ is int and 0 <= dim < ndim:
+        return dim
     if dim.__class__ is int or not hasattr(dim, "__iter__"):
         dim = dim_of(dim.__index__(), ndim)
         return dim if ndim else None
