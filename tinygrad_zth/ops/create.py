@@ -203,7 +203,7 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
 
 def _shape(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = tuple([n if n.__class__ is int else n.__index__() for n in sizes_of(size)])
-    if any(n < 0 for n in shape):
+    if shape and min(shape) < 0:
         if name in ("zeros", "ones"):
             raise RuntimeError(f"{name}: Dimension size must be non-negative.")
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")

@@ -34,9 +34,9 @@ def dim_of(dim: int, ndim: int) -> int:
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
     """``(2, 3)`` from either ``f(2, 3)`` or ``f((2, 3))``."""
-    if len(sizes) == 1 and not isinstance(sizes[0], int) and isinstance(sizes[0], Sequence):
-        return tuple(sizes[0])
-    return sizes
+    only = sizes[0] if len(sizes) == 1 else 0
+    many = only.__class__ is tuple or (only.__class__ is not int and isinstance(only, Sequence))
+    return tuple(only) if many else sizes
 
 
 def named_sizes(name: str, keyword: str, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
