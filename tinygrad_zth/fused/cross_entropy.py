@@ -93,10 +93,10 @@ def cross_entropy_forward(
     if count:
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
-        losses = np.log(sums, dtype=np.float64)
+        losses = np.log(sums.astype(np.float64))
         at = (_row_starts if count <= 65536 else _row_starts.__wrapped__)(count, classes) + index
         picked = rows.reshape(-1)[at]
-        losses -= picked if shift is None else picked - shift
+        losses -= (picked if shift is None else picked - shift).astype(np.float64)
     else:
         e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, np.float64)
         at = index
@@ -303,7 +303,7 @@ def _reduced(
     total = total_of(losses, None, False)
     if reduction == "mean":
         total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
-    return np.asarray(total, dtype)
+    return np.array(total, dtype)
 
 
 def _row_gradients(g: np.ndarray, denominator: float, dtype: np.dtype) -> Array:

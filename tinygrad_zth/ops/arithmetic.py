@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import sum_to
 from ..inplace import twin
 from ..operation import Applied, as_function, op
 from ..tensor import Tensor
@@ -31,6 +32,13 @@ zeros_of = op(_zeros, name="zeros_of")
 
 # ---------------------------------------------------------------------------- + - * /
 
+
+def _by_divisor(g: Value, x: Value, y: Value) -> Value:
+    """-g x / y^2. Where y was broadcast, what goes to each y is summed before the last division, of y's size."""
+    slope = g * (x / y)
+    return (slope if slope.shape == y.shape else sum_to(slope, y.shape)) / -y
+
+
 _add = op(np.add, name="add", promote="same", infix=True, x=lambda g: g, y=lambda g: g)
 _sub = op(
     np.subtract, name="sub", promote="same", infix=True, refuses_bool=_NO_BOOL,
@@ -43,11 +51,11 @@ _rsub = op(  # other - self
 _mul = op(np.multiply, name="mul", promote="same", infix=True, x=lambda g, y: g * y, y=lambda g, x: g * x)
 _div = op(
     np.true_divide, name="div", promote="float", infix=True,
-    x=lambda g, y: g / y, y=lambda g, x, y: g * ((x / y) / -y),
+    x=lambda g, y: g / y, y=_by_divisor,
 )  # fmt: skip
 _rdiv = op(  # number / self
     np.true_divide, name="rdiv", grad_name="MulBackward0", promote="float", infix=True,
-    x=lambda g, y: g / y, y=lambda g, x, y: g * ((x / y) / -y),
+    x=lambda g, y: g / y, y=_by_divisor,
 )  # fmt: skip
 neg = op(
     np.negative, name="neg", promote="same", x=lambda g: -g,

@@ -66,7 +66,8 @@ def _index_numpy(x: Array, key: tuple[Any, ...]) -> Array:
 def _index_scatter(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     backend = backend_of(x)
     if len(key) == 1 and key[0].dtype is INT64 and x.size and shape[0]:
-        return backend.summed_rows(shape[0], key[0].reshape(-1), x.reshape(key[0].size, -1)).reshape(shape)
+        sums = backend.summed_rows(shape[0], key[0].reshape(-1), x.reshape(key[0].size, -1))
+        return sums if len(shape) == 2 else sums.reshape(shape)
     whole = backend.xp.zeros(shape, x.dtype)
     backend.index_add(whole, key, x)
     return whole

@@ -76,16 +76,19 @@ def _spread_any(xp: Namespace, x: Array, shape: Any, dim: Any, keepdim: Any) -> 
     return xp.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
 
 
-def _spread(x: Array, shape: tuple[int, ...], dim: int | None, keepdim: bool) -> Array:
+def _spread(x: Array, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Array:
     x = np.asarray(x)
+    if not x.flags.c_contiguous or 0 in shape:
+        return np.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
     if dim is None:
-        strides = (0,) * len(shape)
+        strides: tuple[int, ...] = (0,) * len(shape)
+    elif dim.__class__ is int:
+        dim %= len(shape)
+        strides = (*x.strides[:dim], 0, *x.strides[dim + keepdim :])
     else:
         if not keepdim:
             x = x.reshape(kept(shape, dim))
-        strides = tuple([s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape, strict=True)])
-    if not x.flags.c_contiguous or 0 in shape:
-        return np.broadcast_to(x, shape)
+        strides = tuple([0 if i in dim else s for i, s in enumerate(x.strides)])
     window = np.ndarray(shape, x.dtype, x, 0, strides)  # np.broadcast_to takes five times as long
     window.flags.writeable = False
     return window
@@ -259,11 +262,12 @@ def _var_gradient(
     dim: int | tuple[int, ...] | None,
     correction: float,
     keepdim: bool,
+    factor: float,
 ) -> Value:
     if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
         return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, math.inf)
     scale = g if keepdim else g.reshape(kept(x_shape, dim))
-    return times_centred(scale * _slope(x_shape, dim, correction), x, mean, dim)
+    return times_centred(scale * (factor * _slope(x_shape, dim, correction)), x, mean, dim)
 
 
 def _std(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
@@ -293,11 +297,16 @@ divide_or_zero: Applied = op(
     x=lambda g, y: divide_or_zero(g, y),
     y=lambda g, out, y: -divide_or_zero(g * out, y),
 )  # fmt: skip
-var_of = op(_variance, name="var", extras=("mean",), kernels={"cupy": _variance_any}, x=_var_gradient)
+var_of = op(
+    _variance, name="var", extras=("mean",), kernels={"cupy": _variance_any},
+    x=lambda g, x, x_shape, mean, dim, correction, keepdim: _var_gradient(
+        g, x, x_shape, mean, dim, correction, keepdim, 1.0
+    ),
+)  # fmt: skip
 std_of = op(
     _std, name="std", extras=("mean",), kernels={"cupy": _std_any},
     x=lambda g, x, x_shape, out, mean, dim, correction, keepdim: _var_gradient(
-        divide_or_zero(g * 0.5, out), x, x_shape, mean, dim, correction, keepdim
+        divide_or_zero(g, out), x, x_shape, mean, dim, correction, keepdim, 0.5
     ),
 )  # fmt: skip
 
