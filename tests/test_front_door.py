@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tinygrad_zth as torch
+from tinygrad_zth import absent
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,6 +50,18 @@ def test_an_unknown_name_is_only_unknown():
         torch.zeros(2).to_sparse()
     with pytest.raises(AttributeError, match="no attribute 'foo'$"):
         print(torch.zeros(2).foo)
+
+
+def test_tensors_name_what_they_do_without():
+    """No ``__getattr__``, which would slow down every attribute: the names are spelled out, and each has its reason."""
+    assert not hasattr(torch.Tensor, "__getattr__")
+    x = torch.zeros(2)
+    for name in absent.METHODS:
+        assert not hasattr(x, name) and not hasattr(torch.Tensor, name) and name not in dir(x)
+        with pytest.raises(AttributeError, match=f"'Parameter' object has no attribute '{name}': .* not supported"):
+            getattr(torch.nn.Parameter(x), name)
+    x.names = ("a",)  # a user's own attribute, as any other
+    assert x.names == ("a",)
 
 
 def test_scripts_set_switches():

@@ -443,13 +443,16 @@ class Tensor:
     def __complex__(self) -> complex:
         return complex(self._scalar())
 
-    def __getattr__(self, name: str) -> None:
-        why = absent.explanation(name)
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'" + (f": {why}" if why else ""))
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self)} - absent.METHODS)
 
     def __format__(self, spec: str) -> str:
         """Format one number (a 0-d tensor's) as ``spec`` says; without one, what is printed."""
         return format(self.item(), spec) if self._array.ndim == 0 else object.__format__(self, spec)
+
+
+for _name in absent.METHODS:
+    setattr(Tensor, _name, absent.Absent(_name))
 
 
 def _weakref(tensor: Tensor) -> Any:

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the page is written against torch (extra: parity)")
 
+from tinygrad_zth import absent  # noqa: E402
+
 from .differences import DIFFERENCES  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,3 +30,9 @@ def test_differences_are_of_names_that_exist():
         thing = torch.Tensor if key.startswith("Tensor.") else torch
         for part in key.split(".")[1:]:
             thing = getattr(thing, part)
+
+
+def test_what_tensors_do_without_is_spelled_out():
+    """Each method of PyTorch's that belongs to a subject left out, so that asking for it gives the reason."""
+    names = {n for n in dir(torch.Tensor) if not n.startswith("_") and absent.explanation(n)}
+    assert names <= absent.METHODS

@@ -34,7 +34,7 @@ def dim_of(dim: int, ndim: int) -> int:
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[Any, ...]:
     """``(2, 3)`` from either ``f(2, 3)`` or ``f((2, 3))``."""
-    only = sizes[0] if len(sizes) == 1 else 0
+    only: Any = sizes[0] if len(sizes) == 1 else 0
     many = only.__class__ is tuple or (only.__class__ is not int and isinstance(only, Sequence))
     return tuple(only) if many else sizes
 

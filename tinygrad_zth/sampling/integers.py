@@ -40,9 +40,9 @@ def random_(
         # The common case, which can hold all it is asked for: a batch's indices.
         if out.flags.c_contiguous and out.size <= _SMALL and high - low < 1 << 28:
             source = generator or default_generator
-            span = np.array(high - low, np.uint32)
+            count = np.array(high - low, np.uint32)
             with source.lock:
-                rest = source.words(out.size) % span
+                rest = source.words(out.size) % count
             out[...] = rest if out.ndim == 1 else rest.reshape(out.shape)  # widened faster than by the division
             if low:
                 out += low
