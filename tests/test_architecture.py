@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
         "generator",
         "backends",
         "printing",
+        "analysis",
         "approximations",
         "gamma",
         "incomplete_gamma",

@@ -64,22 +64,28 @@ def digamma(x: np.ndarray) -> np.ndarray:
 
 
 def zeta(x: np.ndarray | float, q: np.ndarray) -> np.ndarray:
-    """Hurwitz's zeta: the sum over k >= 0 of (q + k)^-x, for x > 1 and q > 0; float64."""
+    """Hurwitz's zeta: the sum over k >= 0 of (q + k)^-x, for x > 1; float64.
+
+    inf for x = 1, and for q = 0, -1, -2, ...; NaN for x < 1, for other q < 0 unless x is whole, and where an infinity
+    leaves nothing to add up.
+    """
     x, q = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(q, np.float64))
     with np.errstate(all="ignore"):
         total, a = np.zeros(x.shape), np.array(q)
         for _ in range(12):
             total = total + a**-x
             a = a + 1
+        endless = np.where(total > 0, total, np.nan)
         total = total + a ** (1 - x) / (x - 1) + 0.5 * a**-x
         factor, power = np.array(x), a ** (-x - 1)
         for k, c in enumerate(_ZETA):
             total = total + factor * power / c
             factor = factor * (x + 2 * k + 1) * (x + 2 * k + 2)
             power = power / (a * a)
-        total = np.where(x == 1, np.inf, np.where(x < 1, np.nan, total))
+        total = np.where(np.isinf(x), endless, np.where(q == np.inf, np.nan, total))
+        total = np.where((q < 0) & (x != np.floor(x)), np.nan, total)
         total = np.where((q <= 0) & (q == np.floor(q)), np.inf, total)
-        return np.where((q < 0) & (q != np.floor(q)) & (x != np.floor(x)), np.nan, total)
+        return np.where(x == 1, np.inf, np.where(x < 1, np.nan, total))
 
 
 def polygamma(n: int, x: np.ndarray) -> np.ndarray:
@@ -87,4 +93,5 @@ def polygamma(n: int, x: np.ndarray) -> np.ndarray:
     if n == 0:
         return digamma(x)
     y = np.asarray(x, np.float64)
-    return np.asarray((-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1.0, y), x.dtype)
+    value = np.where(y == np.inf, 0, zeta(n + 1.0, y))
+    return np.asarray((-1.0) ** (n + 1) * math.factorial(n) * value, x.dtype)

@@ -1,22 +1,36 @@
-"""``torch.special``: functions of analysis under the names that SciPy gives them."""
+"""``torch.special``: functions of analysis under the names that SciPy gives them.
+
+Bessel's and Airy's functions and the orthogonal polynomials have no gradient, in PyTorch neither.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from .analysis import airy, bessel, modified_bessel, polynomials
+from .dtypes import get_default_dtype, of
 from .nn.functional import log_softmax as _log_softmax
 from .nn.functional import softmax as _softmax
 from .ops import FUNCTIONS
-from .ops.calling import torch_call
-from .ops.gamma import digamma, i0, i0e, i1, polygamma
+from .ops.calling import by_host, torch_call
+from .ops.gamma import digamma, i0, i0e, i1, i1e, polygamma, zeta
 from .ops.gamma import lgamma as gammaln
-from .tensor import Tensor
+from .tensor import Tensor, from_array
+from .types import Array, Number
 
 __all__ = [
-    "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1",
-    "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri", "polygamma", "psi",
-    "round", "sinc", "softmax", "xlog1py", "xlogy",
+    "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t", "chebyshev_polynomial_u",
+    "chebyshev_polynomial_v", "chebyshev_polynomial_w", "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1",
+    "gammainc", "gammaincc", "gammaln", "hermite_polynomial_h", "hermite_polynomial_he", "i0", "i0e", "i1", "i1e",
+    "laguerre_polynomial_l", "legendre_polynomial_p", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "modified_bessel_i0",
+    "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "multigammaln", "ndtr", "ndtri", "polygamma", "psi", "round",
+    "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "shifted_chebyshev_polynomial_t", "shifted_chebyshev_polynomial_u",
+    "shifted_chebyshev_polynomial_v", "shifted_chebyshev_polynomial_w", "sinc", "softmax", "spherical_bessel_j0", "xlog1py", "xlogy",
+    "zeta",
 ]  # fmt: skip
 
 erf, erfc, erfinv, exp2, expm1 = (FUNCTIONS[name] for name in ("erf", "erfc", "erfinv", "exp2", "expm1"))
@@ -87,3 +101,88 @@ def erfcx(input: Tensor) -> Tensor:
     near = _where(far, 0.0, input)
     result: Tensor = _where(far, 1 / (tail * math.sqrt(math.pi)), (near * near).exp() * erfc(near))
     return result
+
+
+# ---------------------------------------------------------------------------- without gradients
+
+
+def _floating(name: str, *operands: Tensor | Number) -> list[Array]:
+    """The operands as arrays of one floating dtype. Raises TypeError without a Tensor, NotImplementedError for float16."""
+    if not any(isinstance(x, Tensor) for x in operands):
+        kinds = ", ".join(type(x).__name__ for x in operands)
+        raise TypeError(f"special_{name}(): expected a Tensor, got ({kinds})")
+    kind = np.dtype((_result_type(*operands) if len(operands) > 1 else operands[0].dtype).name)
+    if kind == np.float16:
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(kind).legacy}'")
+    if kind.kind != "f":
+        kind = np.dtype(get_default_dtype().name)
+    return [np.asarray(x._array if isinstance(x, Tensor) else x, kind) for x in operands]
+
+
+_result_type, _broadcast = FUNCTIONS["result_type"], FUNCTIONS["broadcast_tensors"]
+
+
+def _named(function: Callable[..., Tensor], name: str, doc: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return by_host(torch_call(function))
+
+
+def _of_one(name: str, kernel: Callable[[Array], Array], doc: str) -> Any:
+    """The function that ``kernel`` computes of arrays of float64."""
+
+    def function(input: Tensor) -> Tensor:
+        (array,) = _floating(name, input)
+        with np.errstate(all="ignore"):
+            return from_array(np.asarray(kernel(array.astype(np.float64)), array.dtype))
+
+    return _named(function, name, doc + " Element by element; integers become the default floating type.")
+
+
+def _polynomial(name: str, family: str, doc: str) -> Any:
+    """The polynomials of a family, at ``input`` (or, shifted, at 2 input - 1)."""
+
+    def function(input: Tensor | Number, n: Tensor | Number) -> Tensor:
+        x, degree = _broadcast(*map(from_array, _floating(name, input, n)))
+        at = x._array + x._array - 1 if name.startswith("shifted") else x._array
+        with np.errstate(all="ignore"):
+            return from_array(polynomials.value(family, at, degree._array))
+
+    return _named(function, name, f"{doc} of degree ``n``, which is cut to a whole number; the two broadcast.")
+
+
+def _sine_over(x: Array) -> Array:
+    value: Array = np.where(x == 0, 1, np.where(np.isinf(x), 0, np.sin(x) / x))
+    return value
+
+
+_FIRST, _SECOND = "The Bessel function of the first kind, of order", "The Bessel function of the second kind, of order"
+_I, _K = ("The modified Bessel function of the first kind, of order", "The modified Bessel function of the second kind, of order")  # fmt: skip
+airy_ai = _of_one("airy_ai", airy.ai, "Airy's function Ai.")
+bessel_j0 = _of_one("bessel_j0", bessel.j0, f"{_FIRST} 0.")
+bessel_j1 = _of_one("bessel_j1", bessel.j1, f"{_FIRST} 1.")
+bessel_y0 = _of_one("bessel_y0", bessel.y0, f"{_SECOND} 0.")
+bessel_y1 = _of_one("bessel_y1", bessel.y1, f"{_SECOND} 1.")
+spherical_bessel_j0 = _of_one(
+    "spherical_bessel_j0", _sine_over, "sin(x) / x, the spherical Bessel function of order 0."
+)
+modified_bessel_i0 = _of_one("modified_bessel_i0", modified_bessel.i0, f"{_I} 0.")
+modified_bessel_i1 = _of_one("modified_bessel_i1", modified_bessel.i1, f"{_I} 1.")
+modified_bessel_k0 = _of_one("modified_bessel_k0", modified_bessel.k0, f"{_K} 0.")
+modified_bessel_k1 = _of_one("modified_bessel_k1", modified_bessel.k1, f"{_K} 1.")
+scaled_modified_bessel_k0 = _of_one("scaled_modified_bessel_k0", modified_bessel.k0e, f"{_K} 0, times e^input.")
+scaled_modified_bessel_k1 = _of_one("scaled_modified_bessel_k1", modified_bessel.k1e, f"{_K} 1, times e^input.")
+chebyshev_polynomial_t, chebyshev_polynomial_u, chebyshev_polynomial_v, chebyshev_polynomial_w = (
+    _polynomial(family, family, f"Chebyshev's polynomial of the {kind} kind")
+    for family, kind in zip(list(polynomials.RECURRENCES)[:4], ("first", "second", "third", "fourth"), strict=True)
+)
+(
+    shifted_chebyshev_polynomial_t, shifted_chebyshev_polynomial_u, shifted_chebyshev_polynomial_v, shifted_chebyshev_polynomial_w,
+) = (
+    _polynomial(f"shifted_{family}", family, f"Chebyshev's polynomial of the {kind} kind at 2 ``input`` - 1,")
+    for family, kind in zip(list(polynomials.RECURRENCES)[:4], ("first", "second", "third", "fourth"), strict=True)
+)  # fmt: skip
+hermite_polynomial_h = _polynomial("hermite_polynomial_h", "hermite_polynomial_h", "The physicist's Hermite polynomial")
+hermite_polynomial_he = _polynomial("hermite_polynomial_he", "hermite_polynomial_he", "The probabilist's Hermite polynomial")  # fmt: skip
+laguerre_polynomial_l = _polynomial("laguerre_polynomial_l", "laguerre_polynomial_l", "Laguerre's polynomial")
+legendre_polynomial_p = _polynomial("legendre_polynomial_p", "legendre_polynomial_p", "Legendre's polynomial")

@@ -7,6 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 import builtins
 
+def airy_ai(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Airy's function Ai. Element by element; integers become the default floating type."""
+def bessel_j0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Bessel function of the first kind, of order 0. Element by element; integers become the default floating type."""
+def bessel_j1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Bessel function of the first kind, of order 1. Element by element; integers become the default floating type."""
+def bessel_y0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Bessel function of the second kind, of order 0. Element by element; integers become the default floating type."""
+def bessel_y1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The Bessel function of the second kind, of order 1. Element by element; integers become the default floating type."""
+def chebyshev_polynomial_t(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the first kind of degree ``n``, which is cut to a whole number; the two broadcast."""
+def chebyshev_polynomial_u(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the second kind of degree ``n``, which is cut to a whole number; the two broadcast."""
+def chebyshev_polynomial_v(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the third kind of degree ``n``, which is cut to a whole number; the two broadcast."""
+def chebyshev_polynomial_w(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the fourth kind of degree ``n``, which is cut to a whole number; the two broadcast."""
 def digamma(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
 def entr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -31,12 +49,22 @@ def gammaincc(input: Tensor, other: Tensor | Number, *, out: Tensor | None = Non
     """1 - igamma(input, other), exact where that is small. The two broadcast; the promoted dtype, the default floating type for integers."""
 def gammaln(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the absolute value of the gamma function. Element by element, any shape; integers become the default floating type."""
+def hermite_polynomial_h(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """The physicist's Hermite polynomial of degree ``n``, which is cut to a whole number; the two broadcast."""
+def hermite_polynomial_he(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """The probabilist's Hermite polynomial of degree ``n``, which is cut to a whole number; the two broadcast."""
 def i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of the first kind, of order 0. Element by element, any shape; integers become the default floating type."""
 def i0e(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """i0(input) e^-abs(input). Element by element, any shape; integers become the default floating type."""
 def i1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The modified Bessel function of the first kind, of order 1. Element by element, any shape; integers become the default floating type."""
+def i1e(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """i1(input) e^-abs(input). Element by element, any shape; integers become the default floating type."""
+def laguerre_polynomial_l(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Laguerre's polynomial of degree ``n``, which is cut to a whole number; the two broadcast."""
+def legendre_polynomial_p(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Legendre's polynomial of degree ``n``, which is cut to a whole number; the two broadcast."""
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """log(1 + input), exact near 0. Element by element, any shape; integers become the default floating type."""
 def log_ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -50,6 +78,14 @@ def logsumexp(input: Tensor, dim: Sequence[builtins.int] | builtins.int, keepdim
 
     Integers become the default floating type.
     """
+def modified_bessel_i0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the first kind, of order 0. Element by element; integers become the default floating type."""
+def modified_bessel_i1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the first kind, of order 1. Element by element; integers become the default floating type."""
+def modified_bessel_k0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the second kind, of order 0. Element by element; integers become the default floating type."""
+def modified_bessel_k1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the second kind, of order 1. Element by element; integers become the default floating type."""
 def multigammaln(input: Tensor, p: builtins.int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension ``p``, for inputs > (p - 1) / 2."""
 def ndtr(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -62,12 +98,28 @@ def psi(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The derivative of ``lgamma``. Element by element, any shape; integers become the default floating type."""
 def round(input: Tensor, *, decimals: builtins.int = 0, out: Tensor | None = None) -> Tensor:
     """To the nearest whole number, halves to even; with ``decimals``, to that many places."""
+def scaled_modified_bessel_k0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the second kind, of order 0, times e^input. Element by element; integers become the default floating type."""
+def scaled_modified_bessel_k1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The modified Bessel function of the second kind, of order 1, times e^input. Element by element; integers become the default floating type."""
+def shifted_chebyshev_polynomial_t(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the first kind at 2 ``input`` - 1, of degree ``n``, which is cut to a whole number; the two broadcast."""
+def shifted_chebyshev_polynomial_u(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the second kind at 2 ``input`` - 1, of degree ``n``, which is cut to a whole number; the two broadcast."""
+def shifted_chebyshev_polynomial_v(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the third kind at 2 ``input`` - 1, of degree ``n``, which is cut to a whole number; the two broadcast."""
+def shifted_chebyshev_polynomial_w(input: Tensor | Number, n: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Chebyshev's polynomial of the fourth kind at 2 ``input`` - 1, of degree ``n``, which is cut to a whole number; the two broadcast."""
 def sinc(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """sin(pi x) / (pi x), and 1 at 0. Element by element, any shape; integers become the default floating type."""
 def softmax(input: Tensor, dim: builtins.int, *, dtype: _dtype | None = None) -> Tensor:
     """``torch.softmax``."""
+def spherical_bessel_j0(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """sin(x) / x, the spherical Bessel function of order 0. Element by element; integers become the default floating type."""
 def xlog1py(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input * log(1 + other)``, and 0 where ``input`` is 0 (unless ``other`` is NaN)."""
 def xlogy(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """input * log(other), 0 where ``input`` is 0; tensors or numbers."""
-__all__ = ['digamma', 'entr', 'erf', 'erfc', 'erfcx', 'erfinv', 'exp2', 'expit', 'expm1', 'gammainc', 'gammaincc', 'gammaln', 'i0', 'i0e', 'i1', 'log1p', 'log_ndtr', 'log_softmax', 'logit', 'logsumexp', 'multigammaln', 'ndtr', 'ndtri', 'polygamma', 'psi', 'round', 'sinc', 'softmax', 'xlog1py', 'xlogy']
+def zeta(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
+    """Hurwitz's zeta function, the sum over k >= 0 of (other + k)^-input; no gradient to ``input``. The two broadcast; the promoted dtype, the default floating type for integers."""
+__all__ = ['airy_ai', 'bessel_j0', 'bessel_j1', 'bessel_y0', 'bessel_y1', 'chebyshev_polynomial_t', 'chebyshev_polynomial_u', 'chebyshev_polynomial_v', 'chebyshev_polynomial_w', 'digamma', 'entr', 'erf', 'erfc', 'erfcx', 'erfinv', 'exp2', 'expit', 'expm1', 'gammainc', 'gammaincc', 'gammaln', 'hermite_polynomial_h', 'hermite_polynomial_he', 'i0', 'i0e', 'i1', 'i1e', 'laguerre_polynomial_l', 'legendre_polynomial_p', 'log1p', 'log_ndtr', 'log_softmax', 'logit', 'logsumexp', 'modified_bessel_i0', 'modified_bessel_i1', 'modified_bessel_k0', 'modified_bessel_k1', 'multigammaln', 'ndtr', 'ndtri', 'polygamma', 'psi', 'round', 'scaled_modified_bessel_k0', 'scaled_modified_bessel_k1', 'shifted_chebyshev_polynomial_t', 'shifted_chebyshev_polynomial_u', 'shifted_chebyshev_polynomial_v', 'shifted_chebyshev_polynomial_w', 'sinc', 'softmax', 'spherical_bessel_j0', 'xlog1py', 'xlogy', 'zeta']

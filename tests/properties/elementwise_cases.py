@@ -166,6 +166,14 @@ def _bessel(order: int, x: float) -> float:
     )
 
 
+def _hurwitz(x: float, q: float) -> float:
+    """Hurwitz's zeta: its first terms, and the integral of the rest with half a term and its slope (Euler and Maclaurin)."""
+    far = q + 400
+    return (
+        math.fsum((q + k) ** -x for k in range(400)) + far ** (1 - x) / (x - 1) + far**-x / 2 + x * far ** (-x - 1) / 12
+    )
+
+
 CASES: dict[str, Case] = {
     # arithmetic
     "add": binary(lambda x, y: x + y), "sub": binary(lambda x, y: x - y), "rsub": binary(lambda x, y: x - y),
@@ -235,6 +243,11 @@ CASES: dict[str, Case] = {
         why="PyTorch has no derivative in the shape either",
     ),
     "i0": unary(lambda x: _bessel(0, x)), "special_i1": unary(lambda x: _bessel(1, x), avoid=(0.0,)),
+    "special_i1e": unary(lambda x: math.exp(-abs(x)) * _bessel(1, x), avoid=(0.0,)),
+    "special_zeta": Case(
+        _same_shape((2.5, 4), (0.5, 3)), number_by_number(lambda x, q: _hurwitz(x, q)), differentiable=(1,), eps=1e-4,
+        tolerance=(1e-6, 1e-5), why="PyTorch has no derivative in the exponent either",
+    ),
     "special_i0e": unary(lambda x: math.exp(-abs(x)) * _bessel(0, x), avoid=(0.0,)),
     # losses, number by number
     "binary_cross_entropy": Case(

@@ -40,6 +40,7 @@ _FLOATING = {
 }
 _SPECIAL = {
     "i0e": "i0(input) e^-abs(input)",
+    "i1e": "i1(input) e^-abs(input)",
     "i1": "The modified Bessel function of the first kind, of order 1",
 }
 _ALIKE = {
@@ -77,6 +78,7 @@ _FLOATING_PAIRS = {
     "hypot": "sqrt(input^2 + other^2), without overflow",
     "igamma": "The regularised lower incomplete gamma function: the share of the gamma distribution of shape ``input`` below ``other``",
     "igammac": "1 - igamma(input, other), exact where that is small",
+    "zeta": "Hurwitz's zeta function, the sum over k >= 0 of (other + k)^-input; no gradient to ``input``",
     "logaddexp": "log(e^input + e^other), without overflow",
     "logaddexp2": "log2(2^input + 2^other), without overflow",
 }

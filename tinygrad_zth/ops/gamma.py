@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .. import gamma, incomplete_gamma
+from ..analysis import modified_bessel
 from ..backends import HOST
 from ..inplace import twin, write_back
 from ..operation import Applied, op
@@ -16,7 +17,7 @@ from .compare import pick
 from .elementwise import sign
 from .powers import exp, log
 
-__all__ = ["FUNCTIONS", "METHODS", "digamma", "i0", "i0e", "i1", "lgamma", "mvlgamma", "polygamma"]
+__all__ = ["FUNCTIONS", "METHODS", "digamma", "i0", "i0e", "i1", "i1e", "lgamma", "mvlgamma", "polygamma", "zeta"]
 
 
 def _lgamma(x: Array) -> Array:
@@ -72,52 +73,54 @@ def _i0(x: Array) -> Array:
 
 
 def _i1(x: Array) -> Array:
-    """I1 as the mean of cos(t) exp(x cos(t)) over [0, pi]: the trapezoid rule is exact for periodic functions."""
     x = np.asarray(x)
-    y = x.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(_i1e_of(y) * np.exp(np.abs(y)), x.dtype)
+    return np.asarray(modified_bessel.i1(x.astype(np.float64)), x.dtype)
 
 
-def _i1e_of(y: Array) -> Array:
-    angles = (np.arange(64) + 0.5) * (math.pi / 64)
-    wide = np.abs(y)[..., None]
-    near = (np.cos(angles) * np.exp(wide * (np.cos(angles) - 1))).mean(-1)
-    far = wide[..., 0]  # Abramowitz & Stegun 9.7.1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        series, term = np.ones_like(far), np.ones_like(far)
-        for k in range(1, 20):
-            term = term * -(4 - (2 * k - 1) ** 2) / (k * 8 * far)
-            series = series + term
-        asymptotic = series / np.sqrt(2 * math.pi * far)
-    return np.sign(y) * np.where(far > 30, asymptotic, near)
+def _i1e(x: Array) -> Array:
+    x = np.asarray(x)
+    return np.asarray(modified_bessel.i1e(x.astype(np.float64)), x.dtype)
 
 
 def _i0e(x: Array) -> Array:
     x = np.asarray(x)
-    y = np.abs(x.astype(np.float64))
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = np.where(y < 700, np.i0(np.minimum(y, 700)).reshape(y.shape) * np.exp(-y), 1 / np.sqrt(2 * math.pi * y))
-    return np.asarray(value, x.dtype)
+    return np.asarray(modified_bessel.i0e(x.astype(np.float64)), x.dtype)
 
 
 i0 = op(_i0, name="i0", kernels=HOST, promote="float", x=lambda g, x: g * i1(x))
 i1: Applied = op(
     _i1, name="special_i1", kernels=HOST, promote="float", x=lambda g, x, out: g * (i0(x) - _quotient(out, x))
 )
-i0e = op(
-    _i0e,
-    name="special_i0e",
-    kernels=HOST,
-    promote="float",
-    x=lambda g, x, out: g * (i1(x) * exp(-abs(x)) - sign(x) * out),
+i0e: Applied = op(
+    _i0e, name="special_i0e", kernels=HOST, promote="float", x=lambda g, x, out: g * (i1e(x) - sign(x) * out)
 )
+i1e: Applied = op(
+    _i1e, name="special_i1e", grad_name="SpecialI1EBackward0", kernels=HOST, promote="float",
+    x=lambda g, x, out: g * (i0e(x) - sign(x) * out - _quotient(out, x)),
+)  # fmt: skip
 
 
 def _quotient(out: Value, x: Value) -> Value:
     """I1(x) / x, which is 1/2 at 0."""
     zero = x == 0
     return pick(zero, 0.5, out / pick(zero, 1, x))
+
+
+def _zeta(x: Array, y: Array) -> Array:
+    kind = np.result_type(x, y)
+    if kind == np.float16:
+        raise NotImplementedError("\"zeta_cpu\" not implemented for 'Half'")
+    return np.asarray(gamma.zeta(x, y), kind)
+
+
+def _no_slope_in_exponent(g: Value, x: Value) -> Value:
+    raise NotImplementedError("the derivative for 'zeta' is not implemented.")
+
+
+zeta: Applied = op(
+    _zeta, name="special_zeta", kernels=HOST, promote="float",
+    x=_no_slope_in_exponent, y=lambda g, x, y: g * -x * zeta(x + 1, y),
+)  # fmt: skip
 
 
 def _no_slope_in_shape(g: Value, x: Value) -> Value:
