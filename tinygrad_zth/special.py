@@ -111,7 +111,7 @@ def _floating(name: str, *operands: Tensor | Number) -> list[Array]:
     if not any(isinstance(x, Tensor) for x in operands):
         kinds = ", ".join(type(x).__name__ for x in operands)
         raise TypeError(f"special_{name}(): expected a Tensor, got ({kinds})")
-    kind = np.dtype((_result_type(*operands) if len(operands) > 1 else operands[0].dtype).name)
+    kind = np.dtype(_result_type(operands[0], operands[-1]).name)
     if kind == np.float16:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(kind).legacy}'")
     if kind.kind != "f":

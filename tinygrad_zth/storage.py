@@ -14,13 +14,15 @@ __all__ = ["Storage", "UntypedStorage"]
 
 
 class Storage:
-    """The version that a buffer's windows share."""
+    """The version that a buffer's windows share, and whether they were asked to be for other processes."""
 
-    __slots__ = ("version",)
+    __slots__ = ("shared", "version")
     version: int
+    shared: bool  # what ``is_shared`` says: share_memory_ was called
 
     def __init__(self) -> None:
         self.version = 0
+        self.shared = False
 
 
 def buffer_of(array: Array) -> Array:

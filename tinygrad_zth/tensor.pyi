@@ -778,7 +778,7 @@ class Tensor:
     def is_set_to(self, tensor: Tensor) -> builtins.bool:
         """Whether both are the same window on the same memory."""
     def is_shared(self) -> builtins.bool:
-        """Always False."""
+        """Whether ``share_memory_`` was called for this memory, by way of any view of it. Always, on a device."""
     def is_signed(self) -> builtins.bool:
         """Whether the dtype can hold negative numbers."""
     @property
@@ -896,7 +896,7 @@ class Tensor:
     def logical_not(self, *, out: Tensor | None = None) -> Tensor:
         """Whether each element is zero (bool)."""
     def logical_not_(self) -> Tensor:
-        """In-place version of ``logical_not``; returns the tensor itself."""
+        """In-place version of ``logical_not``; as in PyTorch autograd sees nothing of it, but that the memory was written."""
     def logical_or(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """Whether at least one is nonzero, elementwise (bool)."""
     def logical_or_(self, other: Tensor | Number) -> Tensor:
@@ -1325,7 +1325,7 @@ class Tensor:
     def shape(self) -> Size:
         """The size of each dimension."""
     def share_memory_(self) -> Tensor:
-        """The tensor itself. DataLoader workers are threads here: they share all memory."""
+        """Marks the memory as shared, for ``is_shared``: DataLoader workers are threads here, and share all of it anyway."""
     def short(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int16 (itself, if it is that already)."""
     def sigmoid(self, *, out: Tensor | None = None) -> Tensor:

@@ -83,4 +83,17 @@ PROGRAMS = [
     "x = t.arange(4.0); y = x[2:]; y.resize_(3); z = t.arange(2.0); z.resize_(5); [x.shape, y[:2], z[:2], z.shape, kind(lambda: t.ones(2, requires_grad=True).resize_(1))]",
     "[F.linear(t.ones(2, 3), t.ones(4, 3), t.ones(1)), F.linear(t.ones(3), t.ones(3))] + [kind(lambda: F.linear(*a)) for a in ((t.ones(2, 3), t.ones(4, 3), t.ones(4).double()), (t.ones(2, 3), t.ones(4, 3), t.ones(3)), (t.ones(2, 3), t.ones(4, 4)), (t.ones(2, 3), t.ones(1, 1, 3)), (t.tensor(1.0), t.ones(2, 2)))]",
     "x = t.ones(2); [x.__dlpack_device__()[1], [int(v) for v in x.__dlpack_device__()], t.from_dlpack(np.ones(0)).shape]",
+    # ------------------------------------------------------------ gradients that are zero, and what is refused
+    # what was drawn does not move with its parameters
+    "p = t.full((3,), 0.5, requires_grad=True); a = t.bernoulli(p); a.sum().backward(); b = t.normal(p, p * 2); g = t.autograd.grad(b.sum(), p); c = t.normal(0.0, p); d = t.normal(p, 1.0); e = t.poisson(p); [a, p.grad, b, g, c.requires_grad, d.requires_grad, e.requires_grad, a.grad_fn.name(), e.grad_fn.name(), t.normal(p.detach(), 1.0).requires_grad]",
+    "m, s = t.zeros(2, 1, requires_grad=True), t.ones(3, requires_grad=True); t.normal(m, s).sum().backward(); [m.grad, s.grad]",
+    "x, y = t.ones(2, requires_grad=True), t.tensor([2.0, 0.0], requires_grad=True); z = t.nextafter(x, y); z.sum().backward(); [z, x.grad, y.grad, z.grad_fn.name()]",
+    "i, f = t.tensor([3, 4]), t.tensor([1.0, 2.0]); [(n, kind(lambda: g(i, i)), kind(lambda: g(i, f)), kind(lambda: g(f, i)), kind(lambda: g(i > 3, i > 3)), kind(lambda: g(f.half(), f)), kind(lambda: g(f.half(), f.half())), kind(lambda: g(f, f.double()))) for n in ('hypot', 'logaddexp', 'logaddexp2', 'nextafter', 'atan2') for g in (getattr(t, n),)]",
+    "x = t.tensor([0.0, 2.0], requires_grad=True); y = x * 3; v = y._version; r = y.logical_not_(); (r * y).sum().backward(); [r is y, y, y._version - v, x.grad, y.grad_fn.name()]",
+    "x = t.zeros(2, requires_grad=True); x.logical_not_(); y = t.tensor([2, 0, 3]); y[1:].logical_not_(); [x, y, kind(lambda: t.ones(1).expand(3).logical_not_())]",
+    *(f"x, s = t.tensor([1.0, 5.0, 3.0], requires_grad=True), t.tensor({s}, requires_grad=True); y = x.scatter_reduce(0, t.tensor([0, 0, 1]), s, '{how}', include_self=False); (y * t.tensor([1.0, 2.0, 4.0])).sum().backward(); [y, x.grad, s.grad]" for how in ("amax", "amin") for s in ([2.0, 2.0, 7.0], [5.0, 1.0, 3.0], [1.0, 1.0, 5.0], [1.0, 0.0, 5.0])),
+    "[t.take_along_dim(t.ones(2, 3), t.zeros(*s, dtype=t.long), d).shape for s, d in (((2, 0), 1), ((0, 3), 0), ((1, 0), 1), ((0,), None), ((0, 5), None))]",
+    "[kind(lambda: t.take_along_dim(t.ones(2, 3), t.zeros(*s, dtype=t.long), d)) for s, d in (((0,), 0), ((0, 5), 0), ((2, 0), 0), ((4, 0), 1))]",
+    "x = t.ones(3); y = x[1:]; a = (x.is_shared(), y.is_shared()); r = y.share_memory_(); [a, r is y, x.is_shared(), y.is_shared(), x.view(3, 1).is_shared(), x.clone().is_shared(), t.ones(2).is_shared()]",
+    "[t.special.i0e(t.tensor([700.0, 800.0, 1e6], dtype=t.float64)), t.special.i1(t.tensor([1e-9, -1e-9], dtype=t.float64)), t.polygamma(1, t.tensor([float('inf')]))]",
 ]  # fmt: skip

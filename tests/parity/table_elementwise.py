@@ -130,7 +130,7 @@ ROWS = {
     "float_power": binary(numbers=False, edges=False),
     **{name: binary("n") for name in ("sub", "subtract", "remainder", "fmod", "floor_divide", "rsub", "xlogy")},
     **{name: binary("f", numbers=False) for name in ("logaddexp", "logaddexp2", "hypot")},
-    "nextafter": binary("f", numbers=False, grad=False),
+    "nextafter": binary("f", numbers=False),
     **{name: binary("i", numbers=False) for name in ("gcd", "lcm", "bitwise_and", "bitwise_or", "bitwise_xor")},
     "__rsub__": binary("n"), "__radd__": binary(), "__rmul__": binary(), "__rtruediv__": binary("n", tolerance=1e5),
     "__rpow__": lambda d: Case((d.tensor(dtype="n", low=0, high=3, grad=False), d.choice(2, 0.5, 3))),

@@ -50,6 +50,10 @@ OPTIONS = {
         "lr": RATE, "lambd": SMALL, "alpha": st.floats(0.0, 1.0), "t0": st.integers(0, 4), "weight_decay": SMALL,
         "maximize": SWITCH,
     },
+    "Adafactor": {
+        "lr": RATE, "beta2_decay": st.floats(-1.0, 0.0), "eps": st.sampled_from([(None, 1e-3), (1e-4, 0.1)]), "d": st.floats(1.0, 2.0),
+        "weight_decay": SMALL, "maximize": SWITCH,
+    },
     "Rprop": {
         "lr": RATE, "etas": st.tuples(st.floats(0.1, 0.9), st.floats(1.01, 2.0)),
         "step_sizes": st.tuples(st.floats(0.0, 1e-3), st.floats(0.01, 50.0)), "maximize": SWITCH,
@@ -69,7 +73,10 @@ def runs(draw):
         options["dampening"] = 0.0
     if name == "Adam":
         options["decoupled_weight_decay"] = draw(SWITCH)
-    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=4))
+    # PyTorch's Adafactor divides by the number of elements, also where it is 0.
+    shapes = draw(
+        st.lists(st.sampled_from([s for s in SHAPES if 0 not in s or name != "Adafactor"]), min_size=1, max_size=4)
+    )
     return name, options, shapes, draw(st.integers(0, 2**16)), draw(st.sampled_from(["float64", "float32"]))
 
 
@@ -277,3 +284,77 @@ def test_groups_hooks_and_names(name):
         notes.append(np.round(p.tolist() + q.tolist(), 5).tolist())
         seen.append(notes)
     assert seen[0] == seen[1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from([(3, 5), (5, 3), (4, 4), (1, 6)]), SWITCH, st.floats(0.0, 0.99), SMALL,
+    st.sampled_from([None, "original", "match_rms_adamw"]), st.integers(0, 2**16),
+)  # fmt: skip
+def test_muon(shape, nesterov, momentum, decay, how, seed):
+    """As near as PyTorch's iteration in bfloat16 comes; what is exact there (momentum, decay) is exact here."""
+    rng = np.random.default_rng(seed)
+    both = parameters(zth, [rng.standard_normal(shape)]), parameters(torch, [rng.standard_normal(shape)])
+    both[0][0].data = zth.tensor(both[1][0].detach().numpy().copy())
+    options = {"lr": 0.1, "weight_decay": decay, "momentum": momentum, "nesterov": nesterov, "adjust_lr_fn": how}
+    optimizers = [lib.optim.Muon(ps, **options) for lib, ps in zip((zth, torch), both, strict=True)]
+    assert repr(optimizers[0]) == repr(optimizers[1])
+    steps(optimizers, both, rng, 3, skip=False)
+    mine, theirs = (o.state_dict() for o in optimizers)
+    close(mine["state"][0]["momentum_buffer"], theirs["state"][0]["momentum_buffer"], "float64")
+    np.testing.assert_allclose(both[0][0].detach().numpy(), both[1][0].detach().numpy(), atol=0.1 * 3 * 0.1 * 2)
+
+
+def test_muons_step_is_orthogonal():
+    """Newton and Schulz's iterations bring every singular value between 0.7 and 1.2."""
+    for shape in ((4, 9), (9, 4)):
+        p = zth.zeros(shape, dtype=zth.float64, requires_grad=True)
+        p.grad = zth.tensor(np.random.default_rng(0).standard_normal(shape))
+        zth.optim.Muon([p], lr=1.0, weight_decay=0.0, momentum=0.0, adjust_lr_fn="original").step()
+        values = np.linalg.svd(p.detach().numpy() / max(1, shape[0] / shape[1]) ** 0.5, compute_uv=False)
+        assert values.min() > 0.65 and values.max() < 1.25
+        u, _, v = np.linalg.svd(p.grad.numpy(), full_matrices=False)
+        assert np.abs(u.T @ -p.detach().numpy() @ v.T - np.diag(np.diag(u.T @ -p.detach().numpy() @ v.T))).max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t, p: t.optim.Muon([p], lr=-1.0), lambda t, p: t.optim.Muon([p], momentum=-1.0), lambda t, p: t.optim.Muon([p], weight_decay=-1.0),
+        lambda t, p: t.optim.Muon([p], adjust_lr_fn="x"), lambda t, p: t.optim.Muon([p[0].detach().requires_grad_()]),
+        lambda t, p: t.optim.Muon([p], lr=t.ones(2)), lambda t, p: stepped(t.optim.Muon([p], ns_steps=100), p),
+        lambda t, p: stepped(t.optim.Muon([p], ns_coefficients=(1.0, 2.0)), p), lambda t, p: t.optim.Adafactor([p], lr=-1.0),
+        lambda t, p: t.optim.Adafactor([p], beta2_decay=0.1), lambda t, p: t.optim.Adafactor([p], eps=(-1.0, 1e-3)),
+        lambda t, p: t.optim.Adafactor([p], eps=(None, -1.0)), lambda t, p: t.optim.Adafactor([p], d=0.5),
+        lambda t, p: t.optim.Adafactor([p], weight_decay=-0.1), lambda t, p: t.optim.SparseAdam([p], lr=0.0),
+        lambda t, p: t.optim.SparseAdam([p], eps=0.0), lambda t, p: t.optim.SparseAdam([p], betas=(1.0, 0.9)),
+        lambda t, p: t.optim.SparseAdam([p], betas=(0.9, 1.0)), lambda t, p: t.optim.SparseAdam([p], lr=t.ones(2)),
+        lambda t, p: stepped(t.optim.SparseAdam([p]), p),
+    ],
+)  # fmt: skip
+def test_what_the_optimisers_of_matrices_refuse(make):
+    said = []
+    for t in (zth, torch):
+        with pytest.raises((ValueError, RuntimeError)) as error:
+            make(t, t.ones(2, 3, requires_grad=True))
+        said.append((error.type, str(error.value)))
+    assert said[0] == said[1]
+
+
+def stepped(optimizer, p):
+    p.grad = p.detach().clone()
+    optimizer.step()
+
+
+def test_a_closure_is_called_first():
+    for name in ("Muon", "Adafactor"):
+        p = zth.ones(2, 3, requires_grad=True)
+        optimizer = getattr(zth.optim, name)([p])
+
+        def closure(p=p):
+            assert zth.is_grad_enabled()
+            loss = p.square().sum()
+            loss.backward()
+            return loss
+
+        assert optimizer.step(closure).item() == 6 and p.sum() < 6

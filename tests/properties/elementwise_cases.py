@@ -224,7 +224,7 @@ CASES: dict[str, Case] = {
     "clamp_tensor": Case(_clamp_tensor_arguments, number_by_number(lambda x, a, b: min(max(x, a), b))),
     "ceil": _step(math.ceil), "floor": _step(math.floor), "trunc": _step(math.trunc), "round": _step(round),
     "frac": _step(lambda x: x - math.trunc(x)),
-    "nextafter": binary(math.nextafter, single=None),
+    "nextafter": binary(math.nextafter, single=None, apart=True),
     "frexp": Case(
         lambda s: (np.asarray(s.floats(shape := s.shape(), 1.1, 1.9) * s.rng.choice([-2.0, 0.5, 1.0, 4.0], shape)),),
         number_by_number(lambda x: math.frexp(x)[0]),
@@ -244,6 +244,10 @@ CASES: dict[str, Case] = {
     ),
     "i0": unary(lambda x: _bessel(0, x)), "special_i1": unary(lambda x: _bessel(1, x), avoid=(0.0,)),
     "special_i1e": unary(lambda x: math.exp(-abs(x)) * _bessel(1, x), avoid=(0.0,)),
+    **{
+        name: Case(lambda s: tuple(s.floats(shape, 0.2, 0.8) for shape in [s.shape()] * 3), lambda drawn, x, y: drawn)
+        for name in ("bernoulli", "normal", "poisson")
+    },
     "special_zeta": Case(
         _same_shape((2.5, 4), (0.5, 3)), number_by_number(lambda x, q: _hurwitz(x, q)), differentiable=(1,), eps=1e-4,
         tolerance=(1e-6, 1e-5), why="PyTorch has no derivative in the exponent either",

@@ -299,6 +299,17 @@ def _scatter(combine):
     return oracle
 
 
+def _scatter_alone(combine):
+    """Of what was at a named place before, nothing counts."""
+
+    def oracle(x, dim, index, src):
+        named = _scatter(lambda old, new: True)(np.zeros(x.shape, bool), dim, index, src)
+        worst = -np.inf if combine is max else np.inf
+        return _scatter(combine)(np.where(named, worst, x), dim, index, src)
+
+    return oracle
+
+
 def _masked_fill_arguments(s: Source):
     a, b = s.choose((((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((), ()), ((0, 2), (2,))))
     return s.floats(a), s.bools(b), s.choose((2.5, s.floats(())))
@@ -432,6 +443,8 @@ CASES: dict[str, Case] = {
         lambda s: (*_scatter_arguments(True)(s)[:3], s.choose((0, 2.5))),
         lambda x, dim, index, value: _scatter(lambda old, new: new)(x, dim, index, np.full(index.shape, value)),
     ),
+    "scatter_amax_alone": Case(_scatter_arguments(False), _scatter_alone(max)),
+    "scatter_amin_alone": Case(_scatter_arguments(False), _scatter_alone(min)),
     "scatter_amax": Case(_scatter_arguments(False), _scatter(max)),
     "scatter_amin": Case(_scatter_arguments(False), _scatter(min)),
     "scatter_prod": Case(_scatter_prod_arguments, _scatter(lambda old, new: old * new), eps=1e-4),

@@ -11,9 +11,10 @@ import numpy as np
 
 from ..backends import array_types, backend_of
 from ..backends.choice import select
-from ..inplace import twin, write_back, write_out
+from ..graph import no_grad
+from ..inplace import check_writeable, twin, write_back, write_out
 from ..operation import Applied, as_function, op, together
-from ..tensor import Tensor, new_tensor
+from ..tensor import Tensor, new_tensor, storage_of
 from ..types import Array, Namespace, Number, Value
 from .infix import function_of
 
@@ -61,6 +62,16 @@ logical_or = _logical(np.logical_or, "logical_or", "Whether at least one is nonz
 logical_xor = _logical(np.logical_xor, "logical_xor", "Whether exactly one is nonzero, elementwise (bool).")
 logical_not = op(np.logical_not, name="logical_not", promote="same")
 logical_not.__doc__ = "Whether each element is zero (bool)."
+
+
+def logical_not_(self: Tensor) -> Tensor:
+    """In-place version of ``logical_not``; as in PyTorch autograd sees nothing of it, but that the memory was written."""
+    with no_grad():
+        check_writeable(self, "logical_not_")
+    self._array[...] = backend_of(self._array).xp.logical_not(self._array)
+    storage_of(self).version += 1
+    return self
+
 
 # ---------------------------------------------------------------------------- choice
 
@@ -149,6 +160,6 @@ METHODS = {
     **FUNCTIONS,
     **{name + "_": twin(f) for name, f in FUNCTIONS.items() if name not in ("where", *_LOGIC)},
     **{name + "_": write_back(name + "_", FUNCTIONS[name]) for name in _LOGIC},
-    "where": _where_method,
+    "where": _where_method, "logical_not_": logical_not_,
     "__eq__": _eq, "__ne__": _ne, "__lt__": _lt, "__le__": _le, "__gt__": _gt, "__ge__": _ge,
 }  # fmt: skip

@@ -7,8 +7,9 @@ from typing import Any
 
 from .. import dtypes
 from ..backends import backend_of
+from ..refusal import on_host
 from ..storage import UntypedStorage
-from ..tensor import Tensor
+from ..tensor import Tensor, storage_of
 from ..types import Number
 
 __all__ = ["FUNCTIONS", "METHODS", "is_nonzero", "is_tensor", "numel", "result_type"]
@@ -130,8 +131,14 @@ def conj(input: Tensor) -> Tensor:
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """The tensor itself. DataLoader workers are threads here: they share all memory."""
+    """Marks the memory as shared, for ``is_shared``: DataLoader workers are threads here, and share all of it anyway."""
+    storage_of(self).shared = True
     return self
+
+
+def is_shared(self: Tensor) -> bool:
+    """Whether ``share_memory_`` was called for this memory, by way of any view of it. Always, on a device."""
+    return storage_of(self).shared or not on_host(self)
 
 
 def apply_(self: Tensor, callable: Any) -> Tensor:
@@ -193,7 +200,7 @@ FUNCTIONS = {
 METHODS = {
     "apply_": apply_, "conj": conj, "conj_physical": conj, "conj_physical_": conj, "dim_order": dim_order,
     "get_device": get_device, "is_conj": _never, "is_inference": is_inference, "is_neg": _never,
-    "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": _never, "is_coalesced": _never,
+    "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": is_shared, "is_coalesced": _never,
     "map_": map_, "resolve_conj": conj, "resolve_neg": conj, "share_memory_": share_memory_,
     "real": property(real), "imag": property(imag), "layout": _fixed(strided, "Always ``torch.strided``."),
     "is_cpu": property(is_cpu),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import of
 from ..inplace import twin, write_out
 from ..operation import op, together
 from ..tensor import Tensor
@@ -33,16 +34,37 @@ atan2 = op(
     x=lambda g, x, y: g * _over_square(y, x, y),
     y=lambda g, x, y: g * _over_square(-x, x, y),
 )  # fmt: skip
+
+
+def _of_floats(name: str) -> Callable[..., Array]:
+    """The kernel ``name`` of NumPy's for floating numbers, and for no others: so it is in PyTorch."""
+
+    def kernel(xp: Namespace, x: Array, y: Array) -> Array:
+        kind = getattr(x, "dtype", None) or y.dtype
+        if kind.kind != "f":
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{of(kind).legacy}'")
+        return getattr(xp, name)(x, y)
+
+    return kernel
+
+
 hypot = op(
-    np.hypot, name="hypot", promote="float", x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out)
+    _of_floats("hypot"),
+    name="hypot",
+    promote="same",
+    x=lambda g, x, out: g * (x / out),
+    y=lambda g, y, out: g * (y / out),
 )
 logaddexp = op(
-    np.logaddexp, name="logaddexp", promote="float",
+    _of_floats("logaddexp"), name="logaddexp", promote="same",
     x=lambda g, x, y: g / (1 + exp(y - x)),
     y=lambda g, x, y: g / (1 + exp(x - y)),
 )  # fmt: skip
+nextafter = op(_of_floats("nextafter"), name="nextafter", promote="same",
+    x=lambda g, x, y: pick(x == y, 0, g), y=lambda g: g * 0,
+)  # fmt: skip
 logaddexp2 = op(
-    np.logaddexp2, name="logaddexp2", promote="float",
+    _of_floats("logaddexp2"), name="logaddexp2", promote="same",
     x=lambda g, x, y: g / (1 + exp((y - x) * math.log(2))),
     y=lambda g, x, y: g / (1 + exp((x - y) * math.log(2))),
 )  # fmt: skip
@@ -157,7 +179,7 @@ rad2deg = op(
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "addcdiv": addcdiv, "addcmul": addcmul, "arctan2": atan2, "atan2": atan2, "deg2rad": deg2rad, "hypot": hypot,
-    "ldexp": ldexp, "lerp": lerp, "logaddexp": logaddexp, "logaddexp2": logaddexp2, "logit": logit,
+    "ldexp": ldexp, "lerp": lerp, "logaddexp": logaddexp, "logaddexp2": logaddexp2, "logit": logit, "nextafter": nextafter,
     "nan_to_num": nan_to_num, "rad2deg": rad2deg, "sinc": sinc, "xlogy": xlogy,
 }  # fmt: skip
 METHODS = {

@@ -17,7 +17,9 @@ from ..backends import backend_of
 from ..device import default_device
 from ..dtypes import dtype
 from ..generator import BLOCK, Generator, default_generator
+from ..graph import mode
 from ..inplace import check_writeable, write
+from ..operation import Applied, op
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Device, Sizes
 from .calling import wrong_size
@@ -320,7 +322,8 @@ def normal(
     sampling.normal_(z, generator=generator)
     z *= _host(std)
     z += _host(mean)
-    return _finish("normal", _made(z, device if device is not None else given[0].device, requires_grad), out)
+    made = _made(z, device if device is not None else given[0].device, requires_grad)
+    return _finish("normal", _unmoved(_normal_op, made, *given), out)
 
 
 def bernoulli(
@@ -332,14 +335,38 @@ def bernoulli(
     """
     t = _empty_tensor_like(input)
     fill_random(t, "bernoulli", sampling.bernoulli_, _host(input) if p is None else p, generator=generator)
-    return _finish("bernoulli", t, out)
+    return _finish("bernoulli", _unmoved(_bernoulli_op, t, input) if p is None else t, out)
+
+
+def _without_slope(name: str, grad_name: str) -> Applied:
+    """What was drawn does not move with the parameters it was drawn for: their gradient is zero."""
+    return op(
+        lambda drawn, x, y: drawn,
+        name=name,
+        grad_name=grad_name,
+        tensors=("drawn",),
+        x=lambda g: g * 0,
+        y=lambda g: g * 0,
+    )
+
+
+_bernoulli_op = _without_slope("bernoulli", "BernoulliBackward0")
+_normal_op = _without_slope("normal", "NormalBackward3")
+_poisson_op = _without_slope("poisson", "PoissonBackward0")
+
+
+def _unmoved(operation: Applied, drawn: Tensor, *parameters: Tensor) -> Tensor:
+    if mode.recording and any(p.requires_grad for p in parameters):
+        result: Tensor = operation(drawn, parameters[0], parameters[-1])
+        return result
+    return drawn
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Counts with the means in ``input``, of its shape and dtype. Raises RuntimeError for a negative mean."""
     backend = backend_of(input._array)
     counts = sampling.poisson(backend.to_numpy(input._array), generator=generator)
-    return new_tensor(backend.asarray(counts))
+    return _unmoved(_poisson_op, new_tensor(backend.asarray(counts)), input)
 
 
 def multinomial(

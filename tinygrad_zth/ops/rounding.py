@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..backends import backend_of
 from ..dtypes import of
 from ..inplace import twin
@@ -86,10 +84,8 @@ def frexp(input: Tensor) -> return_types.frexp:
 _mantissa = op(
     lambda xp, x: xp.frexp(x)[0], name="frexp", x=lambda g, x, out: g * pick(x == 0, 1, out / pick(x == 0, 1, x))
 )
-nextafter = op(np.nextafter, name="nextafter", promote="same")
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "nextafter": nextafter,
     "ceil": ceil,
     "floor": floor,
     "frac": frac,

@@ -288,8 +288,24 @@ def _combining(ufunc: str) -> Callable[..., Any]:
     return kernel
 
 
-def _extreme(name: str, ufunc: str) -> Applied:
-    """amax, amin: those that reached the result share its gradient."""
+def _alone(ufunc: str, name: str) -> Callable[..., Any]:
+    """The kernel that lets what was there before not count."""
+    combine = _combining(ufunc)
+
+    def kernel(xp: Namespace, x: Array, dim: int, index: Array, src: Array) -> Array:
+        result = xp.array(x)
+        whole, key = _places(xp, result, dim, index)
+        whole[key] = _neutral(name, x.dtype)
+        return combine(xp, result, dim, index, src)
+
+    return kernel
+
+
+def _extreme(name: str, ufunc: str, include_self: bool = True) -> Applied:
+    """amax, amin: those that reached the result share its gradient.
+
+    So does, in PyTorch, what was there before and equals the result, even where it did not count: its share is lost.
+    """
 
     def share(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> tuple[Any, ...]:
         hits = _equal(src_corner(src, index), _gather_op(out, dim, index))
@@ -298,14 +314,15 @@ def _extreme(name: str, ufunc: str) -> Applied:
 
     def of_self(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> Value:
         _, here, each = share(g, x, dim, index, src, out)
-        return pick(here != 0, each, 0)
+        own = pick(here != 0, each, 0)
+        return own if include_self else _scatter_fill_op(own, dim, index, 0)
 
     def of_src(g: Value, x: Value, dim: int, index: Value, src: Value, src_shape: tuple[int, ...], out: Value) -> Value:
         hits, _, each = share(g, x, dim, index, src, out)
         return _from_corner(pick(hits != 0, _gather_op(each, dim, index), 0), src_shape)
 
-    return op(_combining(ufunc), name=f"scatter_{name}", grad_name="ScatterReduceBackward0", tensors=("index",),
-              x=of_self, src=of_src)  # fmt: skip
+    return op(_combining(ufunc) if include_self else _alone(ufunc, name), name=f"scatter_{name}" + "_alone" * (not include_self),
+              grad_name="ScatterReduceBackward0", tensors=("index",), x=of_self, src=of_src)  # fmt: skip
 
 
 def src_corner(src: Value, index: Value) -> Value:
@@ -373,6 +390,7 @@ _prod_op = op(
 _REDUCERS: dict[str, Applied] = {
     "sum": _scatter_add_op, "prod": _prod_op, "amax": _extreme("amax", "maximum"), "amin": _extreme("amin", "minimum"),
 }  # fmt: skip
+_EXCLUSIVE = {"amax": _extreme("amax", "maximum", False), "amin": _extreme("amin", "minimum", False)}
 
 
 def _neutral(reduce: str, dtype: np.dtype[Any]) -> float:
@@ -401,6 +419,8 @@ def scatter_reduce(
         return input.clone()
     kind = input._array.dtype
     base = input if include_self else _scatter_fill_op(input, d, index, _neutral(reduce, kind))
+    if reduce in ("amax", "amin") and not include_self:
+        return _EXCLUSIVE[reduce](input, d, index, src)
     if reduce != "mean":
         return _REDUCERS[reduce](base, d, index, src)
     start = new_tensor(backend_of(input._array).xp.ones(input._array.shape, kind))

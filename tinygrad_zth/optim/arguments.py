@@ -6,13 +6,19 @@ from typing import Any
 
 from ..tensor import Tensor
 
-__all__ = ["check", "check_betas", "check_lr", "check_switches"]
+__all__ = ["check", "check_betas", "check_lr", "check_switches", "check_value"]
 
 
 def check(good: bool, what: str, value: Any) -> None:
     """Raise ValueError ``Invalid <what>: <value>`` unless ``good``."""
     if not good:
         raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_value(good: bool, message: str) -> None:
+    """Raise ValueError with this message unless ``good``."""
+    if not good:
+        raise ValueError(message)
 
 
 def check_lr(lr: Any) -> None:
