@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import Literal
+from typing import NoReturn
 from typing import overload
 import builtins
 import numpy as np
@@ -45,6 +46,7 @@ class CharTensor(Tensor): ...
 class DoubleTensor(Tensor): ...
 class FloatTensor(Tensor): ...
 from .generator import Generator as Generator
+from .amp import GradScaler as GradScaler
 class HalfTensor(Tensor): ...
 class IntTensor(Tensor): ...
 class LongTensor(Tensor): ...
@@ -910,6 +912,8 @@ def logsumexp(input: Tensor, dim: Sequence[builtins.int] | builtins.int, keepdim
     Integers become the default floating type.
     """
 long: _dtype
+def lstsq(input: Tensor, A: Tensor, *, out: Tensor | None = None) -> NoReturn:
+    """Retired: ``torch.linalg.lstsq(A, input)``. Raises RuntimeError."""
 def lt(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -1153,6 +1157,11 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """All products of an element of one vector with one of the other: a matrix."""
 def pairwise_distance(x1: Tensor, x2: Tensor, p: builtins.float = 2.0, eps: builtins.float = 1e-06, keepdim: builtins.bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension: (*, D) and (*, D), broadcast -> (*)."""
+def pca_lowrank(A: Tensor, q: builtins.int | None = None, center: builtins.bool = True, niter: builtins.int = 2) -> builtins.tuple[Tensor, Tensor, Tensor]:
+    """(U, S, V) of the rows of ``A`` around their mean: V's columns are the principal directions; ``q`` is 6 or less by default.
+
+    Raises ValueError for a ``q`` larger than the matrix, or a negative ``niter``.
+    """
 def pdist(input: Tensor, p: builtins.float = 2.0) -> Tensor:
     """The p-norm distances between all pairs of rows i < j: (N, D) -> (N (N - 1) / 2,).
 
@@ -1416,6 +1425,8 @@ def slogdet(input: Tensor, *, out: builtins.tuple[Tensor, ...] | None = None) ->
     """The named tuple (sign, logabsdet) of determinants."""
 def softmax(input: Tensor, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
+def solve(input: Tensor, A: Tensor, *, out: Tensor | None = None) -> NoReturn:
+    """Retired: ``torch.linalg.solve(A, input)``. Raises RuntimeError."""
 def sort(input: Tensor, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.sort:
     """The named tuple (values, indices) of the elements in order along ``dim``."""
 def split(tensor: Tensor, split_size_or_sections: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -1449,10 +1460,17 @@ def sum(input: Tensor, dim: builtins.int | Sequence[builtins.int] | None = None,
     """The sum over ``dim``; of bools and integers, an int64. ``dtype`` casts before summing."""
 def svd(input: Tensor, some: builtins.bool = True, compute_uv: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.svd:
     """The named tuple (U, S, V) with input = U diag(S) V^T; reduced factors if ``some``."""
+def svd_lowrank(A: Tensor, q: builtins.int | None = 6, niter: builtins.int | None = 2, M: Tensor | None = None) -> builtins.tuple[Tensor, Tensor, Tensor]:
+    """(U, S, V) with A - M about U diag(S) V^T, for matrices ``(*, m, n)``: U ``(*, m, q)``, S ``(*, q)``, V ``(*, n, q)``.
+
+    ``niter`` subspace iterations sharpen the random basis. Exact (but for rounding) where the rank is at most ``q``.
+    """
 def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor:
     """``transpose``, by NumPy's name."""
 def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
+def symeig(input: Tensor, eigenvectors: builtins.bool = False, upper: builtins.bool = True, *, out: Tensor | None = None) -> NoReturn:
+    """Retired: ``torch.linalg.eigh``. Raises RuntimeError."""
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; fewer dimensions stay as they are. Raises RuntimeError for more than two."""
 def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1496,6 +1514,8 @@ def threshold_(input: Tensor, threshold: builtins.float, value: builtins.float) 
     """In-place :func:`threshold`."""
 def tile(input: Tensor, dims: Sequence[builtins.int]) -> Tensor:
     """``input`` repeated along each dimension, as NumPy's tile."""
+def to_dlpack(input: Tensor) -> Any:
+    """A DLPack capsule over the tensor's memory; ``from_dlpack`` takes the tensor itself."""
 def topk(input: Tensor, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.topk:
     """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
     first.

@@ -36,7 +36,7 @@ from . import (
     version,
 )
 from . import function as _function
-from .amp import autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
+from .amp import GradScaler, autocast, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled
 from .compiler import compile
 from .cuda import amp as _cuda_amp
 from .device import device, get_default_device, set_default_device
@@ -81,15 +81,27 @@ from .ops import return_types
 from .printing import set_printoptions
 from .serialization import load, save
 from .settings import *  # noqa: F403
+from .settings import is_multithreading_enabled as _is_multithreading_enabled
+from .settings import set_multithreading_enabled as _set_multithreading_enabled
 from .tensor import Size, Tensor
 from .type_info import finfo, iinfo
 from .utils import checkpoint as _checkpoint
 
 newaxis = None
+
+
+def _variable(*args: _Any, **kwargs: _Any) -> _Any:
+    """Retired: ``torch.tensor``. Raises RuntimeError."""
+    raise RuntimeError("torch.autograd.variable(...) is deprecated, use torch.tensor(...) instead")
+
+
 # What PyTorch offers in one place, and this package defines in another.
 vars(autograd).update(
     Function=_Function,
-    Variable=Tensor,
+    Variable=ops.retired.Variable,
+    is_multithreading_enabled=_is_multithreading_enabled,
+    set_multithreading_enabled=_set_multithreading_enabled,
+    variable=_variable,
     function=_function,
     functional=jacobians,
     gradcheck=testing.gradcheck,

@@ -15,7 +15,8 @@ from .graph import enable_grad
 from .ops import FUNCTIONS
 from .tensor import Tensor
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "stack_module_state",
+__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+           "replace_all_batch_norm_modules_", "stack_module_state",
            "vjp", "vmap"]  # fmt: skip
 
 
@@ -114,6 +115,34 @@ def jvp(
     if has_aux:
         raise NotImplementedError("jvp(): has_aux is not supported")
     return jacobians.jvp(func, primals, tangents, strict=strict)
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``(func(*primals), f)``, where ``f(*tangents)`` is ``J tangents``, as often as it is called."""
+    output = func(*primals)
+
+    def directional(*tangents: Any) -> Any:
+        if len(tangents) != len(primals):
+            raise RuntimeError(
+                f"jvp_fn: expected {len(primals)} tangents, one for each primal, but got {len(tangents)}"
+            )
+        return jacobians.jvp(func, primals, tangents)[1]
+
+    return output, directional
+
+
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """Take the running statistics from every BatchNorm in a module, which then needs no in-place writes. Returns it."""
+    for module in root.modules():
+        if (
+            module._buffers.keys() >= {"running_mean", "running_var", "num_batches_tracked"}
+            and module.track_running_stats
+        ):
+            if "InstanceNorm" in type(module).__name__:
+                continue
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def jacrev(

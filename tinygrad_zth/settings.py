@@ -17,11 +17,35 @@ __all__ = [
 ]  # fmt: skip
 
 _state: dict[str, Any] = {
+    "multithreading": True,
     "deterministic": False,
     "warn_only": False,
     "interop": 1,
     "warn_always": False,
 }
+
+
+class set_multithreading_enabled:
+    """Noted, for ``is_multithreading_enabled``: a backward pass is one thread's. As a context manager, until its end."""
+
+    def __init__(self, mode: bool) -> None:
+        self._before = _state["multithreading"]
+        self.mode = _state["multithreading"] = bool(mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        _state["multithreading"] = self._before
+
+    def clone(self) -> set_multithreading_enabled:
+        """Another of the same mode."""
+        return set_multithreading_enabled(self.mode)
+
+
+def is_multithreading_enabled() -> bool:
+    """What ``set_multithreading_enabled`` was told last."""
+    return bool(_state["multithreading"])
 
 
 def get_num_threads() -> int:

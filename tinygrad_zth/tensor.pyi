@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import Literal
+from typing import NoReturn
 from typing import SupportsIndex
 from typing import overload
 import builtins
@@ -448,6 +449,8 @@ class Tensor:
         """Degrees as radians. Element by element, any shape; integers become the default floating type."""
     def deg2rad_(self) -> Tensor:
         """In-place version of ``deg2rad``; returns the tensor itself."""
+    def dense_dim(self) -> builtins.int:
+        """The number of dimensions: none is sparse."""
     def det(self, *, out: Tensor | None = None) -> Tensor:
         """The determinants of square matrices."""
     def detach(self) -> Tensor:
@@ -732,7 +735,7 @@ class Tensor:
     def inverse(self, *, out: Tensor | None = None) -> Tensor:
         """The inverses of square matrices. Raises LinAlgError, a RuntimeError, for a singular one."""
     def is_coalesced(self) -> builtins.bool:
-        """Always False."""
+        """Of sparse tensors: raises RuntimeError."""
     def is_complex(self) -> builtins.bool:
         """Always False: complex types are not offered."""
     def is_conj(self) -> builtins.bool:
@@ -916,6 +919,8 @@ class Tensor:
         """
     def long(self, memory_format: _memory_format | None = None) -> Tensor:
         """The tensor as torch.int64 (itself, if it is that already)."""
+    def lstsq(self, other: Tensor) -> NoReturn:
+        """Retired: ``torch.linalg.lstsq``. Raises RuntimeError."""
     def lt(self, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
         """``input < other``, elementwise: a bool tensor of the broadcast shape.
 
@@ -933,6 +938,8 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """``x.mT``: the last two dimensions exchanged."""
+    def map2_(self, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+        """Replace each element by ``callable(element, element of x, element of y)``, in place."""
     def map_(self, tensor: Tensor, callable: Any) -> Tensor:
         """Replace each element by ``callable(element, element of tensor)``, in place."""
     def masked_fill(self, mask: Tensor, value: Tensor | Number) -> Tensor:
@@ -1263,6 +1270,8 @@ class Tensor:
         ...
     def reshape_as(self, other: Tensor) -> Tensor:
         """``input`` in ``other``'s shape: a view where possible, else a copy. Raises RuntimeError for other counts."""
+    def resize(self, *sizes: Any) -> Tensor:
+        """Retired: ``view``, which this is. Raises RuntimeError if the number of elements would change."""
     @overload
     def resize_(self, sizes: Sequence[builtins.int], /, *, memory_format: _memory_format | None = None) -> Tensor:
         """Change the shape in place: the elements keep their places in memory, new ones are uninitialised.
@@ -1272,6 +1281,8 @@ class Tensor:
     @overload
     def resize_(self, *sizes: builtins.int, memory_format: _memory_format | None = None) -> Tensor:
         ...
+    def resize_as(self, tensor: Tensor) -> Tensor:
+        """Retired: ``view_as``, which this is. Raises RuntimeError if the number of elements would change."""
     def resize_as_(self, the_template: Tensor, *, memory_format: _memory_format | None = None) -> Tensor:
         """``resize_`` to the shape of another tensor."""
     def resolve_conj(self) -> Tensor:
@@ -1362,6 +1373,8 @@ class Tensor:
         """The named tuple (sign, logabsdet) of determinants."""
     def softmax(self, dim: builtins.int, dtype: _dtype | None = None, *, out: Tensor | None = None) -> Tensor:
         """exp(x) / sum(exp(x)) along ``dim``; ``dtype`` casts before."""
+    def solve(self, other: Tensor) -> NoReturn:
+        """Retired: ``torch.linalg.solve``. Raises RuntimeError."""
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = False, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.sort:
         """The named tuple (values, indices) of the elements in order along ``dim``."""
     def split(self, split_size_or_sections: builtins.int | Sequence[builtins.int], dim: builtins.int = 0) -> builtins.tuple[Tensor, ...]:
@@ -1418,6 +1431,8 @@ class Tensor:
         """Dimensions ``dim0`` and ``dim1`` exchanged."""
     def swapdims_(self, *args: Any, **kwargs: Any) -> Tensor:
         """``swapdims``, in place: the same memory through another window."""
+    def symeig(self, eigenvectors: builtins.bool = False) -> NoReturn:
+        """Retired: ``torch.linalg.eigh``. Raises RuntimeError."""
     def t(self) -> Tensor:
         """A matrix transposed; fewer dimensions stay as they are. Raises RuntimeError for more than two."""
     def t_(self, *args: Any, **kwargs: Any) -> Tensor:

@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from ..ops.create import empty, ones, zeros
-from ..tensor import Size, Tensor
+from ..tensor import Size, Tensor, new_tensor
 from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
@@ -21,7 +21,7 @@ from .parameter import Parameter
 __all__ = [
     "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d",
     "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d",
-    "LazyInstanceNorm3d", "LazyLinear", "UninitializedParameter",
+    "LazyInstanceNorm3d", "LazyLinear", "UninitializedBuffer", "UninitializedParameter",
 ]  # fmt: skip
 
 
@@ -61,6 +61,32 @@ class UninitializedParameter(Parameter):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+class UninitializedBuffer(Tensor):
+    """A buffer whose shape is not known yet; ``materialize(shape)`` makes it a Tensor.
+
+    Raises RuntimeError or ValueError when its shape or elements are asked for.
+    """
+
+    __slots__ = ()
+    persistent = True
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        self = new_tensor(empty(0, device=device, dtype=dtype)._array, cls)
+        return self.requires_grad_(requires_grad)  # type: ignore[return-value]
+
+    shape = UninitializedParameter.shape
+    numel = UninitializedParameter.numel
+    __repr__ = UninitializedParameter.__repr__
+
+    def materialize(self, shape: tuple[int, ...]) -> None:
+        """Be a Tensor of ``shape`` (uninitialised memory) from now on, and stay the same object."""
+        made = empty(shape, device=self.device, dtype=self.dtype)
+        self.__class__ = Tensor  # type: ignore[assignment]
+        self.data = made
 
 
 class _Lazy(Module):

@@ -36,6 +36,7 @@ from . import (
     join,
     legacy,
     linalg,
+    lowrank,
     lu,
     masks,
     matmul,
@@ -46,6 +47,7 @@ from . import (
     rearrange,
     reduce,
     resize,
+    retired,
     rounding,
     scan,
     scatter,
@@ -62,7 +64,7 @@ from .docstrings import DOCSTRINGS
 
 ROOMS = (
     create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
-    matmul, addmm, contract, solve, decompose, linalg, systems, lu, householder, tapers, random,
+    matmul, addmm, contract, solve, decompose, linalg, systems, lu, lowrank, householder, tapers, random, retired,
 )  # fmt: skip
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}

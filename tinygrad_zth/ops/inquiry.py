@@ -89,6 +89,11 @@ def _never(input: Tensor) -> bool:
     return False
 
 
+def _is_coalesced(self: Tensor) -> bool:
+    """Of sparse tensors: raises RuntimeError."""
+    raise RuntimeError("is_coalesced expected sparse coordinate tensor layout but got Strided")
+
+
 def get_device(input: Tensor) -> int:
     """The CUDA index of the tensor's device, -1 on the CPU."""
     index = input.device.index
@@ -160,6 +165,21 @@ def map_(self: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     return self
 
 
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
+    """Replace each element by ``callable(element, element of x, element of y)``, in place."""
+    if self.requires_grad:
+        raise RuntimeError("Can't call map2_() on Variable that requires grad. Use var.detach().map2_() instead.")
+    values = (t.expand_as(self)._array.ravel().tolist() for t in (self, x, y))
+    flat = [callable(*three) for three in zip(*values, strict=True)]
+    self._array[...] = backend_of(self._array).asarray(flat, self._array.dtype).reshape(self._array.shape)
+    return self
+
+
+def dense_dim(self: Tensor) -> int:
+    """The number of dimensions: none is sparse."""
+    return self.dim()
+
+
 def dim_order(self: Tensor) -> tuple[int, ...]:
     """The dimensions from the slowest to the fastest in memory."""
     strides = self.stride()
@@ -200,8 +220,8 @@ FUNCTIONS = {
 METHODS = {
     "apply_": apply_, "conj": conj, "conj_physical": conj, "conj_physical_": conj, "dim_order": dim_order,
     "get_device": get_device, "is_conj": _never, "is_inference": is_inference, "is_neg": _never,
-    "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": is_shared, "is_coalesced": _never,
-    "map_": map_, "resolve_conj": conj, "resolve_neg": conj, "share_memory_": share_memory_,
+    "is_nonzero": is_nonzero, "is_same_size": is_same_size, "is_shared": is_shared, "is_coalesced": _is_coalesced,
+    "dense_dim": dense_dim, "map2_": map2_, "map_": map_, "resolve_conj": conj, "resolve_neg": conj, "share_memory_": share_memory_,
     "real": property(real), "imag": property(imag), "layout": _fixed(strided, "Always ``torch.strided``."),
     "is_cpu": property(is_cpu),
     **{
