@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.host  # in processes of their own, on the host
+
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = {
     "cuda12", "cuda13", "cli", "plot", "data", "safetensors", "test", "parity", "dev", "all", "gputest", "tensorboard",

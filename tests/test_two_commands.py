@@ -16,6 +16,8 @@ import pytest
 from models.gpt import SPEC
 from models.shared.command_line import parser_of
 
+pytestmark = pytest.mark.host  # in processes of their own, on the host
+
 ROOT = Path(__file__).resolve().parent.parent
 # No package can be had, no text can be had, and none is in a cache: what a machine without a network meets.
 NO_NETWORK = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull, "TINYGRAD_ZTH_OFFLINE": "1"}

@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+pytestmark = pytest.mark.host  # no tensor is made
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / ".ci" / "venv.py"
 # pip finds nothing anywhere, at once: what it meets without a network, without the waiting.

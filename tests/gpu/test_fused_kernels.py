@@ -20,7 +20,7 @@ from tinygrad_zth.fused import embedding as embedding_room
 from tinygrad_zth.fused import gelu as gelu_room
 from tinygrad_zth.fused import layer_norm as layer_norm_room
 from tinygrad_zth.fused import softmax as softmax_room
-from tinygrad_zth.fused.dropout import counted_dropout
+from tinygrad_zth.fused.dropout import CountedMask, counted_dropout, made
 
 from .simulated import device as simulated_device
 
@@ -218,18 +218,120 @@ def test_attention(cuda, order, rng, size, causal):
     proved(lambda q, k, v: op(q, k, v, *rest), lambda q, k, v: op.op.plain(q, k, v, *rest), arrays, tolerance=5e-5)
 
 
-def test_attention_in_half_precision_and_in_other_ways(cuda, rng):
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_attention_of_other_dtypes(cuda, rng, dtype):
     op = attention_room.attention
-    arrays = [normal(rng, 2, 2, 9, 8), normal(rng, 2, 2, 9, 8), normal(rng, 2, 2, 9, 8)]
-    for dtype in ("float16", "float64"):
-        rest = (None, None, True, 0.3)
-        proved(lambda q, k, v, r=rest: op(q, k, v, *r), lambda q, k, v, r=rest: op.op.plain(q, k, v, *r), arrays, dtype,
-               2e-2 if dtype == "float16" else 1e-10)  # fmt: skip
-    mask = rng.random((9, 9)) < 0.6
-    mask[3] = False  # a query that may look nowhere
-    there, here = torch.tensor(mask, device="cuda"), torch.tensor(mask)
-    proved(lambda q, k, v: op(q, k, v, there, None, False, 0.3), lambda q, k, v: op.op.plain(q, k, v, here, None, False, 0.3),
-           arrays, tolerance=5e-5)  # fmt: skip
+    rest = (None, CountedMask(0.4, 3, 1, (2, 2, 9, 11)), True, 0.3)
+    tolerance = 2e-2 if dtype == "float16" else 1e-10
+    for width in (8, 90, 96):  # the last is wider than float64's tiles may be
+        arrays = [
+            normal(rng, 2, 2, 9, 8),
+            normal(rng, 2, 2, 11, 8),
+            normal(rng, 2, 2, 11, width),
+            normal(rng, 2, 1, 9, 11),
+        ]
+        proved(
+            lambda q, k, v, mask: op(q, k, v, mask, *rest[1:]), lambda q, k, v, mask: op.op.plain(q, k, v, mask, *rest[1:]),
+            arrays, dtype, tolerance,
+        )  # fmt: skip
+
+
+LEAD, L, S = (2, 3), 9, 34
+MASKS = [(L, S), (1, S), (S,), (2, 1, 1, S), (3, L, S), (2, 1, L, S), (1, 3, L, 1), (2, 3, L, S), (1, 1, 1, 1)]
+
+
+def _masks(rng, shape):
+    """As truth values, as numbers of which some are -inf; one query may look nowhere, and another at one key."""
+    mask = rng.random(shape) < 0.6
+    if mask.ndim > 1 and mask.shape[-2] > 1 and mask.shape[-1] > 1:
+        mask[..., 3, :] = mask[..., 7, :] = False
+        mask[..., 7, 33] = True
+    return mask, np.where(mask, normal(rng, *shape), -np.inf)
+
+
+@pytest.mark.parametrize("shape", MASKS, ids=str)
+def test_attention_with_a_mask(cuda, rng, shape):
+    """Broadcast over batch, heads, queries or keys; as truth values and as an addend, whose gradient is looked at."""
+    op = attention_room.attention
+    arrays = [normal(rng, *LEAD, L, 5), normal(rng, *LEAD, S, 5), normal(rng, *LEAD, S, 6)]
+    for mask in _masks(rng, shape):
+        proved(
+            lambda q, k, v, mask: op(q, k, v, mask, None, False, 0.4), lambda q, k, v, mask: op.op.plain(q, k, v, mask, None, False, 0.4),
+            [*arrays, mask], tolerance=5e-5,
+        )  # fmt: skip
+
+
+def test_attention_with_a_mask_over_several_tiles(cuda, order, rng):
+    op = attention_room.attention
+    arrays = [normal(rng, 2, 35, 5), normal(rng, 2, 41, 5), normal(rng, 2, 41, 6)]
+    for mask in _masks(rng, (35, 41)):
+        proved(
+            lambda q, k, v, mask: op(q, k, v, mask, None, False, 0.4), lambda q, k, v, mask: op.op.plain(q, k, v, mask, None, False, 0.4),
+            [*arrays, mask], tolerance=5e-5,
+        )  # fmt: skip
+
+
+def test_attention_with_masks_that_are_windows(cuda, rng):
+    """Strides of every kind; five dimensions, of which the mask has every other (then it is copied)."""
+    op = attention_room.attention
+    lead = (2, 3, 2)
+    arrays = [normal(rng, *lead, 5, 4), normal(rng, *lead, 7, 4), normal(rng, *lead, 7, 3)]
+    base = rng.random((2, 12, 9, 16)) < 0.7
+    for window in (
+        lambda m: m[0, 0, 2:7, 1::2][:, :7], lambda m: m[0, 0, :7, :5].T, lambda m: m[:, :1, :5, :7].unsqueeze(1),
+        lambda m: m[:, :2, :5, :7].unsqueeze(1), lambda m: m[:, 1::2, :5, :7].reshape(2, 3, 2, 5, 7), lambda m: m[0, :3, :1, :7].unsqueeze(1),
+    ):  # fmt: skip
+        there, here = (window(torch.tensor(base, device=d)) for d in ("cuda", "cpu"))
+        proved(
+            lambda q, k, v, m=there: op(q, k, v, m, None, False, 0.4), lambda q, k, v, m=here: op.op.plain(q, k, v, m, None, False, 0.4),
+            arrays, tolerance=5e-5,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(5, 5, 4, 3), (7, 40, 33, 5), (40, 9, 8, 40)], ids=str)
+@pytest.mark.parametrize("given", ["by counter", "as a tensor"])
+def test_attention_with_dropout(cuda, order, rng, size, given):
+    """The mask is the one that ``plain`` is given: to the bit, over the counter's carry into its upper word, too."""
+    queries, keys, e, f = size
+    op = attention_room.attention
+    arrays = [normal(rng, 2, queries, e), normal(rng, 2, keys, e), normal(rng, 2, keys, f), normal(rng, queries, keys)]
+    drawn = CountedMask(0.3, 2**40 + 7, 2**32 - 2, (2, queries, keys))
+    there = drawn if given == "by counter" else torch.tensor(made(drawn, np.float32(0)[None]), device="cuda")
+    for causal in (True, False):
+        proved(
+            lambda q, k, v, mask, c=causal: op(q, k, v, mask, there, c, 0.3), lambda q, k, v, mask, c=causal: op.op.plain(q, k, v, mask, drawn, c, 0.3),
+            arrays, tolerance=5e-5,
+        )  # fmt: skip
+
+
+def test_attention_that_the_kernel_does_not_take(cuda, rng):
+    """Heads wider than its tiles, keys shared by broadcasting: array calls, with the same mask."""
+    op = attention_room.attention
+    drawn = CountedMask(0.5, 1, 0, (2, 4, 5))
+    for arrays in (
+        [normal(rng, 2, 4, 130), normal(rng, 2, 5, 130), normal(rng, 2, 5, 3)],
+        [normal(rng, 2, 4, 3), normal(rng, 1, 5, 3), normal(rng, 5, 3)],
+    ):
+        proved(
+            lambda q, k, v, mask: op(q, k, v, mask, drawn, False, 0.1), lambda q, k, v, mask: op.op.plain(q, k, v, mask, drawn, False, 0.1),
+            [*arrays, normal(rng, 4, 5)], tolerance=5e-5,
+        )  # fmt: skip
+    with pytest.raises(RuntimeError, match="does not broadcast to the scores"):
+        x = torch.ones(2, 4, 3, device="cuda")
+        op(x, x, x, torch.ones(3, 4, device="cuda", dtype=torch.bool), None, False, 1.0)
+
+
+def test_second_derivatives_of_attention_with_dropout(cuda, rng):
+    """Under ``create_graph`` the definition is differentiated, with the mask that the kernel made."""
+    found = []
+    for where in ("cpu", "cuda"):
+        q = torch.tensor(normal(np.random.default_rng(0), 1, 3, 4), device=where, requires_grad=True)
+        y = attention_room.attention(q, q.detach(), q.detach(), None, CountedMask(0.5, 1, 0, (1, 3, 3)), True, 0.5)
+        (first,) = torch.autograd.grad((y * y).sum(), q, create_graph=True)
+        (second,) = torch.autograd.grad(first.sum(), q)
+        found.append(second.cpu().numpy())
+    assert np.abs(found[0]).max() > 1e-3
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
 def test_attention_of_a_window_on_one_projection(cuda, rng):
@@ -242,6 +344,37 @@ def test_attention_of_a_window_on_one_projection(cuda, rng):
 
     op = attention_room.attention
     proved(lambda x: op(*of(x), None, None, True, 0.5), lambda x: op.op.plain(*of(x), None, None, True, 0.5), [packed])
+
+
+POOLS = [  # input, and kernel, stride, padding, dilation
+    ((2, 3, 9), (3, 2, 1, 1)), ((1, 1, 1), (1, 1, 0, 1)), ((2, 3, 33, 9), ((3, 2), 2, (1, 0), (2, 1))), ((0, 2, 4, 4), (2, 2, 0, 1)),
+    ((1, 2, 5, 4, 6), (2, (1, 2, 2), 1, 1)), ((1, 1, 300), (280, 7, 100, 1)), ((1, 257, 4, 4), (2, 2, 0, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+@pytest.mark.parametrize(("shape", "windows"), POOLS, ids=str)
+def test_max_pool(cuda, rng, shape, windows, dtype):
+    """Values, places and gradients; among equal elements the first, in windows with NaN the last of them."""
+    pool = getattr(torch.nn.functional, f"max_pool{len(shape) - 2}d")
+    x = np.round(normal(rng, *shape) * 2)
+    for change in (1.0, np.nan, -np.inf):
+        x = np.where(rng.random(shape) < 0.2, change, x)
+        found = []
+        for where in ("cpu", "cuda"):
+            t = torch.tensor(x, device=where).to(getattr(torch, dtype)).requires_grad_()
+            y, place = pool(t, *windows, return_indices=True)
+            pool(t, *windows).sum().backward()
+            found.append([a.cpu().numpy() for a in (y.detach(), place, t.grad)])
+        for mine, theirs in zip(found[1], found[0], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_max_pool_of_integers(cuda, rng):
+    x = torch.tensor(rng.integers(-5, 5, (1, 2, 6, 3)))
+    pool = torch.nn.functional.max_pool2d_with_indices
+    for mine, theirs in zip(pool(x.to("cuda"), 3, 2, 1), pool(x, 3, 2, 1), strict=True):
+        assert mine.is_cuda and mine.tolist() == theirs.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])

@@ -10,6 +10,7 @@ from models import gpt
 from tinygrad_zth import nn
 from tinygrad_zth.backends import transfers
 from tinygrad_zth.fused.bias_activation import bias_activation
+from tinygrad_zth.nn import functional as F
 
 from .simulated import device as simulated_device
 from .test_training import MODELS
@@ -83,6 +84,60 @@ def test_no_models_step_copies_or_waits(only_simulated, name):
     assert not {k: n for k, n in seen.items() if k in ("copyH2D", "copyD2H") or "ynchronize" in k}
 
 
+WITHOUT_WAITING = {
+    "max_pool1d": lambda x: F.max_pool1d(x[0], 2),
+    "max_pool2d": lambda x: F.max_pool2d(x, 3, padding=1),
+    "max_pool2d and where": lambda x: F.max_pool2d(x, 2, return_indices=True)[0],
+    "grid_sample": lambda x: F.grid_sample(x, x[:, 0, :3, :2].unsqueeze(1), align_corners=False),
+    "grid_sample bicubic": lambda x: F.grid_sample(x, x[:, 0, :3, :2].unsqueeze(1), "bicubic", align_corners=True),
+    "gaussian_nll_loss": lambda x: F.gaussian_nll_loss(x, x.detach(), x.detach().abs() + 1),
+    "index_fill": lambda x: x.index_fill(1, torch.zeros(3, dtype=torch.long, device="cuda"), 2.0),
+    "index_fill by a tensor": lambda x: x.index_fill(-1, torch.zeros(3, dtype=torch.long, device="cuda"), x[0, 0, 0, 0]),
+    "max of all": lambda x: x.max(),
+    "integers": lambda x: x * (torch.ones(4, dtype=torch.long, device="cuda") // 2) ** torch.ones(4, dtype=torch.long, device="cuda"),
+    "floor division": lambda x: x + x.detach() // 0.3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_WAITING)
+def test_no_result_is_waited_for(only_simulated, name):
+    x = torch.randn(2, 3, 4, 4, device="cuda", requires_grad=True)
+    with simulated_device.counted() as seen:
+        WITHOUT_WAITING[name](x).sum().backward()
+    assert not seen["copyD2H"] and not any("ynchronize" in k for k in seen), seen
+    assert x.grad is not None
+
+
+def test_a_mask_without_a_hint_is_not_looked_at(only_simulated):
+    """A transformer that is not told whether its mask is the causal one: on the host it looks, a device would be waited for."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0)
+    encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+    mask, x = nn.Transformer.generate_square_subsequent_mask(5), torch.randn(5, 2, 8)
+    expected = encoder(x, mask).detach().numpy()
+    encoder, mask, x = encoder.to("cuda"), mask.to("cuda"), x.to("cuda")
+    with simulated_device.counted() as seen:
+        found = encoder(x, mask)
+        found.sum().backward()
+    assert not seen["copyD2H"] and not any("ynchronize" in k for k in seen), seen
+    np.testing.assert_allclose(found.detach().cpu().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_wrong_is_said_when_a_result_is_looked_at(cuda):
+    ones = torch.ones(3, device=cuda)
+    for call, error, message in (
+        (lambda: F.gaussian_nll_loss(ones, ones, -ones), ValueError, "var has negative entry/entries"),
+        (lambda: ones.long() // ones.long().zero_(), RuntimeError, "ZeroDivisionError"),
+        (lambda: ones.long() % torch.zeros((), dtype=torch.long, device=cuda), RuntimeError, "ZeroDivisionError"),
+        (lambda: ones.index_fill(0, torch.tensor([3], device=cuda), 1.0), IndexError, "out of range"),
+    ):
+        result = call()
+        with pytest.raises(error, match=message):
+            result.tolist()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        ones.long() // 0
+
+
 def test_launches_of_a_training_step(step, dropout):
     """Written in plain array calls a layer makes 52 launches forward and 68 backward, and Adam 12 for each of 28 tensors
     (docs/gpu.md). The bounds here are what was counted when they were set: they may be lowered."""
@@ -102,8 +157,16 @@ def test_launches_of_a_training_step(step, dropout):
         (lambda x: bias_activation(x, torch.ones(8, device="cuda", requires_grad=True), "none"), 1, 1),
         (lambda x: nn.functional.dropout(x), 1, 1),
         (lambda x: nn.functional.scaled_dot_product_attention(x, x.detach(), x.detach(), is_causal=True), 1, 1),
+        (
+            lambda x: nn.functional.scaled_dot_product_attention(
+                x, x.detach(), x.detach(), torch.ones(4, 4, device="cuda"), 0.1
+            ),
+            1,
+            1,
+        ),
         (lambda x: nn.functional.embedding(torch.zeros(3, dtype=torch.long, device="cuda"), x[0]), 1, 1),
         (lambda x: nn.functional.cross_entropy(x[0], torch.zeros(4, dtype=torch.long, device="cuda")), 1, 1),
+        (lambda x: nn.functional.max_pool2d(x, 2), 1, 4),
         (lambda x: nn.functional.batch_norm(x[0], None, None, training=True), 1, 1),
     ],
     ids=[
@@ -114,8 +177,10 @@ def test_launches_of_a_training_step(step, dropout):
         "bias and gelu",
         "dropout",
         "attention",
+        "masked attention with dropout",
         "embedding",
         "cross_entropy",
+        "max_pool",
         "batch_norm",
     ],
 )

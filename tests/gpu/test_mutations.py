@@ -25,6 +25,7 @@ from tinygrad_zth.fused import (
     gelu_cuda,
     layer_norm_cuda,
     many_tensors_cuda,
+    pooling_cuda,
     softmax_cuda,
 )
 from tinygrad_zth.fused import batch_norm as batch_norm_room
@@ -92,9 +93,32 @@ def _bias_activation(rng):
 
 
 def _attention(rng):
-    op, rest = attention_room.attention, (None, None, True, 1 / math.sqrt(5))
+    op, scale = attention_room.attention, 1 / math.sqrt(5)
     arrays = [normal(rng, 2, 40, 5), normal(rng, 2, 40, 5), normal(rng, 2, 40, 7)]
-    proved(lambda q, k, v: op(q, k, v, *rest), lambda q, k, v: op.op.plain(q, k, v, *rest), arrays, tolerance=5e-5)
+    proved(
+        lambda q, k, v: op(q, k, v, None, None, True, scale), lambda q, k, v: op.op.plain(q, k, v, None, None, True, scale),
+        arrays, tolerance=5e-5,
+    )  # fmt: skip
+    arrays = [normal(rng, 3, 2, 9, 5), normal(rng, 3, 2, 7, 5), normal(rng, 3, 2, 7, 7)]
+    drawn = dropout.CountedMask(0.3, 5, 1, (3, 2, 9, 7))
+    for mask in (normal(rng, 3, 2, 1, 7), rng.random((3, 1, 9, 7)) < 0.7):
+        proved(
+            lambda q, k, v, mask: op(q, k, v, mask, drawn, False, scale), lambda q, k, v, mask: op.op.plain(q, k, v, mask, drawn, False, scale),
+            [*arrays, mask], tolerance=5e-5,
+        )  # fmt: skip
+
+
+def _max_pool(rng):
+    x = np.round(normal(rng, 2, 3, 9, 7) * 2).astype("f")
+    x[rng.random(x.shape) < 0.1] = np.nan
+    found = []
+    for where in ("cpu", "cuda"):
+        y, place = torch.nn.functional.max_pool2d(
+            torch.tensor(x, device=where), (3, 2), 2, (1, 0), (1, 2), return_indices=True
+        )
+        found.append([y.cpu().numpy(), place.cpu().numpy()])
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def _embedding(rng):
@@ -137,6 +161,7 @@ PROOFS: dict[str, tuple[CudaSource, Callable]] = {
     "gelu": (gelu_cuda.SOURCE, _gelu),
     "bias_activation": (bias_activation_cuda.SOURCE, _bias_activation),
     "attention": (attention_cuda.SOURCE, _attention),
+    "max_pool": (pooling_cuda.SOURCE, _max_pool),
     "embedding": (embedding_cuda.SOURCE, _embedding),
     "dropout": (dropout.SOURCE, _dropout),
     "many_tensors": (many_tensors_cuda.SOURCE, _many_tensors),
@@ -168,19 +193,30 @@ MUTATIONS = [  # (file, what stands there, what is put in its place)
     ("bias_activation", "for (int w = 1; w < 8; w++)", "for (int w = 2; w < 8; w++)"),
     ("bias_activation", "sums[warp][lane] = sum;\n  __syncthreads();", "sums[warp][lane] = sum;"),
     ("bias_activation", "return z > 0 ? (A)1 : (A)0;", "return (A)1;"),
-    ("attention", "if (key >= keys || (causal && key > row)) s", "if (key >= keys) s"),
+    ("attention", "return !(p.causal && key > row) &&", "return"),
+    ("attention", " && !(p.look && !p.look[at])", ""),
+    ("attention", "p.more ? load(p.more[at]) : (A)0", "(A)0"),
+    ("attention", "head / p.inner_heads * p.outer + ", ""),
+    ("attention", "p.offset + i / 4", "p.offset + i / 4 + 1"),
+    ("attention", "warp_sum(p);", "warp_sum(p * factor(pairs, first_pair + key));"),
+    ("attention", "(dp * factor(pairs, pair) - own)", "(dp - own)"),
+    ("attention", "weight = p * times;", "weight = p;"),
+    ("attention", "d_more[pair] = store(ds);", "d_more[pair] = store(ds * scale);"),
     ("attention", "for (int i = 0; i < WIDE; i++) sum[i] *= shrink;", ""),
     ("attention", "load_tile(value_tile, v, first, keys, f);\n    __syncthreads();", "load_tile(value_tile, v, first, keys, f);"),
     ("attention", "for (long long first = 0; first < end; first += TILE) {\n    __syncthreads();",
      "for (long long first = 0; first < end; first += TILE) {"),
-    ("attention", "(dp - inner[lane])", "dp"),
-    ("attention", "const bool seen = row < queries && !(causal && key > row);", "const bool seen = row < queries;"),
+    ("attention", "(dp * times - inner[lane])", "(dp * times)"),
+    ("attention", "here && row < queries && may_look(pairs, at, row, key)", "here && row < queries"),
     ("attention", "key_block * warps / TILE * TILE", "(key_block * warps / TILE + 1) * TILE"),
+    ("max_pool", "!(v > top) && v == v", "!(v > top)"),
+    ("max_pool", "!(v > top)", "!(v >= top)"),
+    ("max_pool", "w.stride[d] - w.padding[d]", "w.stride[d]"),
     ("embedding", "row * width + i % width], g", "row * width + i % width + 1], g"),
     ("embedding", "row >= rows || row == padding) return;", "row >= rows) return;"),
     ("embedding", "atomicAdd(&table[row * width + i % width], g[i]);", "table[row * width + i % width] = g[i];"),
     ("dropout", "round < 10", "round < 9"),
-    ("dropout", "(unsigned)(at >> 32), 0, 0}", "0, 0, 0}"),
+    ("dropout", "c[1] = (unsigned)(at >> 32);", "c[1] = 0;"),
     ("many_tensors", "t.chunk[middle] <= (int)blockIdx.x", "t.chunk[middle] < (int)blockIdx.x"),
     ("many_tensors", "from + CHUNK < size ? from + CHUNK : size}", "from + CHUNK < size ? from + CHUNK : size + 1}"),
     ("many_tensors", "load(p[i]) * shrink", "load(p[i])"),

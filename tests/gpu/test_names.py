@@ -63,6 +63,21 @@ def test_the_random_state_is_a_device_s_own(cuda):
     assert torch.cuda.initial_seed() != 5
 
 
+def test_what_is_drawn_in_a_fork_or_twice_is_as_if_once(cuda):
+    """fork_rng puts the devices' stream back, and a checkpoint that computes again drops the same numbers."""
+    state = torch.cuda.get_rng_state()
+    ones = torch.ones(64, device=cuda, requires_grad=True)
+    with torch.random.fork_rng():
+        first = torch.nn.functional.dropout(ones).tolist()
+    assert torch.cuda.get_rng_state().tolist() == state.tolist()
+    y = torch.utils.checkpoint.checkpoint(torch.nn.functional.dropout, ones, use_reentrant=True)
+    y.sum().backward()
+    assert ones.grad.tolist() == y.tolist() == first
+    with torch.random.fork_rng(enabled=False):
+        torch.nn.functional.dropout(ones)
+    assert torch.cuda.get_rng_state().tolist() != state.tolist()
+
+
 def test_the_kernels_of_attention_are_switched_by_name(cuda):
     switches = torch.backends.cuda
     with switches.sdp_kernel(enable_flash=False, enable_math=True, enable_mem_efficient=False):

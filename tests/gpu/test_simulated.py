@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -194,3 +196,21 @@ def test_what_the_device_lacks_says_so():
     cupy = _cupy()
     with pytest.raises((NotImplementedError, RuntimeError)):
         cupy.sort(cupy.asarray(np.array([3.0, 1.0], "f"))).get()
+
+
+def test_threads_launch_one_after_another(only_simulated):
+    """The device has one set of fibers; what two threads of Python ask of it at once would run on the same stacks."""
+    source = """
+    extern "C" __global__ void turn(int* x, int n) {
+      for (int i = 0; i < n; i++) { __syncthreads(); if (threadIdx.x == i % blockDim.x) x[0] += 1; }
+    }"""
+    kernel = compiler.module(source)["turn"]
+    counts = [np.zeros(1, np.int32) for _ in range(4)]
+
+    def launch(x):
+        for _ in range(20):
+            kernel((1,), (64,), (x, np.int32(300)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(launch, counts))
+    assert [int(x[0]) for x in counts] == [6000] * 4

@@ -298,6 +298,7 @@ def test_a_layer_without_its_initialisation() -> None:
         assert t.equal(wrapped(t.ones(1, 3)), layer(t.ones(1, 3))) and wrapped.module is layer
 
 
+@pytest.mark.host  # on a device, printing names it
 def test_datasets_in_a_row_and_side_by_side() -> None:
     seen = []
     for t in (torch, zth):
@@ -337,6 +338,7 @@ def test_datasets_in_a_row_and_side_by_side() -> None:
     assert seen[0] == seen[1]
 
 
+@pytest.mark.host  # PyTorch's choice on the CPU
 @pytest.mark.parametrize("kind", [np.int64, np.float32])
 def test_which_of_equal_elements_is_found(kind: type) -> None:
     """Rows from 1 to 1500 with few different values, some NaN: the indices of topk and kthvalue are PyTorch's."""

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="the names are compared with torch (
 
 import tinygrad_zth as zth  # noqa: E402
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.host]  # the CPU's names
 
 # x (2, 3), y (2, 3), b (2, 2, 3), i (1, 2, 4, 4): floating tensors that require grad; F is nn.functional.
 EXPRESSIONS = """

@@ -21,7 +21,7 @@ import tinygrad_zth as zth  # noqa: E402
 torch.set_num_threads(1)  # small programs, and other tests beside this one
 PROGRAMS = sorted((Path(__file__).resolve().parent.parent / "programs").glob("*.py"))
 NUMBER = re.compile(r"[-+]?\d+\.\d*(?:e[-+]?\d+)?|[-+]?\d+(?:e[-+]?\d+)?")
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.host]  # what they print is the CPU's
 
 
 def with_our_import(source: str) -> str:

@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="programs are compared with torch (extra: pa
 from . import snippets_devices, snippets_engine, snippets_layers, snippets_nn, snippets_ops, snippets_training
 from .snippets import same_in_both
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.host]  # what they print is the CPU's
 
 PROGRAMS = [
     *snippets_devices.PROGRAMS,

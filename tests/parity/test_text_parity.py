@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="texts are compared with torch (extr
 
 import tinygrad_zth as zth  # noqa: E402
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.host]  # what is printed names the device
 
 TENSORS = [
     "t.tensor(1.5)", "t.tensor(3)", "t.tensor(True)", "t.tensor([])", "t.zeros(0, 3)", "t.zeros(2, 0)", "t.tensor([1.0, 2.0])", "t.tensor([1, 200, -3])",

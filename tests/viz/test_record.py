@@ -133,6 +133,7 @@ def test_hooks_go_when_the_block_ends_by_an_error():
 
 
 def test_a_model_with_no_named_layers_is_its_own_layer():
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib (extra: plot)")
     class Bare(nn.Module):
         def __init__(self):
             super().__init__()
@@ -201,6 +202,7 @@ def test_a_recurrent_layer_is_gathered_over_its_calls():
 
 
 def test_only_the_first_and_the_last_snapshot_keep_histograms():
+    pytest.importorskip("matplotlib", reason="pictures need matplotlib (extra: plot)")
     model = Tagger()
     with viz.record(model, every=1) as rec:
         train(model, 4)

@@ -52,10 +52,15 @@ class CounterStream:
         self.source = "philox"  # or "cpu"
         self._lock = threading.Lock()
 
-    def manual_seed(self, seed: int) -> None:
-        """Begin again at a seed."""
+    def manual_seed(self, seed: int, offset: int = 0) -> None:
+        """Begin again at a seed, after so many counters."""
         with self._lock:
-            self.seed, self.offset = int(seed) & 0xFFFFFFFFFFFFFFFF, 0
+            self.seed, self.offset = int(seed) & 0xFFFFFFFFFFFFFFFF, offset
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """What ``manual_seed`` is to be given to take the stream up here."""
+        return self.seed, self.offset
 
     def take(self, n: int) -> tuple[int, int]:
         """The seed and the counter for the next ``n`` words, which nobody else is given."""

@@ -26,7 +26,7 @@ extern "C" __global__ void tinygrad_zth_check_range(const T* values, long long n
 }
 """
 KINDS = {
-    "b": "signed char", "B": "unsigned char", "h": "short", "i": "int", "l": "long long", "q": "long long",
+    "?": "bool", "b": "signed char", "B": "unsigned char", "h": "short", "i": "int", "l": "long long", "q": "long long",
     "e": "__half", "f": "float", "d": "double",
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ def initial_seed() -> int:
 
 def get_rng_state(device: Any = None) -> Tensor:
     """Where the stream is: seed and counter, as PyTorch lays them out (uint8, 16 elements)."""
-    return new_tensor(np.array([stream.seed, stream.offset], np.uint64).view(np.uint8))
+    return new_tensor(np.array(stream.state, np.uint64).view(np.uint8))
 
 
 def set_rng_state(new_state: Tensor, device: Any = None) -> None:
@@ -54,9 +54,7 @@ def set_rng_state(new_state: Tensor, device: Any = None) -> None:
     array = np.ascontiguousarray(new_state.numpy(force=True))
     if array.dtype != np.uint8 or array.size != 16:
         raise RuntimeError("RNG state is wrong size")
-    seed_, offset = array.view(np.uint64).tolist()
-    stream.manual_seed(seed_)
-    stream.offset = offset
+    stream.manual_seed(*array.view(np.uint64).tolist())
 
 
 def get_random_source() -> str:

@@ -29,6 +29,7 @@ from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace
 from . import attention_cuda, attention_numpy
+from .dropout import made
 
 __all__ = ["attention"]
 
@@ -91,9 +92,10 @@ def attention_forward(xp: Namespace, q: Any, k: Any, v: Any, mask: Array, noise:
     """(..., L, E), (..., S, E), (..., S, F) -> (..., L, F), and per row the log of the normaliser.
 
     mask: bool (True = look) or additive, broadcastable to (..., L, S); noise: dropout's scaled
-    mask of the weights, (..., L, S); each may be None.
+    mask of the weights, (..., L, S), or how to make it (``CountedMask``); each may be None.
     """
     _check(q, k, v, mask)
+    noise = made(noise, q)
     L, S = q.shape[-2], k.shape[-2]
     mask = _written_out(mask, L, S)
     kt = k.swapaxes(-1, -2)
@@ -139,10 +141,11 @@ def attention_backward(
     norm: Any,
 ) -> tuple[Array | None, ...]:
     """Gradients of q, k, v and an additive mask for g (..., L, F)."""
+    if isinstance(norm, attention_cuda.Saved):
+        return attention_cuda.attention_backward(g, q, k, v, mask, noise, out, norm, causal, scale, needs[3])
+    noise = made(noise, q)
     if isinstance(norm, attention_numpy.Saved):
         return attention_numpy.attention_backward(g, q, k, v, out, norm, mask, noise, causal, scale, needs)
-    if isinstance(norm, attention_cuda.Saved):
-        return *attention_cuda.attention_backward(g, q, k, v, out, norm, causal, scale), None
     xp = backend_of(g).xp
     L, S = q.shape[-2], k.shape[-2]
     mask = _written_out(mask, L, S)
@@ -186,7 +189,7 @@ def _numpy_forward(
         out = attention_numpy.one_query(q, k, v, scale)
         if out is not None:
             return out, None
-    return attention_numpy.attention_forward(q, k, v, mask, noise, causal, scale, keep=mode.recording)
+    return attention_numpy.attention_forward(q, k, v, mask, made(noise, q), causal, scale, keep=mode.recording)
 
 
 @cuda_kernel
@@ -194,7 +197,7 @@ def _cuda_forward(q: Any, k: Any, v: Any, mask: Any, noise: Any, causal: Any, sc
     """``attention_forward`` by the CUDA kernel, where it serves."""
     _check(q, k, v, mask)
     if attention_cuda.serves(q, k, v, mask, noise):
-        return attention_cuda.attention_forward(q, k, v, causal, scale)
+        return attention_cuda.attention_forward(q, k, v, mask, noise, causal, scale)
     return attention_forward(backend_of(q).xp, q, k, v, mask, noise, causal, scale)
 
 
@@ -220,8 +223,9 @@ def plain(
     top = scores.detach().amax(-1, keepdim=True).masked_fill(empty, 0)
     e = (scores - top).exp()
     weights = e / e.sum(-1, keepdim=True).masked_fill(empty, 1)
+    noise = made(noise, q._array)
     if noise is not None:
-        weights = weights * noise
+        weights = weights * (noise if isinstance(noise, Tensor) else new_tensor(noise))
     return matmul(weights, v)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number
 from ..operation import Applied, op
 from ..types import Array
 
-__all__ = ["counted_dropout", "dropout"]
+__all__ = ["CountedMask", "counted_dropout", "dropout", "made"]
 
-SOURCE = CudaSource(Path(__file__).with_name("dropout.cu"))
+SOURCE = CudaSource(Path(__file__).with_name("dropout.cu"), before=("philox.cuh",))
 _THREADS = 256
 
 
@@ -68,3 +68,34 @@ counted_dropout: Applied = op(
     kernels={"cupy": _cuda_by_counter},
     x=lambda g, p, seed, offset: counted_dropout(g, p, seed, offset),
 )
+
+
+class CountedMask(NamedTuple):
+    """Dropout's mask by a counter before it is made: what a kernel needs that makes it number by number.
+
+    It is ``counted_dropout`` of ones of this shape.
+    """
+
+    p: float
+    seed: int
+    offset: int
+    shape: tuple[int, ...]
+
+    @property
+    def threshold(self) -> int:
+        """Of 2^24 equally likely numbers, how many mean "drop"."""
+        return _threshold(self.p)
+
+    @property
+    def kept(self) -> float:
+        """What a number that is kept is multiplied by."""
+        return 1 / (1 - self.p)
+
+
+def made(noise: Any, like: Array) -> Any:
+    """A mask that is yet to be made as an array of the dtype and on the device of ``like``; anything else as it is."""
+    if not isinstance(noise, CountedMask):
+        return noise
+    backend = backend_of(like)
+    ones = backend.made("ones", noise.shape, like.dtype, where=backend.device_of(like))
+    return counted_dropout(ones, noise.p, noise.seed, noise.offset)

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import Kernels, backend_of
+from ..backends.cuda_source import cuda_kernel
 from ..backends.parallel import run_blocks
 from ..operation import Applied, op
 from ..tensor import Tensor
 from ..types import Array, Namespace
+from . import pooling_cuda
 from .windows import Geometry, inside, padded
 
 __all__ = [
@@ -100,6 +102,19 @@ def _max_pool(xp: Namespace, x: Array, geometry: Any) -> tuple[Array, ...]:
     return best.reshape(shape), place.reshape(shape)
 
 
+@cuda_kernel
+def _cuda_max_pool(x: Array, geometry: Geometry) -> tuple[Array, ...]:
+    """``_max_pool`` by the CUDA kernel, which has no need to ask whether there was a NaN; integers by array calls."""
+    if x.dtype.kind == "f" and len(geometry.out) <= 3:
+        best, place = pooling_cuda.max_pool(x, geometry, _tap_dtype(geometry))
+    else:
+        best, place = _max_pool(backend_of(x).xp, x, geometry)
+    return best, place
+
+
+maxima = Kernels(_max_pool, {"cupy": _cuda_max_pool})
+
+
 def _take_taps(xp: Namespace, x: Array, place: Array, geometry: Any) -> Array:
     """The element at tap ``place`` of each window: (N, C, *spatial) -> (N, C, *out)."""
     flat, place = _flat(x), _flat(place)
@@ -173,8 +188,8 @@ def _padded_windows(x: Tensor, geometry: Geometry) -> Tensor:
     n, c = x.shape[:2]
     xp = backend_of(x._array).xp
     ones = new_tensor(xp.ones((1, 1, *x.shape[2:]), x._array.dtype))
-    real = unfold_windows(ones, geometry)._array.reshape(1, 1, math.prod(geometry.kernel), -1) > 0
-    taken = unfold_windows(x, geometry).reshape(n, c, real.shape[2], -1)
+    real = unfold_windows(ones, geometry)._array.reshape(1, 1, math.prod(geometry.kernel), math.prod(geometry.out)) > 0
+    taken = unfold_windows(x, geometry).reshape(n, c, *real.shape[2:])
     lowest_of_all = new_tensor(xp.full((), lowest(x._array.dtype), x._array.dtype))
     result: Tensor = where(new_tensor(real), taken, lowest_of_all)
     return result
@@ -187,6 +202,7 @@ def _entry(n: int) -> Applied:
         grad_name="SqueezeBackward1" if n == 1 else f"MaxPool{n}DWithIndicesBackward0",
         extras=("place",),
         plain=plain,
+        kernels={"cupy": _cuda_max_pool},
         x=lambda g, place, x_shape, geometry: spread_taps(g, place, x_shape[2:], geometry),
     )
 
@@ -196,9 +212,13 @@ max_pool1d, max_pool2d, max_pool3d = _entry(1), _entry(2), _entry(3)
 
 def max_pool_places(xp: Namespace, x: Array, geometry: Any) -> tuple[Array, ...]:
     """For raw arrays: the maxima, their taps, and their positions in the flattened spatial plane, int64."""
-    best, place = _max_pool(xp, x, geometry)
+    best, place = maxima[x.__class__](x, geometry)
     position = xp.zeros(place.shape, np.int64)
-    within = xp.unravel_index(place.astype(np.int64), geometry.kernel)
+    tap = place.astype(np.int64)
+    within: list[Array] = []
+    for k in reversed(geometry.kernel):  # CuPy's unravel_index waits for the device
+        within.insert(0, tap % k)
+        tap = tap // k
     for i, (n, s, d, p) in enumerate(zip(x.shape[2:], geometry.stride, geometry.dilation, geometry.padding)):
         start = (xp.arange(geometry.out[i]) * s - p).reshape(-1, *(1,) * (len(geometry.out) - 1 - i))
         position = position * n + (start + within[i] * d)

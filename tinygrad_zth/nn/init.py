@@ -234,7 +234,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     normal_(tensor, 0, std, generator)
     for column in range(columns):
         places = sampling.randperm(rows)[:zeros]  # from the default generator, as in PyTorch
-        tensor._array[places, column] = 0
+        tensor._array[backend_of(tensor._array).as_index(places, tensor._array, None, ""), column] = 0
     return tensor
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..backends import backend_of
 from ..fused.bias_activation import bias_activation
 from ..graph import mode
 from ..ops.create import full
@@ -208,8 +209,9 @@ def _causal_mask(size: int, device: Any = None, dtype: Any = None) -> Tensor:
 
 
 def _is_causal(mask: Tensor | None, hint: bool | None, size: int | None) -> bool:
-    """The user's ``hint``; without one, whether ``mask`` is the causal one."""
-    if hint is not None or mask is None:
+    """The user's ``hint``; without one, whether ``mask`` is the causal one. A device is not asked, which would be waited
+    for: there the mask is taken as it is, with the same result."""
+    if hint is not None or mask is None or not backend_of(mask._array).on_host:
         return hint is True
     causal = _causal_mask(mask.shape[-2] if size is None else size, mask.device, mask.dtype)
     return mask.shape == causal.shape and bool((mask == causal).all())

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import sum_to
+from ..backends import backend_of
 from ..inplace import twin
 from ..operation import Applied, as_function, op
 from ..tensor import Tensor
@@ -113,8 +114,13 @@ def rsub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 def _no_zero(xp: Namespace, x: Array, y: Array) -> None:
     """Integer division has no infinity to answer with."""
-    if xp.size(x) and xp.any(xp.equal(y, 0)):
-        raise RuntimeError("ZeroDivisionError")
+    if not xp.size(x):
+        return
+    if not hasattr(y, "dtype"):
+        if y == 0:
+            raise RuntimeError("ZeroDivisionError")
+        return
+    backend_of(y).check_range(y == 0, 1, "ZeroDivisionError", RuntimeError)
 
 
 def _is_float(x: Array, y: Array) -> bool:
@@ -125,6 +131,16 @@ def _floor_divide(xp: Namespace, x: Array, y: Array) -> Array:
     if not _is_float(x, y):
         _no_zero(xp, x, y)
     return xp.floor_divide(x, y)
+
+
+def _floor_divide_by_remainder(xp: Namespace, x: Array, y: Array) -> Array:
+    """As NumPy and PyTorch have it. CuPy rounds ``x / y`` down, which is 0, not -1, for -3 by infinity, and one too many
+    where the quotient itself was rounded up to an integer."""
+    if not _is_float(x, y):
+        return _floor_divide(xp, x, y)
+    rest, quotient = xp.fmod(x, y), xp.true_divide(x, y)
+    whole = xp.rint(xp.true_divide(x - rest, y) - ((rest != 0) & ((rest < 0) != (xp.asarray(y) < 0))))
+    return xp.where(xp.asarray(y) == 0, quotient, xp.where(whole == 0, xp.copysign(whole, quotient), whole))
 
 
 def _divide_truncated(xp: Namespace, x: Array, y: Array) -> Array:
@@ -152,7 +168,10 @@ def _fmod(xp: Namespace, x: Array, y: Array) -> Array:
 
 
 _no_slope: dict[str, Any] = {"x": lambda g: zeros_of(g), "y": lambda g: zeros_of(g)}
-_floor_div = op(_floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
+_floor_div = op(
+    _floor_divide, name="floor_divide", grad_name="DivBackward2", promote="same", infix=True,
+    kernels={"cupy": _floor_divide_by_remainder}, **_no_slope,
+)  # fmt: skip
 _trunc_div = op(_divide_truncated, name="div_trunc", grad_name="DivBackward2", promote="same", infix=True, **_no_slope)
 _mod = op(
     _remainder, name="remainder", promote="same", infix=True,

@@ -127,12 +127,12 @@ def by_host(function: Function) -> Function:
 
 
 def _moved(value: Any, where: Any) -> Any:
-    """Tensors, and those in a tuple, brought to a device."""
+    """Tensors, and those in a tuple or a list, brought to a device."""
     if isinstance(value, Tensor):
         return value.to(where)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         parts = [_moved(v, where) for v in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
 

@@ -22,8 +22,9 @@ from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..inplace import write, write_back
 from ..operation import Applied, op
-from ..tensor import Tensor
+from ..tensor import Tensor, new_tensor
 from ..types import Array, Number
+from .compare import where
 from .view import dim_of, embed_in
 
 __all__ = ["FUNCTIONS", "METHODS", "index", "index_select", "narrow", "select", "slice_of"]
@@ -448,7 +449,6 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @_of_vectors
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -> Tensor:
     """A copy with ``value`` at the places ``index`` of a dimension."""
-    out = input.clone()
     if index._array.dtype.kind != "i":
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if isinstance(value, Tensor) and value._array.ndim:
@@ -457,8 +457,17 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Tensor | Number) -
             f"{value._array.ndim} dimension(s)."
         )
     *head, places = _places("index_fill", input, dim, index)
-    write(out, value, ((globals()["index"], ((*head, np.unique(places)),)),), "index_fill")  # each place once
-    return out
+    backend = backend_of(input._array)
+    n = input._array.shape[len(head)]
+    times = backend.made("zeros", (n,), np.dtype(np.int64), where=input.device)
+    backend.index_add(times, (places,), backend.made("ones", places.shape, times.dtype, where=input.device))
+    hit = new_tensor((times > 0).reshape(n, *(1,) * (input._array.ndim - len(head) - 1)))
+    if isinstance(value, Tensor):
+        value = value.to(device=input.device, dtype=input.dtype)
+    else:
+        value = input._array.dtype.type(value).item()
+    result: Tensor = where(hit, value, input)
+    return result
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:

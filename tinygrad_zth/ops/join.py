@@ -473,14 +473,14 @@ def repeat_interleave(
 
     Of one tensor alone: each of the numbers 0, 1, ... repeated as often as the tensor says.
     """
-    import numpy as np
-
     if repeats is None:
-        input, repeats = new_tensor(np.arange(input._array.size)), input
+        backend = backend_of(input._array)
+        input, repeats = new_tensor(backend.made("arange", input._array.size, where=input.device)), input
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     d = dim_of(dim, input._array.ndim)
-    counts = repeats._array if isinstance(repeats, Tensor) else np.asarray(repeats)
+    # How much memory the result takes, they say: a device is waited for.
+    counts = backend_of(repeats._array).to_numpy(repeats._array) if isinstance(repeats, Tensor) else np.asarray(repeats)
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     if counts.size not in (1, input._array.shape[d]):

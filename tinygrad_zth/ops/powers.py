@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import array_types
+from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..inplace import twin, write_back, write_out
 from ..operation import Applied, NotANumber, cast, op, together
@@ -89,7 +89,7 @@ def _integer_power(xp: Namespace, x: Array, y: Array) -> Array:
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     x, y = xp.asarray(x), xp.asarray(y)
     below = y < 0
-    if not below.any():
+    if backend_of(below).on_host and not below.any():  # a device is not waited for
         return xp.power(x, y)
     unit = abs(x) == 1  # 1 and -1 are their own reciprocals
     power = xp.power(x, xp.where(below, y % 2, y))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, generator, sampling
-from ..backends import backend_of
+from ..backends import backend_of, counter
 from ..device import default_device
 from ..dtypes import dtype
 from ..generator import BLOCK, Generator, default_generator
@@ -59,12 +59,17 @@ def set_rng_state(new_state: Tensor) -> None:
 
 @contextlib.contextmanager
 def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
-    """Whatever is drawn in the block leaves the default generator as it was before.
+    """Whatever is drawn in the block leaves the default generator as it was before, and the devices' stream.
 
     ``devices`` is accepted as in PyTorch; all of them draw from the one stream.
     """
-    with generator.fork_rng(enabled=enabled):
-        yield
+    before = counter.stream.state
+    try:
+        with generator.fork_rng(enabled=enabled):
+            yield
+    finally:
+        if enabled:
+            counter.stream.manual_seed(*before)
 
 
 # ---------------------------------------------------------------------------- filling

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends import HOST
+from ..backends import HOST, backend_of
 from ..operation import op
 from ..partial_order import comparison, first_indices
 from ..tensor import Tensor, from_array
@@ -40,7 +40,7 @@ order, top = op(_order, name="order", kernels=HOST), op(_top, name="top", kernel
 
 def _ordered(input: Tensor, dim: int, descending: bool) -> tuple[Tensor, ...]:
     array = input._array
-    indices = from_array(order(array, dim, descending) if array.ndim else np.zeros((), np.int64))
+    indices = from_array(order(array, dim, descending) if array.ndim else backend_of(array).xp.zeros((), np.int64))
     return (sorted_values(input, indices, dim, True) if array.ndim else input.clone()), indices
 
 
@@ -56,7 +56,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     """The indices that put ``input`` in order along ``dim``."""
     array = input._array
     dim = one_dim("argsort", dim, array.ndim)
-    return from_array(order(array, dim, bool(descending)) if array.ndim else np.zeros((), np.int64))
+    return from_array(order(array, dim, bool(descending)) if array.ndim else backend_of(array).xp.zeros((), np.int64))
 
 
 @torch_call

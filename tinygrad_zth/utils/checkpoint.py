@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd import backward as _backward
+from ..backends import counter
 from ..function import Function
 from ..graph import enable_grad
 from ..ops.random import fork_rng, get_rng_state, set_rng_state
@@ -37,7 +38,9 @@ class _Recomputed(Function):
         ]
         with enable_grad(), fork_rng(enabled=ctx.state is not None):
             if ctx.state is not None:
-                set_rng_state(ctx.state)
+                host, device = ctx.state
+                set_rng_state(host)
+                counter.stream.manual_seed(*device)
             outputs = ctx.run(*inputs)
         listed = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [(o, g) for o, g in zip(listed, grads, strict=True) if isinstance(o, Tensor) and o.requires_grad]
@@ -70,7 +73,8 @@ def checkpoint(
     def run(*inputs: Any) -> Any:
         return function(*inputs, **kwargs)
 
-    return _Recomputed.apply(run, get_rng_state() if preserve_rng_state else None, *args)
+    state = (get_rng_state(), counter.stream.state) if preserve_rng_state else None
+    return _Recomputed.apply(run, state, *args)
 
 
 def checkpoint_sequential(

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,9 @@ _BOUNDS = r"(?:__launch_bounds__\s*\([^()]*(?:\([^()]*\))?[^()]*\)\s*)?"
 _KERNEL = re.compile(rf"__global__\s+(?:void\s+)?{_BOUNDS}(?:void\s+)?{_BOUNDS}(\w+)\s*\(")
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\s*\([^)]*\)\s*)?([\w:<> ]+?)\s+(\w+)\s*\[\s*\]\s*;")
 _FLAGS = ("-std=c++17", "-O1", "-g0", "-w", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off")
+
+
+_one_at_a_time = threading.Lock()
 
 
 class CompileError(Exception):
@@ -109,7 +113,9 @@ class Kernel:
         """Run it on an array of pointers to parameters. Raises DeviceError."""
         shape = (ctypes.c_uint * 6)(*[*grid, 1, 1][:3], *[*block, 1, 1][:3])
         error = ctypes.create_string_buffer(512)
-        if self.function(parameters, shape, ctypes.c_size_t(shared), schedule, error):
+        with _one_at_a_time:  # there is one set of fibers, and ctypes lets other threads run meanwhile
+            failed = self.function(parameters, shape, ctypes.c_size_t(shared), schedule, error)
+        if failed:
             raise DeviceError(f"{self.name}: {error.value.decode()}")
 
     def __call__(self, grid: Sequence, block: Sequence, arguments: Sequence, shared_mem: int = 0, schedule: int = 0):

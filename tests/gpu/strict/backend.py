@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_zth.backends import PLAIN, Composed, backend_of, cupy_backend
 from tinygrad_zth.backends.cupy_backend import CupyBackend
-from tinygrad_zth.fused import cross_entropy, embedding, optimizer_steps
+from tinygrad_zth.fused import cross_entropy, embedding, optimizer_steps, pooling
 from tinygrad_zth.nn.utils import clip_grad
 from tinygrad_zth.operation import OPERATIONS
 from tinygrad_zth.ops import error_function
@@ -76,6 +76,7 @@ def install() -> None:
         embedding.embedding_forward
     )  # arrays of either library, and checks its indices
     embedding._gradient[ndarray] = embedding.embedding_backward
+    pooling.maxima[ndarray] = lambda x, geometry: pooling._max_pool(cupy, x, geometry)
     cross_entropy._of_indices.op.kernels[ndarray] = _checked_cross_entropy
     for operation in (*alone, error_function.erf.op, error_function.erfc.op):  # those two: an ElementwiseKernel each
         operation.kernels[ndarray] = backend.through_host(operation.kernels[np.ndarray])

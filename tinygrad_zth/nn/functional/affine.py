@@ -11,6 +11,7 @@ from ...fused.linear import linear as _linear
 from ...graph import no_grad
 from ...ops.contract import einsum
 from ...tensor import Tensor, new_tensor, storage_of
+from .dropout import beside
 
 __all__ = ["bilinear", "embedding", "embedding_bag", "linear", "one_hot"]
 
@@ -149,21 +150,21 @@ def embedding_bag(
     rows = rows[: int(lengths.sum())]
     bag_of = np.repeat(np.arange(len(lengths)), lengths)
     if padding_idx is not None:
-        counted = flat._array[: len(bag_of)] != padding_idx % weight.shape[0]
-        rows, bag_of = rows[new_tensor(counted)], bag_of[counted]
+        counted = backend_of(flat._array).to_numpy(flat._array)[: len(bag_of)] != padding_idx % weight.shape[0]
+        rows, bag_of = rows[beside(rows, counted)], bag_of[counted]
         lengths = np.bincount(bag_of, minlength=len(lengths))
     if mode == "max":
         return _largest(rows, bag_of, lengths)
     zeros: Tensor = rows.new_zeros((len(lengths), weight.shape[1]))
-    total = zeros.index_add(0, new_tensor(bag_of), rows)
+    total = zeros.index_add(0, beside(rows, bag_of), rows)
     if mode == "sum":
         return total
-    return total / new_tensor(np.maximum(lengths, 1).astype(rows._array.dtype)[:, None])
+    return total / beside(rows, np.maximum(lengths, 1).astype(rows._array.dtype)[:, None])
 
 
 def _largest(rows: Tensor, bag_of: np.ndarray, lengths: np.ndarray) -> Tensor:
     """The maximum of each bag of rows, column by column: the first row that has it; 0 for an empty bag."""
-    array, full = rows._array, lengths > 0
+    array, full = backend_of(rows._array).to_numpy(rows._array), lengths > 0
     first = np.zeros((len(lengths), array.shape[1]), np.int64)
     if full.any():
         starts = (np.cumsum(lengths) - lengths)[full]
@@ -171,10 +172,10 @@ def _largest(rows: Tensor, bag_of: np.ndarray, lengths: np.ndarray) -> Tensor:
         best[full] = np.maximum.reduceat(array, starts)
         places = np.where(array == best[bag_of], np.arange(len(array))[:, None], len(array))
         first[full] = np.minimum.reduceat(places, starts)
-        found = rows.gather(0, new_tensor(first))
+        found = rows.gather(0, beside(rows, first))
     else:
         found = rows.new_zeros(first.shape) + rows.sum() * 0
-    return found.masked_fill(new_tensor(~full[:, None]), 0)
+    return found.masked_fill(beside(rows, ~full[:, None]), 0)
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:

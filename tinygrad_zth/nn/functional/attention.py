@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from ...fused.attention import attention
+from ...fused.dropout import CountedMask
 from ...tensor import Tensor
-from .dropout import mask_for
+from .dropout import mask_to_make
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -39,9 +40,9 @@ def scaled_dot_product_attention(
     if enable_gqa:
         key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
         value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
-    noise = None
+    noise: Tensor | CountedMask | None = None
     if dropout_p > 0:
         shape = (*np.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
-        noise = query.new_zeros(shape) if dropout_p == 1 else mask_for(query, dropout_p, shape)
+        noise = query.new_zeros(shape) if dropout_p == 1 else mask_to_make(query, dropout_p, shape)
     scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
     return attention(query, key, value, attn_mask, noise, is_causal, scale)

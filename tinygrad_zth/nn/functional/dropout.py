@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
 
 from ... import sampling
 from ...backends import backend_of, counter
-from ...fused.dropout import counted_dropout
+from ...fused.dropout import CountedMask, counted_dropout, made
 from ...fused.dropout import dropout as _apply
 from ...inplace import write_result
 from ...tensor import Tensor, new_tensor
@@ -56,15 +57,19 @@ def _noisy(input: Tensor, p: float, shape: tuple[int, ...] | None) -> Tensor:
 
 def mask_for(t: Tensor, p: float, shape: tuple[int, ...]) -> Tensor:
     """A dropout mask of ``shape`` for ``t``: of its dtype, on its device, scaled by 1 / (1 - p)."""
-    backend = backend_of(t._array)
-    if backend.draws_by_counter:
-        ones = new_tensor(backend.made("ones", tuple(shape), t._array.dtype, where=t.device))
-        return counted_dropout(ones, p, *counter.stream.take(ones.numel()))
+    drawn = mask_to_make(t, p, shape)
+    return drawn if isinstance(drawn, Tensor) else new_tensor(made(drawn, t._array))
+
+
+def mask_to_make(t: Tensor, p: float, shape: tuple[int, ...]) -> Tensor | CountedMask:
+    """``mask_for`` a kernel that makes the mask itself, where the device of ``t`` draws by a counter."""
+    if backend_of(t._array).draws_by_counter:
+        return CountedMask(p, *counter.stream.take(math.prod(shape)), tuple(shape))
     return beside(t, sampling.dropout_mask_(_empty(shape, t), p))
 
 
 def beside(t: Tensor, drawn: np.ndarray) -> Tensor:
-    """What was drawn on the host, as a tensor on the device of ``t``."""
+    """What was drawn, or found out, on the host, as a tensor on the device of ``t``."""
     return new_tensor(backend_of(t._array).asarray(drawn, where=t.device))
 
 

@@ -14,6 +14,8 @@ from ...dtypes import of
 from ...fused.pooling import take_places
 from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
+from ...types import Array
+from .dropout import beside
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -62,7 +64,8 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         at = np.linspace(-1, 1, s) if s > 1 else np.zeros(1)
         axes.append(at if align_corners else at * (s - 1) / s)
     points = np.stack([*reversed(np.meshgrid(*axes, indexing="ij")), np.ones(tuple(size[2:]))], -1)
-    base = new_tensor(points.reshape(1, -1, n + 1).astype(theta._array.dtype))
+    points = points.reshape(1, -1, n + 1).astype(theta._array.dtype)
+    base = beside(theta, points)
     return (base @ theta.transpose(1, 2)).reshape(size[0], *size[2:], n)
 
 
@@ -97,18 +100,19 @@ def grid_sample(
     for i, s in enumerate(size):
         g = grid[..., n - 1 - i]
         at.append((g + 1) * ((s - 1) / 2) if align else ((g + 1) * s - 1) / 2)
+    zeros = padding_mode == "zeros"
     if mode == "bicubic":
         return _bicubic(input, at, padding_mode, align)
     at = [_held(x, s, padding_mode, align) for x, s in zip(at, size)]
     if mode == "nearest":
         zero = grid.sum(-1) * 0  # the grid has a gradient, and it is zero
-        return _read(input, [np.rint(x._array).astype(np.int64) for x in at]) + zero.unsqueeze(1)
+        return _read(input, [np.rint(x._array).astype(np.int64) for x in at], zeros) + zero.unsqueeze(1)
     first = [np.floor(x._array) for x in at]
     share = [x - new_tensor(f) for x, f in zip(at, first)]
     total: Any = None
     for corner in itertools.product((0, 1), repeat=n):
         weight: Any = math.prod(s if c else 1 - s for s, c in zip(share, corner))
-        part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)]) * weight.unsqueeze(1)
+        part = _read(input, [f.astype(np.int64) + c for f, c in zip(first, corner)], zeros) * weight.unsqueeze(1)
         total = part if total is None else total + part
     result: Tensor = total
     return result
@@ -159,8 +163,8 @@ def _held(x: Tensor, size: int, padding_mode: str, align: bool) -> Tensor:
     return x if padding_mode == "zeros" else x.clamp(0, size - 1)
 
 
-def _read(input: Tensor, at: list[np.ndarray]) -> Tensor:
-    """The elements at whole coordinates (N, *out), one array a dimension; zero outside. (N, C, *out)."""
+def _read(input: Tensor, at: list[Array], zeros_outside: bool) -> Tensor:
+    """The elements at whole coordinates (N, *out), one array a dimension; outside, zeros or the nearest. (N, C, *out)."""
     size, channels = input.shape[2:], input.shape[1]
     inside: Any = True
     flat: Any = 0
@@ -169,7 +173,7 @@ def _read(input: Tensor, at: list[np.ndarray]) -> Tensor:
         flat = x.clip(0, s - 1) + flat * s
     places = np.repeat(flat[:, None], channels, 1)
     found = take_places(input, new_tensor(places))
-    return found if inside.all() else found * new_tensor(inside[:, None].astype(found._array.dtype))
+    return found.masked_fill(new_tensor(~inside[:, None]), 0) if zeros_outside else found
 
 
 def _coefficients(t: Tensor) -> list[Tensor]:
@@ -195,7 +199,7 @@ def _bicubic(input: Tensor, at: list[Tensor], padding_mode: str, align: bool) ->
         for f, k, s in zip(first, (i, j), size):
             place = _held(new_tensor(f + (k - 1)), s, padding_mode, align)._array
             places.append(place.astype(np.int64))
-        part = _read(input, places) * (weights[0][i] * weights[1][j]).unsqueeze(1)
+        part = _read(input, places, padding_mode == "zeros") * (weights[0][i] * weights[1][j]).unsqueeze(1)
         total = part if total is None else total + part
     result: Tensor = total
     return result

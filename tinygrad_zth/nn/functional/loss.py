@@ -269,8 +269,8 @@ def gaussian_nll_loss(
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = input.new_full(input.shape, var)
-    elif (var._array < 0).any():
-        raise ValueError("var has negative entry/entries")
+    else:
+        backend_of(var._array).check_range(var._array < 0, 1, "var has negative entry/entries", ValueError)
     if var.shape != input.shape:
         if var.shape == input.shape[:-1]:
             var = var.unsqueeze(-1)

@@ -13,6 +13,7 @@ from ...ops.compare import where
 from ...tensor import Tensor, new_tensor
 from .activations import logsigmoid, softplus
 from .distance import pairwise_distance
+from .dropout import beside
 from .reduction import reduced, reduction_of
 
 __all__ = [
@@ -93,7 +94,7 @@ def multilabel_margin_loss(
     rows = _rows(input)
     if target.shape != input.shape and not (input.dim() < 2 and target.dim() < 2 and target.numel() == input.numel()):
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
-    labels = target._array.reshape(rows.shape)
+    labels = backend_of(target._array).to_numpy(target._array).reshape(rows.shape)  # the host finds what is compared
     if labels.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {of(labels.dtype).legacy}")
     classes = rows.shape[1]
@@ -105,8 +106,8 @@ def multilabel_margin_loss(
     np.put_along_axis(own, labels, counted, 1)  # a place counted first may be written False by a 0 put in above
     np.logical_or.at(own, (np.arange(len(own))[:, None], labels), counted)
     pairs = (counted[:, :, None] & ~own[:, None, :]).astype(rows._array.dtype)
-    wanted = rows.gather(1, new_tensor(labels)).unsqueeze(2)
-    gaps = _hinge(1 - wanted + rows.unsqueeze(1)) * new_tensor(pairs)
+    wanted = rows.gather(1, beside(rows, labels)).unsqueeze(2)
+    gaps = _hinge(1 - wanted + rows.unsqueeze(1)) * beside(rows, pairs)
     losses = gaps.sum((1, 2)) / classes
     return reduced(losses if input.dim() == 2 else losses.squeeze(0), how)
 
