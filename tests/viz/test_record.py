@@ -134,6 +134,7 @@ def test_hooks_go_when_the_block_ends_by_an_error():
 
 def test_a_model_with_no_named_layers_is_its_own_layer():
     pytest.importorskip("matplotlib", reason="pictures need matplotlib (extra: plot)")
+
     class Bare(nn.Module):
         def __init__(self):
             super().__init__()
