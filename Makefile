@@ -50,14 +50,15 @@ test:
 	@parallel=$$($(PY) -c 'from importlib.util import find_spec as f; print("-n auto" if f("xdist") else "")'); \
 	set -x; $(PY) -m pytest $$parallel $(PYTEST_ARGS)
 
-# On a GPU (or DEVICE=simulated): the device's own tests, then the whole suite with its tensors there
-# (tests/device_mode.py). Both are run even if the first fails.
+# On a GPU (or DEVICE=simulated, which takes both cores): the device's own tests, then the whole suite with its tensors
+# there (tests/device_mode.py). Both are run even if the first fails.
 DEVICE ?= cuda
 test-gpu:
 	$(call venv,test$(if $(filter simulated,$(DEVICE)), gputest))
-	@status=0; set -x; \
-	$(PY) -m pytest tests/gpu --device-tests-on=$(DEVICE) $(PYTEST_ARGS) || status=1; \
-	$(PY) -m pytest --device=$(DEVICE) --ignore=tests/gpu $(PYTEST_ARGS) || status=1; \
+	@status=0; parallel=$$($(PY) -c 'from importlib.util import find_spec as f; \
+	  print("-n auto" if "$(DEVICE)" == "simulated" and f("xdist") else "")'); set -x; \
+	$(PY) -m pytest $$parallel tests/gpu --device-tests-on=$(DEVICE) $(PYTEST_ARGS) || status=1; \
+	$(PY) -m pytest $$parallel --device=$(DEVICE) --ignore=tests/gpu $(PYTEST_ARGS) || status=1; \
 	exit $$status
 
 # Every row of the benchmark on the CPU and on the GPU (or DEVICE=simulated, without times).

@@ -10,12 +10,20 @@ What is timed is what a user would write: no workload asks for a path of its own
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from .gpt import GPT, Size, greedy
 
 Step = Callable[[], float]
+#: Whether the larger rows are to be smaller: what ``benchmarks.gpu`` asks for on the simulated device, of the CPU as well.
+REDUCED = "BENCHMARK_REDUCED" in os.environ
+
+
+def _fewer(batch: int) -> int:
+    """The batch, or, if rows are to be smaller, a sixteenth of it."""
+    return max(batch // 16, 1) if REDUCED else batch
 
 
 def mlp_bn(torch: Any) -> Step:
@@ -104,7 +112,7 @@ def lstm(torch: Any) -> Step:
     """A character LSTM: 64 hidden units, 32 sequences of 16 tokens, AdamW."""
     nn, F = torch.nn, torch.nn.functional
     torch.manual_seed(0)
-    vocab, hidden, batch, time = 27, 64, 32, 16
+    vocab, hidden, batch, time = 27, 64, _fewer(32), 16
     embedding, rnn, head = nn.Embedding(vocab, hidden), nn.LSTM(hidden, hidden, batch_first=True), None
     head = nn.Linear(hidden, vocab)
     model = nn.ModuleList([embedding, rnn, head])
@@ -154,7 +162,7 @@ def conv(torch: Any) -> Step:
             nn.ReLU(),
         ]
     model = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-    return _image_step(torch, model, 64)
+    return _image_step(torch, model, _fewer(64))
 
 
 def resnet(torch: Any) -> Step:
@@ -184,7 +192,7 @@ def resnet(torch: Any) -> Step:
         Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip
-    return _image_step(torch, model, 32)
+    return _image_step(torch, model, _fewer(32))
 
 
 def gpt_step(torch: Any, size: Size, batch: int, written_out: bool = False) -> Step:
@@ -210,22 +218,22 @@ def gpt_step(torch: Any, size: Size, batch: int, written_out: bool = False) -> S
 
 
 SMALL = Size(layers=4, heads=4, channels=128, block=64)
-BABY = Size(layers=6, heads=6, channels=384, block=256)
+BABY = Size(layers=6, heads=6, channels=384, block=64 if REDUCED else 256)
 
 
 def gpt_small(torch: Any) -> Step:
     """A GPT of 4 layers, 4 heads, 128 channels, block 64, batch 12, AdamW and clipping."""
-    return gpt_step(torch, SMALL, 12)
+    return gpt_step(torch, SMALL, _fewer(12))
 
 
 def gpt_small_written_out(torch: Any) -> Step:
     """The same, attention written as a product, a mask, a softmax and a product."""
-    return gpt_step(torch, SMALL, 12, written_out=True)
+    return gpt_step(torch, SMALL, _fewer(12), written_out=True)
 
 
 def gpt_baby(torch: Any) -> Step:
     """A GPT of 6 layers, 6 heads, 384 channels, block 256, batch 8, AdamW and clipping."""
-    return gpt_step(torch, BABY, 8)
+    return gpt_step(torch, BABY, _fewer(8))
 
 
 def _generate(torch: Any, cache: bool) -> Step:

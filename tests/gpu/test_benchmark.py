@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -23,7 +24,8 @@ def test_it_runs_on_the_simulated_device_and_keeps_no_times(only_simulated, caps
     said = capsys.readouterr().out
     assert said.startswith("SIMULATED DEVICE") and "kernel:gelu:small" in said and " ms" not in said
     kept = json.loads(file.read_text())
-    assert kept["device"]["simulated"] is True and len(kept["rows"]) == 2
+    assert kept["device"]["simulated"] is True and kept["device"]["reduced"] is True and len(kept["rows"]) == 2
+    assert "BENCHMARK_REDUCED" not in os.environ and "BENCHMARK_DEVICE" not in os.environ
     for row in kept["rows"]:
         assert row["ms"] == {} and row["gb_s"] is None
         assert row["loss"]["cupy"] == pytest.approx(row["loss"]["ours"], rel=1e-3)
@@ -36,6 +38,12 @@ def test_without_a_device_it_says_what_is_missing(capsys):
     assert gpu.main([]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: no GPU to measure") and "--on simulated" in said
+
+
+def test_without_matplotlib_it_says_so_before_it_works(monkeypatch, capsys):
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    assert gpu.main(["--on", "simulated", "--chart", "chart.png"]) == 1
+    assert "--chart needs matplotlib" in capsys.readouterr().err
 
 
 def test_a_difference_between_the_devices_is_an_error(monkeypatch):
@@ -71,9 +79,9 @@ def test_the_figures_of_a_row():
 
 
 def test_every_row_of_the_benchmark_is_there(capsys):
-    assert set(gpu.chosen(None, simulated=False)) == {*gpu.WORKLOADS, *kernels.rows()}
+    assert set(gpu.chosen(None)) == {*gpu.WORKLOADS, *kernels.rows()}
     with pytest.raises(SystemExit, match="no row has nothing in its name"):
-        gpu.chosen("nothing", simulated=True)
+        gpu.chosen("nothing")
 
 
 def test_a_copy_is_timed_on_the_device(cuda):

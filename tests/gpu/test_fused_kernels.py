@@ -319,6 +319,8 @@ def test_attention_that_the_kernel_does_not_take(cuda, rng):
     with pytest.raises(RuntimeError, match="does not broadcast to the scores"):
         x = torch.ones(2, 4, 3, device="cuda")
         op(x, x, x, torch.ones(3, 4, device="cuda", dtype=torch.bool), None, False, 1.0)
+    with pytest.raises(RuntimeError, match="same device"):
+        op(x, x, x, torch.ones(4, 4), None, False, 1.0)
 
 
 def test_second_derivatives_of_attention_with_dropout(cuda, rng):

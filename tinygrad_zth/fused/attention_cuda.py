@@ -92,6 +92,8 @@ def _two_strides(mask: Any, lead: Sequence[int]) -> tuple[Any, int, int, int]:
 
 def _pairs(q: Any, keys: int, mask: Any, noise: Any, causal: bool) -> tuple[Any, tuple[Any, ...]]:
     """``attention.cu``'s Pairs, and the arrays that it points to."""
+    if isinstance(mask, np.ndarray) or isinstance(noise, np.ndarray):
+        raise TypeError("attention: an operand is in the host's memory")
     held: list[Any] = []
     table = np.zeros((), _PAIRS[_kind(q.dtype)])
     table["inner_heads"], table["causal"] = 1, causal
