@@ -609,7 +609,7 @@ def fmin(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) ->
 def fmod(input: Tensor, other: Tensor | Number, *, out: Tensor | None = None) -> Tensor:
     """The remainder of ``input / other`` with the sign of ``input``. Raises RuntimeError for an integer divided by zero."""
 def fork_rng(devices: Any = None, enabled: builtins.bool = True) -> Iterator[None]:
-    """Whatever is drawn in the block leaves the default generator as it was before.
+    """Whatever is drawn in the block leaves the default generator as it was before, and the devices' stream.
 
     ``devices`` is accepted as in PyTorch; all of them draw from the one stream.
     """
