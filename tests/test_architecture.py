@@ -53,6 +53,7 @@ FLOORS: list[set[str]] = [
         "amp",
         "compiler",
         "distributed",
+        "jit",
         "profiler",
     },
     {"viz", "testing", "__main__"},

@@ -1,7 +1,8 @@
 """``python -m tinygrad_zth script.py``: run a script written for PyTorch, unchanged, on this package.
 
 For this one process, ``import torch`` and ``from torch.x import y`` find ``tinygrad_zth`` and
-``tinygrad_zth.x``. Nothing outside the process changes.
+``tinygrad_zth.x``, and ``torch.__version__`` is the version of PyTorch that is followed, since scripts
+ask it what they may use. Nothing outside the process changes.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit("usage: python -m tinygrad_zth SCRIPT [ARGUMENT ...]")
     sys.meta_path.insert(0, AsTorch())
+    package = importlib.import_module(PACKAGE)
+    vars(package)["__version__"] = f"{package.version.follows}+{PACKAGE.replace('_', '.')}"
     del sys.argv[0]
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     runpy.run_path(sys.argv[0], run_name="__main__")

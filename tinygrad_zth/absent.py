@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[str, str]] = {
         "dimensions have numbers; einsum names them where it helps",
         r"names|align_to|align_as|align_tensors|refine_names|rename_?",
     ),
-    "TorchScript and export": ("a model here is the Python that defines it", r"jit|export|fx|package|onnx|_dynamo|hub"),
+    "exported models": ("a model here is the Python that defines it", r"export|fx|package|onnx|_dynamo|hub"),
     "bfloat16 tensors": (
         "NumPy has no bfloat16, and float16 is slower there than float32: autocast is accepted and casts nothing",
         r"BFloat16(Tensor|Storage)",

@@ -23,6 +23,7 @@ from . import (
     dtypes,
     func,
     jacobians,
+    jit,
     linalg,
     nn,
     ops,
@@ -128,4 +129,11 @@ def otherwise(name: str) -> _Any:
     raise AttributeError(f"module 'torch' (tinygrad_zth) has no attribute '{name}'" + (f": {why}" if why else ""))
 
 
-PUBLIC = {k: v for k, v in globals().items() if not k.startswith("_") and k not in ("annotations", "otherwise")}
+def _assert(condition: _Any, message: str) -> None:
+    """Raise AssertionError with ``message`` unless ``condition``, as a function."""
+    assert condition, message
+
+
+PUBLIC = {k: v for k, v in globals().items() if not k.startswith("_") and k not in ("annotations", "otherwise")} | {
+    "_assert": _assert
+}

@@ -23,6 +23,7 @@ _state: dict[str, Any] = {
     "interop": 1,
     "warn_always": False,
 }
+_warned: set[str] = set()  # what has been said once
 
 
 class set_multithreading_enabled:
@@ -146,3 +147,10 @@ def set_default_tensor_type(t: object, /) -> None:
             dtypes.set_default_dtype(kind)
             return
     raise TypeError(f"invalid type object: {name}")
+
+
+def warn_once(message: str) -> None:
+    """Warn the caller's caller's caller, once in a process, or each time after ``set_warn_always(True)``."""
+    if _state["warn_always"] or message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, stacklevel=4)

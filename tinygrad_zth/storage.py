@@ -8,9 +8,15 @@ common operation does not pay for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from . import backends, dtypes
+from .device import device
+from .settings import warn_once
 from .types import Array
 
-__all__ = ["Storage", "UntypedStorage"]
+__all__ = ["Storage", "TypedStorage", "UntypedStorage"]
 
 
 class Storage:
@@ -36,33 +42,99 @@ def buffer_of(array: Array) -> Array:
         array = base
 
 
-class UntypedStorage:
-    """``tensor.untyped_storage()``: the bytes under a tensor, shared by all its views."""
+class TypedStorage:
+    """``tensor.storage()``: the elements under a tensor, one after the other, whatever window each view shows of them."""
 
-    __slots__ = ("_array", "_buffer")
+    __slots__ = ("_address", "_buffer", "dtype")
+    dtype: Any
 
     def __init__(self, array: Array) -> None:
-        self._array = array
-        self._buffer = buffer_of(array)
+        warn_once(
+            "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage "
+            "class. This should only matter to you if you are using storages directly.  To access UntypedStorage "
+            "directly, use tensor.untyped_storage() instead of tensor.storage()"
+        )
+        self._set(buffer_of(array), dtypes.of(array.dtype))
+
+    def _set(self, buffer: Array, dtype: Any) -> None:
+        # Flat, in the order of memory, and as elements of the tensor's dtype where the owner's is another.
+        flat = (buffer if buffer.flags.c_contiguous else buffer.T).reshape(-1)
+        self._address, self._buffer, self.dtype = data_ptr(buffer), flat.view(dtype.numpy), dtype
+
+    @property
+    def device(self) -> device:
+        """The device that holds the memory."""
+        where: device = backends.backend_of(self._buffer).device_of(self._buffer)
+        return where
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is a CUDA device's."""
+        return self.device.type == "cuda"
 
     def data_ptr(self) -> int:
-        """Address of the first byte."""
-        return data_ptr(self._buffer)
+        """Address of the first element."""
+        return self._address
+
+    def element_size(self) -> int:
+        """Bytes that an element takes."""
+        return int(self._buffer.itemsize)
 
     def nbytes(self) -> int:
         """Bytes held, which may be more than any one view shows."""
         return int(self._buffer.nbytes)
 
-    size = __len__ = nbytes
+    def size(self) -> int:
+        """Elements held."""
+        return int(self._buffer.size)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, UntypedStorage) and self._buffer is other._buffer
+    __len__ = size
 
-    def __hash__(self) -> int:
-        return id(self._buffer)
+    def untyped(self) -> UntypedStorage:
+        """The same memory as bytes."""
+        return UntypedStorage(self._buffer)
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python's numbers."""
+        elements: list[Any] = self._buffer.tolist()
+        return elements
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
+    def __getitem__(self, index: int) -> Any:
+        return self._buffer[index].item()
+
+    def __setitem__(self, index: int | slice, value: float) -> None:
+        self._buffer[index] = value
+
+    def _name(self) -> str:
+        return f"torch.storage.{type(self).__name__}(dtype={self.dtype}, device={self.device})"
 
     def __repr__(self) -> str:
-        return f"torch.UntypedStorage of size {self.nbytes()}"
+        elements = "\n ".join(str(x) for x in self.tolist())
+        return f" {elements}\n[{self._name()} of size {self.size()}]"
+
+
+class UntypedStorage(TypedStorage):
+    """``tensor.untyped_storage()``: the bytes under a tensor, shared by all its views."""
+
+    __slots__ = ()
+
+    def __init__(self, array: Array) -> None:
+        self._set(buffer_of(array), dtypes.uint8)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return UntypedStorage(self._buffer[index].copy()) if isinstance(index, slice) else super().__getitem__(index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UntypedStorage) and self.data_ptr() == other.data_ptr() and len(self) == len(other)
+
+    def __hash__(self) -> int:
+        return self.data_ptr()
+
+    def _name(self) -> str:
+        return f"torch.storage.UntypedStorage(device={self.device})"
 
 
 def data_ptr(array: Array) -> int:

@@ -22,7 +22,8 @@ import numpy as np
 from . import absent, backends, dtypes
 from .device import device as device_type
 from .graph import Node, RemovableHandle, extra_of, leaf_node, mode
-from .storage import Storage, UntypedStorage, data_ptr, offset_of, strides_of
+from .settings import warn_once
+from .storage import Storage, TypedStorage, UntypedStorage, data_ptr, offset_of, strides_of
 from .types import Array, Device, Number, Value
 
 __all__ = ["Size", "Tensor", "new_tensor"]
@@ -213,6 +214,10 @@ class Tensor:
     def data_ptr(self) -> int:
         """Address of the first element."""
         return data_ptr(self._array)
+
+    def storage(self) -> TypedStorage:
+        """The elements in the memory that this tensor and all its views share. Deprecated in PyTorch, and warns so."""
+        return TypedStorage(self._array)
 
     def untyped_storage(self) -> UntypedStorage:
         """The memory that this tensor and all its views share."""
@@ -430,6 +435,7 @@ class Tensor:
         return value
 
     def __float__(self) -> float:
+        self._warn_of_gradient()
         return float(self._scalar())
 
     def __int__(self) -> int:
@@ -441,7 +447,15 @@ class Tensor:
         return int(self.item())
 
     def __complex__(self) -> complex:
+        self._warn_of_gradient()
         return complex(self._scalar())
+
+    def _warn_of_gradient(self) -> None:
+        if self.requires_grad and mode.recording:
+            warn_once(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+                "Consider using tensor.detach() first."
+            )
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self)} - absent.METHODS)

@@ -6,7 +6,15 @@ import pytest
 
 pytest.importorskip("torch", reason="programs are compared with torch (extra: parity)")
 
-from . import snippets_devices, snippets_engine, snippets_layers, snippets_nn, snippets_ops, snippets_training
+from . import (
+    snippets_devices,
+    snippets_engine,
+    snippets_layers,
+    snippets_nn,
+    snippets_ops,
+    snippets_scripts,
+    snippets_training,
+)
 from .snippets import same_in_both
 
 pytestmark = [pytest.mark.parity, pytest.mark.host]  # what they print is the CPU's
@@ -17,6 +25,7 @@ PROGRAMS = [
     *snippets_layers.PROGRAMS,
     *snippets_nn.PROGRAMS,
     *snippets_ops.PROGRAMS,
+    *snippets_scripts.PROGRAMS,
     *snippets_training.PROGRAMS,
 ]
 

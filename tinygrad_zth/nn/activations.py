@@ -55,8 +55,9 @@ def _layer(
         return result
 
     def extra_repr(self: Any) -> str:
-        parts = [f"{n}={getattr(self, n)!r}" for n in (names if shown is None else shown) if n != "inplace"]
-        if "inplace" in names and self.inplace:
+        listed = names if shown is None else shown
+        parts = [f"{n}={getattr(self, n)!r}" for n in listed if n != "inplace"]
+        if "inplace" in listed and self.inplace:
             parts.append("inplace=True")
         return ", ".join(parts)
 
@@ -82,8 +83,8 @@ CELU = _layer("CELU", "celu", "x, or alpha (exp(x / alpha) - 1) below 0", alpha=
 SELU = _layer("SELU", "selu", "ELU scaled to keep mean and variance (Klambauer et al. 2017)", inplace=False)
 SiLU = _layer("SiLU", "silu", "x sigmoid(x)", inplace=False)
 Mish = _layer("Mish", "mish", "x tanh(softplus(x))", inplace=False)
-Hardsigmoid = _layer("Hardsigmoid", "hardsigmoid", "min(max(x / 6 + 1 / 2, 0), 1)", inplace=False)
-Hardswish = _layer("Hardswish", "hardswish", "x hardsigmoid(x)", inplace=False)
+Hardsigmoid = _layer("Hardsigmoid", "hardsigmoid", "min(max(x / 6 + 1 / 2, 0), 1)", shown=(), inplace=False)
+Hardswish = _layer("Hardswish", "hardswish", "x hardsigmoid(x)", shown=(), inplace=False)
 Threshold = _layer(
     "Threshold", "threshold", "x above the threshold, else value", threshold=..., value=..., inplace=False
 )
@@ -124,7 +125,7 @@ class Hardtanh(Module):
         for old, new, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
             if value is not None:
                 warnings.warn(
-                    f"keyword argument `{old}` is deprecated and rename to `{new}`", FutureWarning, stacklevel=2
+                    f"keyword argument `{old}` is deprecated and renamed to `{new}`", FutureWarning, stacklevel=2
                 )
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value

@@ -7,6 +7,8 @@ from typing import Any
 from ..tensor import Tensor
 from . import functional as F
 from . import init
+from .attention_backends import SDPBackend as SDPBackend
+from .attention_backends import sdpa_kernel as sdpa_kernel
 from .creation import empty_parameter
 from .functional.multihead import canonical_mask
 from .linear import Linear

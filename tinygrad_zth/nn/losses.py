@@ -46,13 +46,12 @@ def _check_triplet(self: Any) -> None:
 
 
 def _loss(
-    name: str, function: str, tensors: str, *, check: Callable[[Any], None] | None = None, **defaults: Any
-) -> type[_Loss]:
-    """A layer called with ``tensors``; ``defaults`` are its arguments, in PyTorch's order."""
+    name: str, function: str, tensors: str, *, check: Callable[[Any], None] | None = None, by_name: bool = False, **defaults: Any
+) -> type[_Loss]:  # fmt: skip
+    """A layer called with ``tensors``; ``defaults`` are its arguments, in PyTorch's order, ``by_name`` alone or not."""
     self_parameter = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
-    signature = Signature(
-        [self_parameter, *(Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=v) for n, v in defaults.items())]
-    )
+    kind = Parameter.KEYWORD_ONLY if by_name else Parameter.POSITIONAL_OR_KEYWORD
+    signature = Signature([self_parameter, *(Parameter(n, kind, default=v) for n, v in defaults.items())])
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
@@ -109,7 +108,7 @@ BCEWithLogitsLoss = _loss(
 )
 KLDivLoss = _loss("KLDivLoss", "kl_div", "input, target", **_MEAN, log_target=False)
 GaussianNLLLoss = _loss(
-    "GaussianNLLLoss", "gaussian_nll_loss", "input, target, var", full=False, eps=1e-6, reduction="mean"
+    "GaussianNLLLoss", "gaussian_nll_loss", "input, target, var", by_name=True, full=False, eps=1e-6, reduction="mean"
 )
 PoissonNLLLoss = _loss(
     "PoissonNLLLoss", "poisson_nll_loss", "log_input, target", log_input=True, full=False, size_average=None,

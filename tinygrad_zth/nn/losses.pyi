@@ -90,7 +90,7 @@ class GaussianNLLLoss(Module):
     full: builtins.bool
     eps: builtins.float
     reduction: builtins.str
-    def __init__(self, full: builtins.bool = False, eps: builtins.float = 1e-06, reduction: builtins.str = 'mean') -> None: ...
+    def __init__(self, *, full: builtins.bool = False, eps: builtins.float = 1e-06, reduction: builtins.str = 'mean') -> None: ...
     def forward(self, input: Tensor, target: Tensor, var: Tensor) -> Tensor:
         """(log var + (input - target)^2 / var) / 2, var held above eps; ``full`` adds log(2 pi) / 2."""
 

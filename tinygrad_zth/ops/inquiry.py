@@ -8,7 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..backends import backend_of
 from ..refusal import on_host
-from ..storage import UntypedStorage
+from ..storage import TypedStorage
 from ..tensor import Tensor, storage_of
 from ..types import Number
 
@@ -49,8 +49,8 @@ def is_tensor(obj: Any, /) -> bool:
 
 
 def is_storage(obj: Any, /) -> bool:
-    """Whether ``obj`` is what ``Tensor.untyped_storage`` returns."""
-    return isinstance(obj, UntypedStorage)
+    """Whether ``obj`` is what ``Tensor.storage`` or ``Tensor.untyped_storage`` returns."""
+    return isinstance(obj, TypedStorage)
 
 
 def _asked(name: str) -> Callable[..., Any]:

@@ -61,8 +61,11 @@ def _check(
         raise RuntimeError("non-positive groups is not supported")
     if w.shape[0] % groups or w.shape[0] < groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0 and divisible by it, but "
-            f"got weight of size {list(w.shape)} instead"
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(w.shape)} instead"
+            if w.shape[0] < groups
+            else f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            f"size {[list(w.shape)]} instead"
         )
     channels = w.shape[0] if transposed else w.shape[1] * groups
     if x.shape[-n - 1] != channels:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 import numpy as np
 
+from ...cuda.devices import is_available
 from ...generator import Generator
 from ...ops.create import as_tensor, tensor
 from ...ops.join import stack
@@ -117,6 +119,11 @@ class DataLoader(Generic[T_co]):
         self.pin_memory, self.timeout, self.worker_init_fn = pin_memory, timeout, worker_init_fn
 
     def __iter__(self) -> Iterator[Any]:
+        if self.pin_memory and not is_available():
+            warnings.warn(
+                "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be used.",
+                stacklevel=2,
+            )
         drawn_seed(self.generator)  # PyTorch draws its workers' base seed here, whether it has workers or not
         return self._batches()
 
