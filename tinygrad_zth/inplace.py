@@ -103,7 +103,7 @@ def write(t: Tensor, value: Tensor | Number, path: tuple[Any, ...] = (), name: s
     if isinstance(value, Tensor) and value._array.__class__ is not t._array.__class__:
         value = value.to(t.device)  # from the host to a device, or back
     t_node = current_node(t)
-    source = current_node(value) if isinstance(value, Tensor) else None
+    source = current_node(value) if isinstance(value, Tensor) and t._array.dtype.kind == "f" else None
     base = None if t._view is None else t._view[0]
     base_node = None if base is None else current_node(base)
     _set_window(t._array, path, value._array if isinstance(value, Tensor) else value)

@@ -45,6 +45,7 @@ from .backends import Composed, Kernels, array_types, backend_of, parameters_of
 from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
 from .refusal import beside, refused
+from .storage import order_of_copy
 from .template import backward_text, forward_text, on_first_call
 from .tensor import Tensor, current_node, from_array, new_tensor, storage_of
 from .types import Array, Number, Value
@@ -106,6 +107,7 @@ class Operation:
         saves: names of what is saved, in order; ``checked`` are the positions of those whose
             version is compared before use, ``saves_out`` whether the result is among them.
         view: whether the result is a window on the first input's memory.
+        ordered: whether the result lies in C order where NumPy would give it the order of its inputs.
         fresh: whether the gradients it returns (views aside) are buffers that nobody else holds.
         apply: the function that users call.
         gradients: ``gradients(node, g, keep)``, the gradient array for each edge of a node of this
@@ -127,6 +129,7 @@ class Operation:
     saves_out: bool
     checked: tuple[int, ...]
     view: bool
+    ordered: bool
     fresh: bool
     infix: bool
     refuses_bool: str | None
@@ -136,7 +139,7 @@ class Operation:
 
     __slots__ = (
         "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
-        "name", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "shown", "view", "wanted", "__weakref__",
+        "name", "ordered", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "shown", "view", "wanted", "__weakref__",
     )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -152,6 +155,7 @@ def op(
     infix: bool = False,
     refuses_bool: str | None = None,
     view: bool = False,
+    ordered: bool = False,
     extras: tuple[str, ...] = (),
     tensors: tuple[str, ...] = (),
     inputs: tuple[str, ...] = (),
@@ -173,6 +177,7 @@ def op(
             returned, so that Python asks the operand.
         refuses_bool: the error message if an operand is of dtype bool.
         view: the result shares the first input's memory.
+        ordered: the result lies in C order, as that of PyTorch's reductions does, whatever order its inputs have.
         extras: names of what the kernel returns after the result.
         tensors: inputs that may be Tensors but have no gradient (indices, masks).
         inputs: for a fused operation, its differentiable inputs.
@@ -181,7 +186,7 @@ def op(
     self = Operation()
     self.name = name or forward.__name__.strip("_")
     self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
-    self.forward, self.backward, self.plain, self.view = forward, backward, plain, view
+    self.forward, self.backward, self.plain, self.view, self.ordered = forward, backward, plain, view, ordered
     self.infix, self.refuses_bool = infix, refuses_bool
     self.fresh, self.gradients, self.shown = True, None, None
     self.kernels = Kernels(forward, kernels)
@@ -225,7 +230,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable[..., Any], grad_
     self.grad_name = grad_name or name.capitalize() + "Backward0"
     self.forward = self.plain = self.apply = self.gradients = self.kernels = self.shown = None
     self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
-    self.view = self.saves_out = self.fresh = False
+    self.view = self.ordered = self.saves_out = self.fresh = False
     self.checked = self.inputs = self.parameters = ()
     JOINT.add(self)
     return self
@@ -417,7 +422,7 @@ def record(
 
 # The one operation that the engine itself is in need of: dtypes are undone by casts.
 def _cast(x: Array, dtype: np.dtype[Any]) -> Array:
-    return x.astype(dtype)
+    return x.astype(dtype, order_of_copy(x))
 
 
 cast = op(_cast, name="to", grad_name="ToCopyBackward0", x=lambda g: g)

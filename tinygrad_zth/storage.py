@@ -152,3 +152,32 @@ def strides_of(array: Array) -> tuple[int, ...]:
     """``array``'s strides in elements; where a size is 0 or 1, what PyTorch would have put."""
     item = array.itemsize
     return tuple(s // item for s in array.strides)
+
+
+def order_of_copy(array: Array) -> str:
+    """The order of a copy in memory: ``array``'s own ("K"), unless it was expanded, and its rows are one row."""
+    return "C" if 0 in array.strides else "K"
+
+
+def channels_are_last(array: Array) -> bool:
+    """Whether the strides of images or volumes grow from the channels (dimension 1) over the last to the first dimension.
+
+    By PyTorch's rule for 4-D and 5-D tensors, which goes by the strides alone where a size is 1. False for others.
+    """
+    strides = array.strides
+    if array.ndim not in (4, 5) or 0 in array.shape or strides[1] == 0:
+        return False
+    least = 0
+    for d in (1, *range(array.ndim - 1, 1, -1), 0):
+        if strides[d] < least or (d == 0 and least == strides[1]):
+            return False
+        least = strides[d] * array.shape[d]
+    return True
+
+
+def in_channels_last(array: Array) -> Array:
+    """``array``, or a copy of it, that lies in memory with the channels (dimension 1) innermost."""
+    inner = (0, *range(2, array.ndim), 1)
+    outer = (0, array.ndim - 1, *range(1, array.ndim - 1))
+    lying = array.transpose(inner)
+    return (lying if lying.flags.c_contiguous else lying.copy(order="C")).transpose(outer)

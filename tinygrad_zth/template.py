@@ -85,6 +85,7 @@ def {name}({signature}):
 {raw}\
     if r.__class__ is not ndarray and r.__class__ not in array_types:
         r = asarray(r)  # NumPy gives a scalar where the result has no dimensions
+{ordered}\
     t = blank()
     t._array = r
     t._grad = None
@@ -102,6 +103,11 @@ _BESIDE = """\
         same = beside({able})
         if same is not None:
             return apply(*same, out=out)
+"""
+
+_ORDERED = """\
+    if not r.flags.c_contiguous:
+        r = r.copy("C")
 """
 
 _RAW = """\
@@ -248,6 +254,7 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
         first="array" if promote and len(able) == 2 else f"{able[0]}_array",
         arrays=", ".join(arrays),
         raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
+        ordered=_ORDERED if self.ordered else "",
         window=window,
         record=record,
         able=", ".join(f"{p}_array" for p in able),

@@ -62,12 +62,13 @@ def linear_backward(g: Array, needs: tuple[bool, ...], x: Array, weight: Array) 
         g, weight2 = g[..., None], weight[None]
     else:
         weight2 = weight
-    g2 = g.reshape(-1, g.shape[-1])
+    rows = math.prod(g.shape[:-1])  # -1 says nothing where a size is 0
+    g2 = g.reshape(rows, g.shape[-1])
     dx = dw = db = None
     if needs[0]:
         dx = (g2 @ weight2).reshape(x.shape)
     if needs[1]:
-        dw = (g2.T @ x.reshape(-1, x.shape[-1])).reshape(weight.shape)
+        dw = (g2.T @ x.reshape(rows, x.shape[-1])).reshape(weight.shape)
     if needs[2]:
         db = column_sums[g2.__class__](g2) if weight.ndim == 2 else g2.reshape(g.shape[:-1])
     return dx, dw, db

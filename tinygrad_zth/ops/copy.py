@@ -16,6 +16,7 @@ from ..dtypes import dtype
 from ..inplace import check_writeable, write
 from ..operation import Applied, cast, op
 from ..refusal import mismatch
+from ..storage import order_of_copy
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Device, Namespace, Number
 
@@ -23,7 +24,7 @@ __all__ = ["FUNCTIONS", "METHODS", "clone", "contiguous", "to"]
 
 
 def _clone(x: Array) -> Array:
-    return x.copy("K")
+    return x.copy(order_of_copy(x))
 
 
 def _contiguous(xp: Namespace, x: Array) -> Array:

@@ -79,7 +79,7 @@ shares_of_all = op(_shares_of_all, name="shares_of_all", tensors=("x", "out"))
 def _extreme(name: str, reduce: Callable[..., Any], method: str) -> Applied:
     """amax or amin: the value alone, by any dimensions."""
     return op(
-        lambda x, dim, keepdim: reduce(x, dim, None, None, keepdim), name=name,
+        lambda x, dim, keepdim: reduce(x, dim, None, None, keepdim), name=name, ordered=True,
         kernels={"cupy": lambda x, dim, keepdim: getattr(x, method)(dim, keepdims=keepdim)},
         x=lambda g, x, x_shape, out, dim, keepdim: spread(g, x_shape, dim, keepdim)
         * shares(x, out, dim, keepdim),
@@ -99,7 +99,7 @@ def _extreme_along(name: str, reduce: Callable[..., Any], method: str) -> Applie
     """max or min along one dimension, whose gradient goes to the index that was found."""
     return op(
         lambda x, indices, dim, keepdim: reduce(x, dim, None, None, keepdim),
-        name=f"{name}_along", grad_name=f"{name.capitalize()}Backward0", tensors=("indices",),
+        name=f"{name}_along", grad_name=f"{name.capitalize()}Backward0", ordered=True, tensors=("indices",),
         kernels={
             "cupy": lambda x, indices, dim, keepdim: getattr(x, method)(dim, keepdims=keepdim)
         },

@@ -16,7 +16,7 @@ from ..dtypes import of, promote_types
 from ..graph import mode
 from ..operation import Operation, Output, cast, joint, record
 from ..refusal import mismatch, on_several_devices
-from ..storage import buffer_of
+from ..storage import buffer_of, channels_are_last, in_channels_last
 from ..tensor import Size, Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Number, Sizes, Value
 from .expand import broadcast_to
@@ -104,11 +104,18 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     d = dim_of(dim, ndim)
     try:
-        array = backend_of(arrays[0]).xp.concatenate(arrays, d)
+        array = _in_order(backend_of(arrays[0]).xp.concatenate(arrays, d), arrays)
     except (TypeError, ValueError):
         raise on_several_devices("cat", arrays) or RuntimeError(_misfit(arrays, d)) from None
     result = _joined(_CAT, array, tensors, (d, tuple([a.shape[d] for a in arrays])))
     return result if out is None else _result(result, out, "cat")
+
+
+def _in_order(joined: Array, arrays: Sequence[Array]) -> Array:
+    """NumPy gives what it joins the order of its inputs in memory; PyTorch that of C, unless all have their channels last."""
+    if joined.ndim in (4, 5) and all(channels_are_last(a) for a in arrays):
+        return in_channels_last(joined)
+    return joined if joined.flags.c_contiguous else joined.copy(order="C")
 
 
 def _misfit(arrays: list[Array], d: int) -> str:
@@ -136,8 +143,13 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(a.shape)} at entry {i}"
             )
     d = dim_of(dim, len(shape) + 1)
+    xp = backend_of(arrays[0]).xp
     try:
-        array = backend_of(arrays[0]).xp.stack(arrays, d)
+        if d < len(shape):  # one after the other, and then apart: NumPy's stack goes through the arrays in Python first
+            joined = _in_order(xp.concatenate(arrays, d), arrays)
+            array = joined.reshape(*shape[:d], len(arrays), *shape[d:])
+        else:
+            array = _in_order(xp.stack(arrays, d), [a[..., None] for a in arrays])
     except TypeError as error:
         raise on_several_devices("stack", arrays) or error from None
     return _result(_joined(_STACK, array, tensors, (d,)), out, "stack")

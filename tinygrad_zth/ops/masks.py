@@ -28,7 +28,7 @@ def _masked_fill(xp: Namespace, x: Array, mask: Array, value: float) -> Array:
 
 
 _masked_fill_op: Applied = op(
-    _masked_fill, name="masked_fill", tensors=("mask",),
+    _masked_fill, name="masked_fill", ordered=True, tensors=("mask",),
     x=lambda g, mask: _masked_fill_op(g, mask, 0),
     value=lambda g, mask: _masked_fill_op(g, ~mask, 0),
 )  # fmt: skip

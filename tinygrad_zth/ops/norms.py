@@ -76,7 +76,7 @@ def _norm_gradient(
     return signed_power(x, p - 1) * spread(g * absolute_power(out, 1 - p), x_shape, dim, keepdim)
 
 
-norm_of = op(_norm, name="vector_norm", grad_name="LinalgVectorNormBackward0", x=_norm_gradient)
+norm_of = op(_norm, name="vector_norm", grad_name="LinalgVectorNormBackward0", ordered=True, x=_norm_gradient)
 
 
 @torch_call

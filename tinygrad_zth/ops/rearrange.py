@@ -41,7 +41,7 @@ def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     axes = tuple(dim_of(d, ndim) for d in sizes_of(dims))
     if len(set(axes)) != len(axes):
         raise RuntimeError(f"dim {max(axes, key=axes.count)} appears multiple times in the list of dims")
-    return _flip_op(input, axes)
+    return _flip_op(input, axes if ndim else ())
 
 
 def _flip_function(input: Tensor, dims: int | Sequence[int]) -> Tensor:
@@ -78,6 +78,8 @@ def roll(input: Tensor, shifts: Sizes, dims: Sizes | None = None) -> Tensor:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:0")
         return _roll_op(input, shifts, None)
     dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    if not input._array.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     return _roll_op(input, shifts, tuple(dim_of(d, input._array.ndim) for d in dims))

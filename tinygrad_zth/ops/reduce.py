@@ -128,14 +128,14 @@ spread = op(
 def _sum_entry(name: str, grad_name: str) -> Applied:
     """One entry per name that PyTorch prints for it; so for the mean."""
     return op(
-        _sum, name=name, grad_name=grad_name, kernels={"cupy": _sum_any},
+        _sum, name=name, grad_name=grad_name, ordered=True, kernels={"cupy": _sum_any},
         x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
     )  # fmt: skip
 
 
 def _mean_entry(name: str, grad_name: str) -> Applied:
     return op(
-        _mean, name=name, grad_name=grad_name, kernels={"cupy": _mean_any},
+        _mean, name=name, grad_name=grad_name, ordered=True, kernels={"cupy": _mean_any},
         x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
     )  # fmt: skip
 
@@ -298,13 +298,13 @@ divide_or_zero: Applied = op(
     y=lambda g, out, y: -divide_or_zero(g * out, y),
 )  # fmt: skip
 var_of = op(
-    _variance, name="var", extras=("mean",), kernels={"cupy": _variance_any},
+    _variance, name="var", ordered=True, extras=("mean",), kernels={"cupy": _variance_any},
     x=lambda g, x, x_shape, mean, dim, correction, keepdim: _var_gradient(
         g, x, x_shape, mean, dim, correction, keepdim, 1.0
     ),
 )  # fmt: skip
 std_of = op(
-    _std, name="std", extras=("mean",), kernels={"cupy": _std_any},
+    _std, name="std", ordered=True, extras=("mean",), kernels={"cupy": _std_any},
     x=lambda g, x, x_shape, out, mean, dim, correction, keepdim: _var_gradient(
         divide_or_zero(g, out), x, x_shape, mean, dim, correction, keepdim, 0.5
     ),
@@ -431,7 +431,7 @@ def _exp_difference(xp: Namespace, x: Array, y: Array) -> Array:
 
 _softmax_like = op(_exp_difference, name="exp_difference", x=lambda g, out: g * out, y=lambda g, out: -g * out)
 logsumexp_of = op(
-    _logsumexp, name="logsumexp",
+    _logsumexp, name="logsumexp", ordered=True,
     x=lambda g, x, x_shape, out, dim, keepdim: spread(g, x_shape, dim, keepdim)
     * _softmax_like(x, spread(out, x_shape, dim, keepdim)),
 )  # fmt: skip

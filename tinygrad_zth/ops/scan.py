@@ -96,8 +96,11 @@ def _cumprod_gradient(g: Value, x: Value, out: Value, dim: int, reverse: bool) -
     return shift(out, dim, -ahead, 1) * rest
 
 
-cumsum_of: Applied = op(_running("cumsum"), name="cumsum", x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse))
-cumprod_of = op(_running("cumprod"), name="cumprod", x=_cumprod_gradient)
+cumsum_of: Applied = op(
+    _running("cumsum"), name="cumsum", ordered=True,
+    x=lambda g, dim, reverse: cumsum_of(g, dim, not reverse),
+)  # fmt: skip
+cumprod_of = op(_running("cumprod"), name="cumprod", ordered=True, x=_cumprod_gradient)
 
 
 def _prod(x: Array, dim: int, keepdim: bool) -> Array:
@@ -116,7 +119,7 @@ def _prod_gradient(g: Value, x: Value, x_shape: tuple[int, ...], out: Value, dim
     return spread(g, x_shape, dim, keepdim) * before * after
 
 
-prod_of = op(_prod, name="prod", kernels={"cupy": _prod_any}, x=_prod_gradient)
+prod_of = op(_prod, name="prod", ordered=True, kernels={"cupy": _prod_any}, x=_prod_gradient)
 
 
 @torch_call
@@ -232,7 +235,9 @@ def _logcumsumexp_gradient(g: Value, x: Value, out: Value, dim: int) -> Value:
     return rest * falling(x, out)
 
 
-logcumsumexp_of = op(lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", x=_logcumsumexp_gradient)
+logcumsumexp_of = op(
+    lambda x, dim: _log_running_sum(x, dim), name="logcumsumexp", ordered=True, x=_logcumsumexp_gradient
+)
 
 
 @torch_call

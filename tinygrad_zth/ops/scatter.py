@@ -82,17 +82,17 @@ _gather_op = op(
     x=lambda g, x_shape, dim, index: _scatter_add_op(_zeros(g, x_shape), dim, index, g),
 )  # fmt: skip
 _scatter_add_op: Applied = op(
-    _scatter_add, name="scatter_add", tensors=("index",),
+    _scatter_add, name="scatter_add", ordered=True, tensors=("index",),
     x=lambda g: g,
     src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
 )  # fmt: skip
 _scatter_op = op(
-    _scatter, name="scatter", tensors=("index",),
+    _scatter, name="scatter", ordered=True, tensors=("index",),
     x=lambda g, dim, index: _scatter_fill_op(g, dim, index, 0),
     src=lambda g, dim, index, src_shape: _from_corner(_gather_op(g, dim, index), src_shape),
 )  # fmt: skip
 _scatter_fill_op: Applied = op(
-    _scatter_fill, name="scatter_value", grad_name="ScatterBackward1", tensors=("index",),
+    _scatter_fill, name="scatter_value", grad_name="ScatterBackward1", ordered=True, tensors=("index",),
     x=lambda g, dim, index: _scatter_fill_op(g, dim, index, 0),
 )  # fmt: skip
 

@@ -22,8 +22,8 @@ def _triu(xp: Namespace, x: Array, diagonal: int) -> Array:
     return xp.triu(x, diagonal)
 
 
-_tril_op: Applied = op(_tril, x=lambda g, diagonal: _tril_op(g, diagonal))
-_triu_op: Applied = op(_triu, x=lambda g, diagonal: _triu_op(g, diagonal))
+_tril_op: Applied = op(_tril, ordered=True, x=lambda g, diagonal: _tril_op(g, diagonal))
+_triu_op: Applied = op(_triu, ordered=True, x=lambda g, diagonal: _triu_op(g, diagonal))
 
 
 def _matrix(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:

@@ -266,9 +266,9 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Dimensions ``dim0`` and ``dim1`` exchanged."""
     ndim = input._array.ndim
     if not (0 <= dim0 < ndim and 0 <= dim1 < ndim):
+        dim0, dim1 = dim_of(dim0, ndim), dim_of(dim1, ndim)
         if not ndim:
             return alias(input)
-        dim0, dim1 = dim_of(dim0, ndim), dim_of(dim1, ndim)
     return _transpose(input, dim0, dim1)
 
 
@@ -293,9 +293,9 @@ def reversed_dims(input: Tensor) -> Tensor:
 def matrix_transpose(input: Tensor) -> Tensor:
     """``x.mT``: the last two dimensions exchanged."""
     ndim = input._array.ndim
-    if ndim < 2:
+    if ndim == 1:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
-    return _transpose(input, ndim - 2, ndim - 1)
+    return _transpose(input, ndim - 2, ndim - 1) if ndim else alias(input)
 
 
 def movedim(input: Tensor, source: Sizes, destination: Sizes) -> Tensor:

@@ -196,4 +196,4 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif array.size and array.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
     xp = backend_of(array).xp
-    return new_tensor((array[..., None] == xp.arange(num_classes)).astype(np.int64))
+    return new_tensor((array[..., None] == xp.arange(num_classes)).astype(np.int64, order="C"))

@@ -13,6 +13,7 @@ from ...ops.calling import shown_as
 from ...ops.matmul import c_name
 from ...tensor import Tensor
 from ...types import Sizes
+from .memory_order import lying_like
 from .padding import pad
 
 __all__ = [
@@ -122,7 +123,7 @@ def _conv(
             f"({' x '.join(map(str, needed))}). Kernel size can't be greater than actual input size"
         )
     out = tuple((w - r) // s + 1 for w, r, s in zip(whole, needed, stride))
-    result = convolution(x, weight, bias, Geometry(kernel, stride, before, dilation, out), groups)
+    result = lying_like(convolution(x, weight, bias, Geometry(kernel, stride, before, dilation, out), groups), x)
     return result if batched else result.squeeze(0)
 
 
@@ -159,6 +160,7 @@ def _conv_transpose(
     result = conv_input(y, weight, size, Geometry(kernel, stride, before, dilation, windows), groups)
     if bias is not None:
         result = result + bias.reshape(1, -1, *(1,) * n)
+    result = lying_like(result, y)
     return result if batched else result.squeeze(0)
 
 

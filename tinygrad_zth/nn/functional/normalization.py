@@ -14,6 +14,7 @@ from ...fused.layer_norm import rms_norm as _rms_norm
 from ...fused.windows import Geometry, sum_windows
 from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor, storage_of
+from .memory_order import lying_like
 
 __all__ = [
     "batch_norm",
@@ -76,7 +77,8 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
-        return _batch_norm(input, weight, bias, running_mean._array.copy(), running_var._array.copy(), eps)
+        fixed = running_mean._array.copy(), running_var._array.copy()
+        return lying_like(_batch_norm(input, weight, bias, *fixed, eps), input)
     if running_mean is not None or running_var is not None:
         n = math.prod(shape) // max(shape[1], 1)
         mean, var = batch_statistics(backend_of(input._array).xp, input._array)
@@ -85,8 +87,8 @@ def batch_norm(
                 running._array *= 1 - momentum
                 running._array += momentum * now
                 storage_of(running).version += 1
-        return _batch_norm(input, weight, bias, Own(mean, var), None, eps)
-    return _batch_norm(input, weight, bias, None, None, eps)
+        return lying_like(_batch_norm(input, weight, bias, Own(mean, var), None, eps), input)
+    return lying_like(_batch_norm(input, weight, bias, None, None, eps), input)
 
 
 @shown_as("NativeGroupNormBackward0")
@@ -113,7 +115,7 @@ def group_norm(
     out = _layer_norm(grouped, (grouped.shape[-1],), None, None, eps).reshape(shape)
     column = (1, -1, *(1,) * (len(shape) - 2))
     out = out if weight is None else out * weight.reshape(column)
-    return out if bias is None else out + bias.reshape(column)
+    return lying_like(out if bias is None else out + bias.reshape(column), input)
 
 
 def instance_norm(

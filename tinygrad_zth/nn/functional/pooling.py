@@ -17,6 +17,7 @@ from ...ops.calling import shown_as
 from ...tensor import Tensor, new_tensor
 from ...types import Sizes
 from .conv import ints
+from .memory_order import lying_like
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
@@ -99,7 +100,7 @@ def _max_pool(
         raise NotImplementedError(f"\"{name}\" not implemented for '{of(kind).legacy}'")
     geometry = _geometry(name, n, x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
-        result = getattr(kernels, f"max_pool{n}d")(x, geometry)
+        result = lying_like(getattr(kernels, f"max_pool{n}d")(x, geometry), x)
         return result if batched else result.squeeze(0)
     _, place, position = kernels.max_pool_places(backend_of(x._array).xp, x._array, geometry)
     result, where = kernels.take_taps(x, new_tensor(place), geometry), new_tensor(position)
@@ -131,6 +132,7 @@ def _average(
         result = total * (1 / counts)
     else:
         result = total * new_tensor(backend_of(x._array).asarray((1 / counts).astype(kind)))
+    result = lying_like(result, x)
     return result if batched else result.squeeze(0)
 
 
@@ -201,6 +203,7 @@ def _adaptive_average(name: str, n: int, input: Tensor, output_size: Any) -> Ten
         for i, (s, o) in enumerate(zip(size, out)):
             if s != o:
                 result = resample(result, averaging(s, o), i + 2)
+    result = lying_like(result, x)
     return result if batched else result.squeeze(0)
 
 

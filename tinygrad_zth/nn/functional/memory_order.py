@@ -1,0 +1,20 @@
+"""How the results of layers for images lie in memory: as PyTorch's, which decides which ``view`` of them is possible."""
+
+from __future__ import annotations
+
+from ...storage import channels_are_last, in_channels_last
+from ...tensor import Tensor
+
+__all__ = ["lying_like"]
+
+
+def lying_like(result: Tensor, input: Tensor) -> Tensor:
+    """``result``, just computed from ``input``: with its channels last where ``input`` has them, else in C order."""
+    array = result._array
+    if result is input or result._view is not None:
+        return result
+    if not input._array.flags.c_contiguous and channels_are_last(input._array):
+        result._array = in_channels_last(array)
+    elif not array.flags.c_contiguous:
+        result._array = array.copy("C")
+    return result
