@@ -1,111 +1,88 @@
-"""The backward pass of a two-layer MLP with BatchNorm, written out by hand and compared with autograd's."""
+"""The backward pass of an embedding, two layers, a normalisation and a softmax, by the chain rule on paper, beside autograd's."""
 
 import torch
 import torch.nn.functional as F
 
+torch.manual_seed(11)
+draw = torch.Generator().manual_seed(2147483647)
+letters, width, hidden, context, rows = 27, 6, 24, 3, 20
+ids = torch.randint(0, letters, (rows, context), generator=draw)
+goal = torch.randint(0, letters, (rows,), generator=draw)
+shapes = {
+    "table": (letters, width), "into": (width * context, hidden), "shift": (hidden,), "gain": (1, hidden),
+    "offset": (1, hidden), "onto": (hidden, letters), "last": (letters,),
+}  # fmt: skip
+leaf = {name: (torch.randn(shape, generator=draw) * 0.3 + (name == "gain")) for name, shape in shapes.items()}
+for tensor in leaf.values():
+    tensor.requires_grad = True
+print(sum(tensor.nelement() for tensor in leaf.values()), {name: tuple(tensor.shape) for name, tensor in leaf.items()})
 
-def cmp(s, dt, t):
-    ex = torch.all(dt == t.grad).item()
-    app = torch.allclose(dt, t.grad)
-    maxdiff = (dt - t.grad).abs().max().item()
-    print(f"{s:15s} | approximate: {str(app):5s} | close: {maxdiff < 1e-6} {type(ex).__name__}")
-
-
-g = torch.Generator().manual_seed(2147483647)
-vocab_size, n_embd, n_hidden, block_size, n = 27, 10, 64, 3, 32
-Xb = torch.randint(0, vocab_size, (n, block_size), generator=g)
-Yb = torch.randint(0, vocab_size, (n,), generator=g)
-C = torch.randn((vocab_size, n_embd), generator=g)
-W1 = torch.randn((n_embd * block_size, n_hidden), generator=g) * (5 / 3) / ((n_embd * block_size) ** 0.5)
-b1 = torch.randn(n_hidden, generator=g) * 0.1
-W2 = torch.randn((n_hidden, vocab_size), generator=g) * 0.1
-b2 = torch.randn(vocab_size, generator=g) * 0.1
-bngain = torch.randn((1, n_hidden), generator=g) * 0.1 + 1.0
-bnbias = torch.randn((1, n_hidden), generator=g) * 0.1
-parameters = [C, W1, b1, W2, b2, bngain, bnbias]
-print(sum(p.nelement() for p in parameters))
-for p in parameters:
-    p.requires_grad = True
-
-emb = C[Xb]
-embcat = emb.view(emb.shape[0], -1)
-hprebn = embcat @ W1 + b1
-bnmeani = 1 / n * hprebn.sum(0, keepdim=True)
-bndiff = hprebn - bnmeani
-bndiff2 = bndiff**2
-bnvar = 1 / (n - 1) * (bndiff2).sum(0, keepdim=True)
-bnvar_inv = (bnvar + 1e-5) ** -0.5
-bnraw = bndiff * bnvar_inv
-hpreact = bngain * bnraw + bnbias
-h = torch.tanh(hpreact)
-logits = h @ W2 + b2
-logit_maxes = logits.max(1, keepdim=True).values
-norm_logits = logits - logit_maxes
-counts = norm_logits.exp()
-counts_sum = counts.sum(1, keepdims=True)
-counts_sum_inv = counts_sum**-1
-probs = counts * counts_sum_inv
-logprobs = probs.log()
-loss = -logprobs[range(n), Yb].mean()
-for p in parameters:
-    p.grad = None
-for t in [logprobs, probs, counts, counts_sum, counts_sum_inv, norm_logits, logit_maxes, logits, h, hpreact, bnraw,
-          bnvar_inv, bnvar, bndiff2, bndiff, hprebn, bnmeani, embcat, emb]:  # fmt: skip
-    t.retain_grad()
+node = {"looked_up": leaf["table"][ids]}
+node["flat"] = node["looked_up"].view(rows, -1)
+node["before"] = node["flat"] @ leaf["into"] + leaf["shift"]
+node["centre"] = 1 / rows * node["before"].sum(0, keepdim=True)
+node["away"] = node["before"] - node["centre"]
+node["spread"] = 1 / (rows - 1) * (node["away"] ** 2).sum(0, keepdim=True)
+node["scale"] = (node["spread"] + 1e-5) ** -0.5
+node["unit"] = node["away"] * node["scale"]
+node["active"] = torch.tanh(leaf["gain"] * node["unit"] + leaf["offset"])
+node["score"] = node["active"] @ leaf["onto"] + leaf["last"]
+node["top"] = node["score"].max(1, keepdim=True).values
+node["weight"] = (node["score"] - node["top"]).exp()
+node["whole"] = node["weight"].sum(1, keepdims=True)
+node["share"] = node["weight"] * node["whole"] ** -1
+node["log_share"] = node["share"].log()
+loss = -node["log_share"][range(rows), goal].mean()
+for tensor in node.values():
+    tensor.retain_grad()
 loss.backward()
-print(loss)
+print(loss, loss.grad_fn, [tensor.grad_fn for tensor in node.values()])
 
-dlogprobs = torch.zeros_like(logprobs)
-dlogprobs[range(n), Yb] = -1.0 / n
-dprobs = (1.0 / probs) * dlogprobs
-dcounts_sum_inv = (counts * dprobs).sum(1, keepdim=True)
-dcounts = counts_sum_inv * dprobs
-dcounts_sum = (-(counts_sum**-2)) * dcounts_sum_inv
-dcounts += torch.ones_like(counts) * dcounts_sum
-dnorm_logits = counts * dcounts
-dlogits = dnorm_logits.clone()
-dlogit_maxes = (-dnorm_logits).sum(1, keepdim=True)
-dlogits += F.one_hot(logits.max(1).indices, num_classes=logits.shape[1]) * dlogit_maxes
-dh = dlogits @ W2.T
-dW2 = h.T @ dlogits
-db2 = dlogits.sum(0)
-dhpreact = (1.0 - h**2) * dh
-dbngain = (bnraw * dhpreact).sum(0, keepdim=True)
-dbnraw = bngain * dhpreact
-dbnbias = dhpreact.sum(0, keepdim=True)
-dbndiff = bnvar_inv * dbnraw
-dbnvar_inv = (bndiff * dbnraw).sum(0, keepdim=True)
-dbnvar = (-0.5 * (bnvar + 1e-5) ** -1.5) * dbnvar_inv
-dbndiff2 = (1.0 / (n - 1)) * torch.ones_like(bndiff2) * dbnvar
-dbndiff += (2 * bndiff) * dbndiff2
-dhprebn = dbndiff.clone()
-dbnmeani = (-dbndiff).sum(0)
-dhprebn += 1.0 / n * (torch.ones_like(hprebn) * dbnmeani)
-dembcat = dhprebn @ W1.T
-dW1 = embcat.T @ dhprebn
-db1 = dhprebn.sum(0)
-demb = dembcat.view(emb.shape)
-dC = torch.zeros_like(C)
-for k in range(Xb.shape[0]):
-    for j in range(Xb.shape[1]):
-        ix = Xb[k, j]
-        dC[ix] += demb[k, j]
-for name in ("logprobs probs counts_sum_inv counts_sum counts norm_logits logit_maxes logits h W2 b2 hpreact bngain "
-             "bnbias bnraw bnvar_inv bnvar bndiff2 bndiff bnmeani hprebn embcat W1 b1 emb C").split():  # fmt: skip
-    cmp(name, globals()["d" + name], globals()[name])
+with torch.no_grad():
+    d = {"log_share": torch.zeros_like(node["log_share"])}
+    d["log_share"][range(rows), goal] = -1.0 / rows
+    d["share"] = d["log_share"] / node["share"]
+    d["whole"] = (node["weight"] * d["share"]).sum(1, keepdim=True) * -(node["whole"] ** -2)
+    d["weight"] = d["share"] / node["whole"] + torch.ones_like(node["weight"]) * d["whole"]
+    raised = node["weight"] * d["weight"]
+    d["top"] = -raised.sum(1, keepdim=True)
+    d["score"] = raised + F.one_hot(node["score"].max(1).indices, num_classes=letters) * d["top"]
+    d["active"], d["onto"], d["last"] = d["score"] @ leaf["onto"].T, node["active"].T @ d["score"], d["score"].sum(0)
+    bent = (1.0 - node["active"] ** 2) * d["active"]
+    d["gain"], d["offset"] = (node["unit"] * bent).sum(0, keepdim=True), bent.sum(0, keepdim=True)
+    d["unit"] = leaf["gain"] * bent
+    d["scale"] = (node["away"] * d["unit"]).sum(0, keepdim=True)
+    d["spread"] = -0.5 * (node["spread"] + 1e-5) ** -1.5 * d["scale"]
+    d["away"] = node["scale"] * d["unit"]
+    d["away"] += 2 / (rows - 1) * node["away"] * d["spread"]
+    d["centre"] = -d["away"].sum(0, keepdim=True)
+    d["before"] = d["away"].clone()
+    d["before"] += d["centre"] / rows
+    d["flat"], d["into"], d["shift"] = d["before"] @ leaf["into"].T, node["flat"].T @ d["before"], d["before"].sum(0)
+    d["looked_up"] = d["flat"].view(node["looked_up"].shape)
+    d["table"] = torch.zeros_like(leaf["table"])
+    for i in range(rows):
+        for j in range(context):
+            d["table"][ids[i, j]] += d["looked_up"][i, j]
+for name, mine in d.items():
+    theirs = {**leaf, **node}[name].grad
+    gap = (mine - theirs).abs().max().item()
+    print(
+        f"{name:10s} | same: {torch.all(mine == theirs).dtype} | near: {str(torch.allclose(mine, theirs, atol=1e-6)):5s} | {gap < 1e-6}"
+    )
 
-loss_fast = F.cross_entropy(logits, Yb)
-print(loss_fast.item(), "diff:", abs((loss_fast - loss).item()) < 1e-6)
-dlogits = F.softmax(logits, 1)
-dlogits[range(n), Yb] -= 1
-dlogits /= n
-cmp("logits", dlogits, logits)
-print(F.softmax(logits, 1)[0], dlogits[0] * n, dlogits[0].sum().abs() < 1e-6)
-hpreact_fast = (
-    bngain * (hprebn - hprebn.mean(0, keepdim=True)) / torch.sqrt(hprebn.var(0, keepdim=True, unbiased=True) + 1e-5)
-    + bnbias
+straight = F.cross_entropy(node["score"], goal)
+print(f"{straight.item():.5f}", abs((straight - loss).item()) < 1e-6)
+short = F.softmax(node["score"], 1)
+print(short[0], short.shape)
+short = short.detach()
+short[range(rows), goal] -= 1
+short /= rows
+print(torch.allclose(short, d["score"], atol=1e-7), short[0] * rows, short.sum().abs() < 1e-6)
+normal = (node["before"] - node["before"].mean(0)) / torch.sqrt(node["before"].var(0, unbiased=True) + 1e-5)
+print((normal - node["unit"]).abs().max() < 1e-5)
+mixed = (bent * node["unit"]).sum(0)
+whole_rule = (
+    leaf["gain"] * node["scale"] / rows * (rows * bent - bent.sum(0) - rows / (rows - 1) * node["unit"] * mixed)
 )
-print("max diff:", (hpreact_fast - hpreact).abs().max() < 1e-5)
-dhprebn = bngain * bnvar_inv / n * (n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))
-cmp("hprebn", dhprebn, hprebn)
-print(logits.grad_fn, loss.grad_fn, emb.grad_fn, probs.grad_fn, logit_maxes.grad_fn, bnvar_inv.grad_fn)
+print(torch.allclose(whole_rule, node["before"].grad, atol=1e-7))

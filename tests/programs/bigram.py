@@ -1,97 +1,73 @@
-"""Counting character pairs, sampling from the counts, and the same model found by gradient descent."""
+"""Which letter follows which: a table of counts, what it writes, how likely it finds a list of words, and the table found by descent."""
 
 import torch
 import torch.nn.functional as F
 
-words = """emma olivia ava isabella sophia charlotte mia amelia harper evelyn abigail emily elizabeth mila ella
-avery sofia camila aria scarlett victoria madison luna grace chloe penelope layla riley zoey nora lily eleanor""".split()
-chars = sorted(set("".join(words)))
-stoi = {s: i + 1 for i, s in enumerate(chars)}
-stoi["."] = 0
-itos = {i: s for s, i in stoi.items()}
-size = len(stoi)
+WORDS = "anna otto ida hanna emil ella lena noel nele milla mona simon liam leon mia maja nils stine".split()
+EDGE = "|"
+alphabet = EDGE + "".join(sorted(set("".join(WORDS))))
+number = {letter: i for i, letter in enumerate(alphabet)}
+size = len(alphabet)
 
-N = torch.zeros((size, size), dtype=torch.int32)
-for w in words:
-    chs = ["."] + list(w) + ["."]
-    for ch1, ch2 in zip(chs, chs[1:]):
-        N[stoi[ch1], stoi[ch2]] += 1
-print(N[:4, :12], N.dtype, N[0, 0].item(), type(N[0, 0]))
-print(N.sum(1, keepdim=True).shape, N.sum(0, keepdim=True)[0, :6])
 
-p = N[0].float()
-p = p / p.sum()
-print(p)
-g = torch.Generator().manual_seed(2147483647)
-print(torch.rand(3, generator=g))
-ix = torch.multinomial(p, num_samples=20, replacement=True, generator=g)
-print(ix)
+def steps(words):
+    for word in words:
+        closed = EDGE + word + EDGE
+        yield from zip(closed, closed[1:])
 
-P = (N + 1).float()
-P /= P.sum(1, keepdims=True)
-print(P[1].sum(), P[:2, :5])
-g = torch.Generator().manual_seed(2147483647)
-for _ in range(6):
-    out = []
-    ix = 0
-    while True:
-        p = P[ix]
-        ix = torch.multinomial(p, num_samples=1, replacement=True, generator=g).item()
-        out.append(itos[ix])
-        if ix == 0:
+
+counts = torch.zeros((size, size), dtype=torch.int32)
+for left, right in steps(WORDS):
+    counts[number[left], number[right]] += 1
+print(counts[:5], counts.dtype, counts[0, 1].item(), type(counts[0, 1]), counts.sum(1, keepdim=True).shape)
+print(counts.sum(0, keepdim=True)[0, :6], counts.sum(), counts.max(1).indices)
+
+first = counts[0].float()
+first = first / first.sum()
+draw = torch.Generator().manual_seed(2147483647)
+print(first, torch.rand(3, generator=draw), torch.multinomial(first, num_samples=20, replacement=True, generator=draw))
+chance = (counts + 1).float()
+chance /= chance.sum(1, keepdims=True)
+print(chance[2].sum(), chance[:2, :5])
+
+
+def write(chances_of, generator, longest=30):
+    letters, at = [], 0
+    for _ in range(longest):
+        at = torch.multinomial(chances_of(at), num_samples=1, replacement=True, generator=generator).item()
+        letters.append(alphabet[at])
+        if at == 0:
             break
-    print("".join(out))
+    return "".join(letters)
 
-log_likelihood = 0.0
-n = 0
-for w in words[:3]:
-    chs = ["."] + list(w) + ["."]
-    for ch1, ch2 in zip(chs, chs[1:]):
-        prob = P[stoi[ch1], stoi[ch2]]
-        logprob = torch.log(prob)
-        log_likelihood += logprob
-        n += 1
-        print(f"{ch1}{ch2}: {prob:.4f} {logprob:.4f}")
-print(f"{log_likelihood=}")
-nll = -log_likelihood
-print(f"{nll=}", f"{nll / n}")
 
-xs, ys = [], []
-for w in words:
-    chs = ["."] + list(w) + ["."]
-    for ch1, ch2 in zip(chs, chs[1:]):
-        xs.append(stoi[ch1])
-        ys.append(stoi[ch2])
-xs = torch.tensor(xs)
-ys = torch.tensor(ys)
-num = xs.nelement()
-print("number of examples: ", num)
-xenc = F.one_hot(xs, num_classes=size).float()
-print(xenc.shape, xenc.dtype, xenc[:2])
-g = torch.Generator().manual_seed(2147483647)
-W = torch.randn((size, size), generator=g, requires_grad=True)
-print(W[:3, :6])
-for k in range(20):
-    logits = xenc @ W
-    counts = logits.exp()
-    probs = counts / counts.sum(1, keepdims=True)
-    loss = -probs[torch.arange(num), ys].log().mean() + 0.01 * (W**2).mean()
-    if k % 5 == 0:
-        print(k, loss.item(), loss)
-    W.grad = None
+draw = torch.Generator().manual_seed(2147483647)
+print([write(lambda at: chance[at], draw) for _ in range(8)])
+
+total, pairs = 0.0, 0
+for left, right in steps(WORDS[:4]):
+    likely = chance[number[left], number[right]]
+    total += torch.log(likely)
+    pairs += 1
+    print(f"{left}{right}: {likely:.4f} {torch.log(likely):.4f}")
+print(f"{total=}", f"{-total / pairs}", -total)
+
+given = torch.tensor([number[left] for left, _ in steps(WORDS)])
+wanted = torch.tensor([number[right] for _, right in steps(WORDS)])
+rows = torch.arange(given.nelement())
+lit = F.one_hot(given, num_classes=size).float()
+print(lit.shape, lit.dtype, lit[:2], (lit.argmax(1) == given).all())
+table = torch.randn((size, size), generator=torch.Generator().manual_seed(2147483647), requires_grad=True)
+print(table[:3, :6])
+for step in range(24):
+    weights = (lit @ table).exp()
+    share = weights / weights.sum(1, keepdims=True)
+    loss = -share[rows, wanted].log().mean() + 0.01 * (table**2).mean()
+    table.grad = None
     loss.backward()
-    W.data += -50 * W.grad
-print(W.grad[:2, :5], loss.grad_fn)
-for _ in range(4):
-    out = []
-    ix = 0
-    while True:
-        xenc = F.one_hot(torch.tensor([ix]), num_classes=size).float()
-        logits = xenc @ W
-        counts = logits.exp()
-        p = counts / counts.sum(1, keepdims=True)
-        ix = torch.multinomial(p, num_samples=1, replacement=True, generator=g).item()
-        out.append(itos[ix])
-        if ix == 0:
-            break
-    print("".join(out))
+    table.data += -40 * table.grad
+    if step % 6 == 0:
+        print(step, loss.item(), loss)
+print(table.grad[:2, :5], loss.grad_fn)
+draw = torch.Generator().manual_seed(5)
+print([write(lambda at: F.softmax(table[at], 0), draw) for _ in range(4)])

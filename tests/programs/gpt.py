@@ -1,176 +1,114 @@
-"""A character GPT of two blocks, trained for some steps with AdamW, and what it writes."""
+"""A small causal Transformer of letters: heads side by side, residual blocks, training with AdamW, and what it writes."""
 
 import torch
 import torch.nn as nn
 from torch.nn import functional as F
 
-batch_size, block_size, max_iters, eval_interval, eval_iters = 8, 16, 40, 20, 4
-learning_rate, n_embd, n_head, n_layer, dropout = 1e-3, 32, 4, 2, 0.2
 device = "cuda" if torch.cuda.is_available() else "cpu"
 torch.manual_seed(1337)
-text = (
-    """First Citizen: Before we proceed any further, hear me speak.
-All: Speak, speak.
-First Citizen: You are all resolved rather to die than to famish?
-All: Resolved. resolved.
-"""
-    * 4
-)
-chars = sorted(list(set(text)))
-vocab_size = len(chars)
-stoi = {ch: i for i, ch in enumerate(chars)}
-itos = {i: ch for i, ch in enumerate(chars)}
-encode = lambda s: [stoi[c] for c in s]
-decode = lambda l: "".join([itos[i] for i in l])
-data = torch.tensor(encode(text), dtype=torch.long)
-n = int(0.9 * len(data))
-train_data, val_data = data[:n], data[n:]
-print(data.shape, data.dtype, data[:20])
+RHYME = "one for sorrow, two for joy;\nthree for a girl, four for a boy;\nfive for silver, six for gold;\n" * 4
+letters = sorted(list(set(RHYME)))
+of_letter = {letter: i for i, letter in enumerate(letters)}
+text = torch.tensor([of_letter[c] for c in RHYME], dtype=torch.long)
+parts = dict(zip(("learn", "check"), text.split([int(0.85 * len(text)), len(text) - int(0.85 * len(text))])))
+print(text.shape, text.dtype, text[:20], {name: part.shape for name, part in parts.items()})
+SPAN, ROWS, WIDTH, HEADS, DEPTH, DROP = 16, 8, 32, 4, 2, 0.2
 
 
-def get_batch(split):
-    data = train_data if split == "train" else val_data
-    ix = torch.randint(len(data) - block_size, (batch_size,))
-    x = torch.stack([data[i : i + block_size] for i in ix])
-    y = torch.stack([data[i + 1 : i + block_size + 1] for i in ix])
-    return x.to(device), y.to(device)
+def excerpt(part):
+    starts = torch.randint(len(parts[part]) - SPAN, (ROWS,))
+    windows = torch.stack([parts[part][s : s + SPAN + 1] for s in starts]).to(device)
+    return windows[:, :-1], windows[:, 1:]
 
 
-@torch.no_grad()
-def estimate_loss():
-    out = {}
-    model.eval()
-    for split in ["train", "val"]:
-        losses = torch.zeros(eval_iters)
-        for k in range(eval_iters):
-            X, Y = get_batch(split)
-            logits, loss = model(X, Y)
-            losses[k] = loss.item()
-        out[split] = losses.mean()
-    model.train()
-    return out
-
-
-class Head(nn.Module):
-    def __init__(self, head_size):
+class Attention(nn.Module):
+    def __init__(self, size):
         super().__init__()
-        self.key = nn.Linear(n_embd, head_size, bias=False)
-        self.query = nn.Linear(n_embd, head_size, bias=False)
-        self.value = nn.Linear(n_embd, head_size, bias=False)
-        self.register_buffer("tril", torch.tril(torch.ones(block_size, block_size)))
-        self.dropout = nn.Dropout(dropout)
+        self.query, self.key, self.value = (nn.Linear(WIDTH, size, bias=False) for _ in range(3))
+        self.register_buffer("past", torch.tril(torch.ones(SPAN, SPAN)))
+        self.dropout = nn.Dropout(DROP)
 
     def forward(self, x):
-        B, T, C = x.shape
-        k = self.key(x)
-        q = self.query(x)
-        wei = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5
-        wei = wei.masked_fill(self.tril[:T, :T] == 0, float("-inf"))
-        wei = F.softmax(wei, dim=-1)
-        wei = self.dropout(wei)
-        v = self.value(x)
-        return wei @ v
+        n = x.shape[1]
+        fit = self.query(x) @ self.key(x).transpose(-2, -1) * self.key.out_features**-0.5
+        fit = F.softmax(fit.masked_fill(self.past[:n, :n] == 0, float("-inf")), dim=-1)
+        return self.dropout(fit) @ self.value(x)
 
 
-class MultiHeadAttention(nn.Module):
-    def __init__(self, num_heads, head_size):
+class Residual(nn.Module):
+    """x, and beside it attention by several heads, then a small network; each sees x normalised."""
+
+    def __init__(self):
         super().__init__()
-        self.heads = nn.ModuleList([Head(head_size) for _ in range(num_heads)])
-        self.proj = nn.Linear(head_size * num_heads, n_embd)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x):
-        out = torch.cat([h(x) for h in self.heads], dim=-1)
-        return self.dropout(self.proj(out))
-
-
-class FeedFoward(nn.Module):
-    def __init__(self, n_embd):
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(n_embd, 4 * n_embd), nn.ReLU(), nn.Linear(4 * n_embd, n_embd), nn.Dropout(dropout)
+        self.before = nn.ModuleList([nn.LayerNorm(WIDTH) for _ in range(2)])
+        self.heads = nn.ModuleList([Attention(WIDTH // HEADS) for _ in range(HEADS)])
+        self.join = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Dropout(DROP))
+        self.think = nn.Sequential(
+            nn.Linear(WIDTH, 4 * WIDTH), nn.ReLU(), nn.Linear(4 * WIDTH, WIDTH), nn.Dropout(DROP)
         )
 
     def forward(self, x):
-        return self.net(x)
+        seen = self.before[0](x)
+        x = x + self.join(torch.cat([head(seen) for head in self.heads], dim=-1))
+        return x + self.think(self.before[1](x))
 
 
-class Block(nn.Module):
-    def __init__(self, n_embd, n_head):
-        super().__init__()
-        head_size = n_embd // n_head
-        self.sa = MultiHeadAttention(n_head, head_size)
-        self.ffwd = FeedFoward(n_embd)
-        self.ln1 = nn.LayerNorm(n_embd)
-        self.ln2 = nn.LayerNorm(n_embd)
-
-    def forward(self, x):
-        x = x + self.sa(self.ln1(x))
-        x = x + self.ffwd(self.ln2(x))
-        return x
-
-
-class GPTLanguageModel(nn.Module):
+class Writer(nn.Module):
     def __init__(self):
         super().__init__()
-        self.token_embedding_table = nn.Embedding(vocab_size, n_embd)
-        self.position_embedding_table = nn.Embedding(block_size, n_embd)
-        self.blocks = nn.Sequential(*[Block(n_embd, n_head=n_head) for _ in range(n_layer)])
-        self.ln_f = nn.LayerNorm(n_embd)
-        self.lm_head = nn.Linear(n_embd, vocab_size)
-        self.apply(self._init_weights)
+        self.letter, self.place = nn.Embedding(len(letters), WIDTH), nn.Embedding(SPAN, WIDTH)
+        self.blocks = nn.Sequential(*[Residual() for _ in range(DEPTH)])
+        self.out = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, len(letters)))
+        self.apply(self.small)
 
-    def _init_weights(self, module):
-        if isinstance(module, nn.Linear):
+    def small(self, module):
+        if isinstance(module, (nn.Linear, nn.Embedding)):
             torch.nn.init.normal_(module.weight, mean=0.0, std=0.02)
-            if module.bias is not None:
-                torch.nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            torch.nn.init.normal_(module.weight, mean=0.0, std=0.02)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            torch.nn.init.zeros_(module.bias)
 
-    def forward(self, idx, targets=None):
-        B, T = idx.shape
-        tok_emb = self.token_embedding_table(idx)
-        pos_emb = self.position_embedding_table(torch.arange(T, device=device))
-        x = tok_emb + pos_emb
-        x = self.blocks(x)
-        x = self.ln_f(x)
-        logits = self.lm_head(x)
-        if targets is None:
-            loss = None
-        else:
-            B, T, C = logits.shape
-            logits = logits.view(B * T, C)
-            targets = targets.view(B * T)
-            loss = F.cross_entropy(logits, targets)
-        return logits, loss
+    def forward(self, ids, wanted=None):
+        x = self.letter(ids) + self.place(torch.arange(ids.shape[1], device=ids.device))
+        scores = self.out(self.blocks(x))
+        if wanted is None:
+            return scores, None
+        return scores, F.cross_entropy(scores.view(-1, scores.shape[-1]), wanted.reshape(-1))
 
-    def generate(self, idx, max_new_tokens):
-        for _ in range(max_new_tokens):
-            idx_cond = idx[:, -block_size:]
-            logits, loss = self(idx_cond)
-            logits = logits[:, -1, :]
-            probs = F.softmax(logits, dim=-1)
-            idx_next = torch.multinomial(probs, num_samples=1)
-            idx = torch.cat((idx, idx_next), dim=1)
-        return idx
+    def write(self, ids, count):
+        for _ in range(count):
+            scores, _ = self(ids[:, -SPAN:])
+            following = torch.multinomial(F.softmax(scores[:, -1, :], dim=-1), num_samples=1)
+            ids = torch.cat((ids, following), dim=1)
+        return ids
 
 
-model = GPTLanguageModel()
-m = model.to(device)
-print(m)
-print(sum(p.numel() for p in m.parameters()), "parameters")
-optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+@torch.no_grad()
+def losses(model, repeats=4):
+    model.eval()
+    found = {}
+    for part in parts:
+        each = torch.zeros(repeats)
+        for i in range(repeats):
+            each[i] = model(*excerpt(part))[1].item()
+        found[part] = each.mean()
+    model.train()
+    return found
+
+
+model = Writer().to(device)
+print(sum(p.numel() for p in model.parameters()) / 1e3, "thousand parameters")
+print(model, [name for name, _ in model.named_buffers()])
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 print(optimizer)
-for iter in range(max_iters):
-    if iter % eval_interval == 0 or iter == max_iters - 1:
-        losses = estimate_loss()
-        print(f"step {iter}: train loss {losses['train']:.4f}, val loss {losses['val']:.4f}")
-    xb, yb = get_batch("train")
-    logits, loss = model(xb, yb)
+for step in range(41):
+    if step % 20 == 0:
+        now = losses(model)
+        print(f"step {step}: {now['learn']:.4f} {now['check']:.4f}")
+    _, loss = model(*excerpt("learn"))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
-print(loss, logits[0, :5])
-context = torch.zeros((1, 1), dtype=torch.long, device=device)
-print(decode(m.generate(context, max_new_tokens=60)[0].tolist()))
+print(loss, {name: p.grad.norm().item() for name, p in list(model.named_parameters())[:4]})
+model.eval()
+written = model.write(torch.zeros((1, 1), dtype=torch.long, device=device), 60)
+print(repr("".join(letters[i] for i in written[0].tolist())), written.shape)

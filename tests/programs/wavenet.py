@@ -1,171 +1,119 @@
-"""Layers as classes with PyTorch's interface, and a tree of them that looks at ever more characters."""
+"""Layers written as plain classes, and a network that joins neighbours two by two until one place is left."""
 
 import torch
 import torch.nn.functional as F
 
-words = """emma olivia ava isabella sophia charlotte mia amelia harper evelyn abigail emily elizabeth mila ella
-avery sofia camila aria scarlett victoria madison luna grace chloe penelope layla riley zoey nora lily eleanor""".split()
-chars = sorted(list(set("".join(words))))
-stoi = {s: i + 1 for i, s in enumerate(chars)}
-stoi["."] = 0
-itos = {i: s for s, i in stoi.items()}
-vocab_size = len(itos)
-block_size = 8
-X, Y = [], []
-for w in words:
-    context = [0] * block_size
-    for ch in w + ".":
-        X.append(context)
-        Y.append(stoi[ch])
-        context = context[1:] + [stoi[ch]]
-X, Y = torch.tensor(X), torch.tensor(Y)
-for x, y in zip(X[:4], Y[:4]):
-    print("".join(itos[ix.item()] for ix in x), "-->", itos[y.item()])
+WORDS = "anna otto ida hanna emil ella lena noel nele milla mona simon liam leon mia maja nils stine".split()
+alphabet = "." + "".join(sorted(set("".join(WORDS))))
+SPAN = 8
+examples = [
+    ([0] * SPAN + [alphabet.index(c) for c in word])[i : i + SPAN] + [alphabet.index((word + ".")[i])]
+    for word in WORDS
+    for i in range(len(word) + 1)
+]
+seen, wanted = (part.squeeze(1) if part.shape[1] == 1 else part for part in torch.tensor(examples).split([SPAN, 1], 1))
+print(seen.shape, wanted.shape, seen[:3], wanted[:3])
+for row, letter in zip(seen[:4], wanted[:4]):
+    print("".join(alphabet[i.item()] for i in row), "->", alphabet[letter.item()])
 
 
-class Linear:
-    def __init__(self, fan_in, fan_out, bias=True):
-        self.weight = torch.randn((fan_in, fan_out)) / fan_in**0.5
-        self.bias = torch.zeros(fan_out) if bias else None
+class Layer:
+    """Keeps what it last gave as ``out``; its ``weights`` are trained."""
+
+    training = True
+
+    def __init__(self, *weights):
+        self.weights = list(weights)
 
     def __call__(self, x):
-        self.out = x @ self.weight
-        if self.bias is not None:
-            self.out += self.bias
+        self.out = self.compute(x)
         return self.out
 
-    def parameters(self):
-        return [self.weight] + ([] if self.bias is None else [self.bias])
+
+class Table(Layer):
+    def compute(self, i):
+        return self.weights[0][i]
 
 
-class BatchNorm1d:
-    def __init__(self, dim, eps=1e-5, momentum=0.1):
-        self.eps = eps
-        self.momentum = momentum
-        self.training = True
-        self.gamma = torch.ones(dim)
-        self.beta = torch.zeros(dim)
-        self.running_mean = torch.zeros(dim)
-        self.running_var = torch.ones(dim)
+class Map(Layer):
+    def compute(self, x):
+        product = x @ self.weights[0]
+        if len(self.weights) == 2:
+            product += self.weights[1]
+        return product
 
-    def __call__(self, x):
+
+class Bend(Layer):
+    def compute(self, x):
+        return torch.tanh(x)
+
+
+class Pairs(Layer):
+    def compute(self, x):
+        n, places, width = x.shape
+        joined = x.view(n, places // 2, width * 2)
+        return joined.squeeze(1) if joined.shape[1] == 1 else joined
+
+
+class Even(Layer):
+    """Mean 0 and variance 1 of each channel over everything else; running values once training is over."""
+
+    def __init__(self, width, keep=0.9):
+        super().__init__(torch.ones(width), torch.zeros(width))
+        self.keep, self.mean, self.var = keep, torch.zeros(width), torch.ones(width)
+
+    def compute(self, x):
+        mean, var = self.mean, self.var
         if self.training:
-            if x.ndim == 2:
-                dim = 0
-            elif x.ndim == 3:
-                dim = (0, 1)
-            xmean = x.mean(dim, keepdim=True)
-            xvar = x.var(dim, keepdim=True)
-        else:
-            xmean = self.running_mean
-            xvar = self.running_var
-        xhat = (x - xmean) / torch.sqrt(xvar + self.eps)
-        self.out = self.gamma * xhat + self.beta
-        if self.training:
+            others = tuple(range(x.ndim - 1))
+            mean, var = x.mean(others, keepdim=True), x.var(others, keepdim=True)
             with torch.no_grad():
-                self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * xmean
-                self.running_var = (1 - self.momentum) * self.running_var + self.momentum * xvar
-        return self.out
-
-    def parameters(self):
-        return [self.gamma, self.beta]
-
-
-class Tanh:
-    def __call__(self, x):
-        self.out = torch.tanh(x)
-        return self.out
-
-    def parameters(self):
-        return []
-
-
-class Embedding:
-    def __init__(self, num_embeddings, embedding_dim):
-        self.weight = torch.randn((num_embeddings, embedding_dim))
-
-    def __call__(self, IX):
-        self.out = self.weight[IX]
-        return self.out
-
-    def parameters(self):
-        return [self.weight]
-
-
-class FlattenConsecutive:
-    def __init__(self, n):
-        self.n = n
-
-    def __call__(self, x):
-        B, T, C = x.shape
-        x = x.view(B, T // self.n, C * self.n)
-        if x.shape[1] == 1:
-            x = x.squeeze(1)
-        self.out = x
-        return self.out
-
-    def parameters(self):
-        return []
-
-
-class Sequential:
-    def __init__(self, layers):
-        self.layers = layers
-
-    def __call__(self, x):
-        for layer in self.layers:
-            x = layer(x)
-        self.out = x
-        return self.out
-
-    def parameters(self):
-        return [p for layer in self.layers for p in layer.parameters()]
+                self.mean = self.keep * self.mean + (1 - self.keep) * mean
+                self.var = self.keep * self.var + (1 - self.keep) * var
+        return self.weights[0] * (x - mean) / torch.sqrt(var + 1e-5) + self.weights[1]
 
 
 torch.manual_seed(42)
-n_embd, n_hidden = 12, 32
-model = Sequential([
-    Embedding(vocab_size, n_embd),
-    FlattenConsecutive(2), Linear(n_embd * 2, n_hidden, bias=False), BatchNorm1d(n_hidden), Tanh(),
-    FlattenConsecutive(2), Linear(n_hidden * 2, n_hidden, bias=False), BatchNorm1d(n_hidden), Tanh(),
-    FlattenConsecutive(2), Linear(n_hidden * 2, n_hidden, bias=False), BatchNorm1d(n_hidden), Tanh(),
-    Linear(n_hidden, vocab_size),
-])  # fmt: skip
+width, hidden = 10, 24
+layers = [Table(torch.randn(len(alphabet), width))]
+for inside in (width, hidden, hidden):
+    layers += [Pairs(), Map(torch.randn(2 * inside, hidden) / (2 * inside) ** 0.5), Even(hidden), Bend()]
+layers.append(Map(torch.randn(hidden, len(alphabet)) / hidden**0.5, torch.zeros(len(alphabet))))
 with torch.no_grad():
-    model.layers[-1].weight *= 0.1
-parameters = model.parameters()
-print(sum(p.nelement() for p in parameters))
-for p in parameters:
-    p.requires_grad = True
-lossi = []
-for i in range(60):
-    ix = torch.randint(0, X.shape[0], (16,))
-    logits = model(X[ix])
-    loss = F.cross_entropy(logits, Y[ix])
-    for p in parameters:
-        p.grad = None
+    layers[-1].weights[0] *= 0.1
+weights = [w for layer in layers for w in layer.weights]
+for w in weights:
+    w.requires_grad = True
+print(sum(w.nelement() for w in weights), [type(layer).__name__ for layer in layers])
+
+
+def through(x):
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+curve = []
+for step in range(60):
+    batch = torch.randint(0, len(seen), (16,))
+    loss = F.cross_entropy(through(seen[batch]), wanted[batch])
+    for w in weights:
+        w.grad = None
     loss.backward()
-    lr = 0.1 if i < 50 else 0.01
-    for p in parameters:
-        p.data += -lr * p.grad
-    if i % 10 == 0:
-        print(f"{i:7d}/{60:7d}: {loss.item():.4f}")
-    lossi.append(loss.log10().item())
-print(torch.tensor(lossi).view(-1, 10).mean(1))
-for layer in model.layers:
-    print(layer.__class__.__name__, ":", tuple(layer.out.shape))
-    if hasattr(layer, "training"):
-        layer.training = False
+    for w in weights:
+        w.data += (-0.1 if step < 50 else -0.01) * w.grad
+    curve.append(loss.log10().item())
+    if step % 10 == 0:
+        print(f"{step:4d}/{60:4d}: {loss.item():.4f}")
+print(torch.tensor(curve).view(-1, 10).mean(1))
+for layer in layers:
+    print(type(layer).__name__, tuple(layer.out.shape))
+    layer.training = False
 with torch.no_grad():
-    print("loss", F.cross_entropy(model(X), Y).item())
-for _ in range(5):
-    out, context = [], [0] * block_size
-    while True:
-        logits = model(torch.tensor([context]))
-        probs = F.softmax(logits, dim=1)
-        ix = torch.multinomial(probs, num_samples=1).item()
-        context = context[1:] + [ix]
-        out.append(ix)
-        if ix == 0:
-            break
-    print("".join(itos[i] for i in out))
+    print("loss", F.cross_entropy(through(seen), wanted).item(), through(seen[[7]]).shape)
+    for _ in range(5):
+        letters = [0] * SPAN
+        while len(letters) < SPAN + 12 and (len(letters) == SPAN or letters[-1]):
+            chances = F.softmax(through(torch.tensor([letters[-SPAN:]])), dim=1)
+            letters.append(torch.multinomial(chances, num_samples=1).item())
+        print("".join(alphabet[i] for i in letters[SPAN:]))
