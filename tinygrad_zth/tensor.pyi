@@ -9,6 +9,7 @@ from .ops import return_types as return_types
 from .ops.inquiry import layout as _layout
 from .ops.inquiry import memory_format as _memory_format
 from .storage import Storage
+from .storage import TypedStorage
 from .storage import UntypedStorage
 from .types import Device
 from .types import Index
@@ -161,6 +162,8 @@ class Tensor:
         ...
     @property
     def _version(self) -> builtins.int:
+        ...
+    def _warn_of_gradient(self) -> None:
         ...
     def abs(self, *, out: Tensor | None = None) -> Tensor:
         """The absolute value. Raises NotImplementedError for bool tensors. Element by element, any shape; the dtype stays."""
@@ -1397,6 +1400,8 @@ class Tensor:
         """The standard deviation over ``dim``, the square root of ``var``; its slope at 0 is taken to
         be 0.
         """
+    def storage(self) -> TypedStorage:
+        """The elements in the memory that this tensor and all its views share. Deprecated in PyTorch, and warns so."""
     def storage_offset(self) -> builtins.int:
         """Where the window begins in its storage, in elements."""
     @overload

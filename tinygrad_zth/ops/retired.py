@@ -6,7 +6,6 @@ import warnings
 from typing import Any, NoReturn
 
 from ..tensor import Tensor
-from ..types import Array
 
 __all__ = ["FUNCTIONS", "METHODS", "Variable"]
 
@@ -80,7 +79,7 @@ def _reshaped(self: Tensor, shape: tuple[Any, ...]) -> Tensor:
     return self.contiguous().view(shape)
 
 
-def to_dlpack(input: Tensor) -> Array:
+def to_dlpack(input: Tensor) -> object:
     """A DLPack capsule over the tensor's memory; ``from_dlpack`` takes the tensor itself."""
     return input.__dlpack__()
 
