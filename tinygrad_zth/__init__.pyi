@@ -29,6 +29,7 @@ from . import cuda as cuda
 from . import distributed as distributed
 from . import dtypes as dtypes
 from . import func as func
+from . import jit as jit
 from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
@@ -795,7 +796,7 @@ def is_same_size(input: Tensor, other: Tensor) -> builtins.bool:
 def is_signed(input: Tensor) -> builtins.bool:
     """Whether the dtype can hold negative numbers."""
 def is_storage(obj: Any, /) -> builtins.bool:
-    """Whether ``obj`` is what ``Tensor.untyped_storage`` returns."""
+    """Whether ``obj`` is what ``Tensor.storage`` or ``Tensor.untyped_storage`` returns."""
 def is_tensor(obj: Any, /) -> builtins.bool:
     """Whether ``obj`` is a Tensor."""
 def is_warn_always_enabled() -> builtins.bool:
@@ -1514,7 +1515,7 @@ def threshold_(input: Tensor, threshold: builtins.float, value: builtins.float) 
     """In-place :func:`threshold`."""
 def tile(input: Tensor, dims: Sequence[builtins.int]) -> Tensor:
     """``input`` repeated along each dimension, as NumPy's tile."""
-def to_dlpack(input: Tensor) -> Any:
+def to_dlpack(input: Tensor) -> builtins.object:
     """A DLPack capsule over the tensor's memory; ``from_dlpack`` takes the tensor itself."""
 def topk(input: Tensor, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True, *, out: builtins.tuple[Tensor, ...] | None = None) -> return_types.topk:
     """The named tuple (values, indices) of the ``k`` largest (or smallest) along ``dim``, best
