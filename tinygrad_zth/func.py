@@ -6,6 +6,7 @@ PyTorch's, at the cost of a loop. Inside it, random numbers differ from element 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from .graph import enable_grad
 from .ops import FUNCTIONS
 from .tensor import Tensor
 
-__all__ = ["functional_call", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
+__all__ = ["functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize",
            "replace_all_batch_norm_modules_", "stack_module_state",
            "vjp", "vmap"]  # fmt: skip
 
@@ -281,6 +282,26 @@ def functional_call(
     finally:
         for table, name, value in reversed(replaced):
             table[name] = value
+
+
+def functionalize(func: Callable[..., Any], *, remove: str = "mutations") -> Callable[..., Any]:
+    """``func``: what it computes, writes in place included, is recorded as it is; there is nothing to take out.
+
+    Raises RuntimeError for a ``remove`` that is neither "mutations" nor "mutations_and_views".
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
+            "     remove='mutations': all inplace and out= operators will be removed from the program, as well as their "
+            "resulting views.\n     remove='mutations_and_views': In addition to the above, all aliasing operators "
+            "{op} will be replaced with their non-aliasing counterparts, {op}_copy.\n"
+        )
+
+    @functools.wraps(func)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+    return wrapped
 
 
 def stack_module_state(models: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

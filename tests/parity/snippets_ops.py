@@ -104,7 +104,7 @@ PROGRAMS = [
     "x = t.arange(64.0).view(1, 1, 4, 4, 4); v, i = F.adaptive_max_pool3d_with_indices(x, 2); w, j = F.max_pool3d_with_indices(x, 2, 1); [v, i, w, j]",
     "x = t.arange(36.0).view(1, 1, 6, 6); r = t.tensor([[[0.3, 0.6]]]); a = F.fractional_max_pool2d(x, 2, output_size=3, _random_samples=r); b = F.fractional_max_pool2d_with_indices(x, 2, output_ratio=(0.5, 0.5), _random_samples=r); [a, b]",
     "x = t.arange(216.0).view(1, 1, 6, 6, 6); r = t.tensor([[[0.3, 0.6, 0.9]]]); a = F.fractional_max_pool3d(x, 2, output_size=3, _random_samples=r); b = F.fractional_max_pool3d_with_indices(x, 2, output_ratio=(0.5, 0.5, 0.5), _random_samples=r); [a, b]",
-    "c = nn.RNNCell(2, 3); [isinstance(c, nn.RNNCellBase), isinstance(nn.LSTMCell(1, 1), nn.RNNCellBase), issubclass(nn.GRUCell, nn.RNNCellBase), isinstance(nn.RNN(1, 1), nn.RNNCellBase)]",
+    "c = t.nn.RNNCell(2, 3); [isinstance(c, nn.RNNCellBase), isinstance(nn.LSTMCell(1, 1), nn.RNNCellBase), issubclass(nn.GRUCell, nn.RNNCellBase), isinstance(nn.RNN(1, 1), nn.RNNCellBase)]",
     "l = nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0); d = nn.TransformerDecoder(l, 2, nn.LayerNorm(8)); x, m = t.randn(3, 2, 8), t.randn(4, 2, 8); k = nn.Transformer.generate_square_subsequent_mask(3); [d(x, m), d(x, m, tgt_mask=k), str(d), len(d.layers), list(d.state_dict())[:3]]",
     "p = nn.Parameter(t.ones(3)); p.grad = t.tensor([3.0, 0.0, 4.0]); n = nn.utils.get_total_norm([p.grad]); nn.utils.clip_grads_with_norm_([p], 1.0, n); q = nn.Parameter(t.ones(1)); nn.utils.clip_grads_with_norm_([q], 1.0, n); [n, p.grad, q.grad]",
     "x = t.ones(2, requires_grad=True); v = t.autograd.Variable(t.ones(2), requires_grad=True); [isinstance(x, t.autograd.Variable), isinstance(v, t.Tensor), v.requires_grad]",

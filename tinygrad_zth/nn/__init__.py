@@ -17,6 +17,7 @@ from .embedding import *  # noqa: F403
 from .flatten import *  # noqa: F403
 from .lazy import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .linear_loss import *  # noqa: F403
 from .losses import *  # noqa: F403
 from .module import Module as Module
 from .normalization import *  # noqa: F403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any
@@ -15,7 +16,7 @@ from .module import Module
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
     "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
-    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "PoissonNLLLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "NLLLoss2d", "PoissonNLLLoss",
     "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
@@ -98,6 +99,24 @@ NLLLoss = _loss(
     "NLLLoss", "nll_loss", "input, target", weight=None, size_average=None, ignore_index=-100, reduce=None,
     reduction="mean",
 )  # fmt: skip
+
+
+class NLLLoss2d(NLLLoss):  # type: ignore[misc,valid-type]
+    """Retired: ``NLLLoss``, which this is, with a FutureWarning."""
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+        reduce: bool | None = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
+            "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+
+
 MSELoss = _loss("MSELoss", "mse_loss", "input, target", **_MEAN)
 L1Loss = _loss("L1Loss", "l1_loss", "input, target", **_MEAN)
 SmoothL1Loss = _loss("SmoothL1Loss", "smooth_l1_loss", "input, target", **_MEAN, beta=1.0)

@@ -198,6 +198,17 @@ class NLLLoss(Module):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """-input at the target class; input holds log-probabilities (C,), (N, C) or (N, C, d1, ...)."""
 
+class NLLLoss2d(Module):
+    """Retired: ``NLLLoss``, which this is, with a FutureWarning."""
+    weight: Tensor | None
+    size_average: builtins.bool | None
+    ignore_index: builtins.int
+    reduce: builtins.bool | None
+    reduction: builtins.str
+    def __init__(self, weight: Tensor | None = None, size_average: builtins.bool | None = None, ignore_index: builtins.int = -100, reduce: builtins.bool | None = None, reduction: builtins.str = 'mean') -> None: ...
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """-input at the target class; input holds log-probabilities (C,), (N, C) or (N, C, d1, ...)."""
+
 class PoissonNLLLoss(Module):
     """``nn.functional.poisson_nll_loss(log_input, target)`` as a layer. Arguments: log_input, full, eps, reduction."""
     log_input: builtins.bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, NoReturn
 
+from ..autograd import alias
 from ..tensor import Tensor
 
 __all__ = ["FUNCTIONS", "METHODS", "Variable"]
@@ -84,6 +85,15 @@ def to_dlpack(input: Tensor) -> object:
     return input.__dlpack__()
 
 
+def as_subclass(self: Tensor, cls: type) -> Tensor:
+    """The tensor as one of ``cls``, a subclass of Tensor, on the same memory and in the same graph. Raises TypeError for another class."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError("cls must be a type that inherits from Tensor")
+    twin = alias(self)
+    twin.__class__ = cls
+    return twin
+
+
 class _IsTensor(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, Tensor)
@@ -97,4 +107,11 @@ class Variable(metaclass=_IsTensor):
 
 
 FUNCTIONS = {"lstsq": lstsq, "solve": solve, "symeig": symeig, "to_dlpack": to_dlpack}
-METHODS = {"lstsq": _lstsq, "solve": _solve, "symeig": _symeig, "resize": _resize, "resize_as": _resize_as}
+METHODS = {
+    "as_subclass": as_subclass,
+    "lstsq": _lstsq,
+    "solve": _solve,
+    "symeig": _symeig,
+    "resize": _resize,
+    "resize_as": _resize_as,
+}

@@ -11,6 +11,7 @@ from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .fractional import *  # noqa: F403
 from .grid import *  # noqa: F403
+from .linear_loss import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .margins import *  # noqa: F403
 from .multihead import *  # noqa: F403

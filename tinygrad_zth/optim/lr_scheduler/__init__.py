@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..optimizer import Optimizer as Optimizer
 from .base import LRScheduler
 from .combined import ChainedScheduler, SequentialLR
 from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
