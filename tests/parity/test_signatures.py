@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parity
 OTHER = {
     "Generator", "Size", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors", "cartesian_prod",
     "chain_matmul", "einsum", "initial_seed", "meshgrid", "save", "seed", "set_grad_enabled", "split", "tensor_split", "hsplit", "vsplit", "dsplit",
-    "unsafe_split", "tensordot", "searchsorted", "polygamma", "to", "sum_to_size", "resize_",
+    "unsafe_split", "tensordot", "searchsorted", "polygamma", "to", "sum_to_size", "resize_", "resize", "resize_as",
     # the first argument has another name, and answers to PyTorch's too (det(input=...))
     "det", "inverse", "matrix_exp", "matrix_power", "cholesky_inverse", "cholesky_solve", "detach_", "fill_", "zero_", "resize_as_",
     # of nn.functional here

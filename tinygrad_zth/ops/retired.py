@@ -82,7 +82,8 @@ def _reshaped(self: Tensor, shape: tuple[Any, ...]) -> Tensor:
 
 def to_dlpack(input: Tensor) -> object:
     """A DLPack capsule over the tensor's memory; ``from_dlpack`` takes the tensor itself."""
-    return input.__dlpack__()
+    capsule: object = input.__dlpack__()
+    return capsule
 
 
 def as_subclass(self: Tensor, cls: type) -> Tensor:
