@@ -270,6 +270,8 @@ class Tensor:
         """``as_strided``, in place: the same memory through another window."""
     def as_strided_scatter(self, src: Tensor, size: Sequence[builtins.int], stride: Sequence[builtins.int], storage_offset: builtins.int | None = None) -> Tensor:
         """A copy of ``input`` with ``src`` written through the window that ``as_strided`` shows."""
+    def as_subclass(self, cls: builtins.type) -> Tensor:
+        """The tensor as one of ``cls``, a subclass of Tensor, on the same memory and in the same graph. Raises TypeError for another class."""
     def asin(self, *, out: Tensor | None = None) -> Tensor:
         """The angle in [-pi / 2, pi / 2] whose sine is ``input``; nan outside [-1, 1]. Element by element, any shape; integers become the default floating type."""
     def asin_(self) -> Tensor:
