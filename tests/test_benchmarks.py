@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_zth as torch
 from benchmarks import __main__ as command
-from benchmarks import kernels
+from benchmarks import kernels, random_streams
 from benchmarks.pairs import Contestant, Missing, Result, compare
 from benchmarks.peers import raw_numpy
 from benchmarks.workloads import BARS, WORKLOADS
@@ -129,3 +129,29 @@ def test_what_has_become_slower_is_seen(monkeypatch, tmp_path, capsys):
     assert "softmax" in capsys.readouterr().err
     assert regressions.main(["--only", "softmax"]) == 0  # 2.9, and then 2.5
     assert json.loads(baseline.read_text()) == {"softmax": 2.0}
+
+
+@pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+class TestRandomStreams:
+    @pytest.mark.parametrize("n", [10, 27, 700])
+    @pytest.mark.parametrize("row", random_streams.ROWS)
+    def test_a_row_draws_what_pytorch_draws(self, row, n):
+        assert random_streams.same(torch, pytest.importorskip("torch"), row, n)
+
+    def test_other_numbers_are_not_compared(self, monkeypatch):
+        monkeypatch.setitem(
+            random_streams.ROWS, "rand", lambda library, n: lambda: library.rand(n) + (library is torch)
+        )
+        with pytest.raises(RuntimeError, match="rand of 3: other numbers"):
+            random_streams.compare(torch, pytest.importorskip("torch"), "rand", 3, 1)
+
+    @pytest.mark.parametrize(("bar", "status"), [(1e9, 0), (0.0, 1)])
+    def test_a_row_over_its_bar_fails(self, bar, status, monkeypatch, capsys):
+        monkeypatch.setitem(random_streams.BARS, "rand", bar)
+        assert random_streams.main(["--only", "rand", "--sizes", "5000", "--rounds", "1"]) == status
+        assert capsys.readouterr().out.endswith(" !\n") == bool(status)
+
+    def test_an_unknown_row_is_refused(self, capsys):
+        with pytest.raises(SystemExit):
+            random_streams.main(["--only", "randx"])
+        assert "no row randx; the rows are rand, randn" in capsys.readouterr().err

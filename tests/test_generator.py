@@ -47,6 +47,13 @@ def play(made, g):
     return [DRAWS[name](n, g).copy() for name, n in made]
 
 
+def repeating(word):
+    """A generator whose first 624 words are all ``word``."""
+    g = Generator()
+    g._take_up(np.full(624, word, np.uint32), 0)
+    return g
+
+
 def same(some, others):
     for one, two in zip(some, others, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -83,6 +90,35 @@ def test_a_state_is_taken_up_in_the_midst_of_another_stream(used):
     np.testing.assert_array_equal(busy.state_bytes(), g.state_bytes())
     np.testing.assert_array_equal(busy.uniform53(300), g.uniform53(300))
     np.testing.assert_array_equal(busy.state_bytes(), g.state_bytes())
+
+
+@pytest.mark.parametrize("step", [1, 16, 300, 624, 1250])
+def test_words_are_drawn_ahead_and_the_state_is_that_of_the_last_one_handed_out(step):
+    """NumPy's own engine, which draws nothing ahead, says where the stream stands."""
+    g, engine = Generator().manual_seed(6), np.random.RandomState(6)
+    for _ in range(3 * 4992 // step):
+        np.testing.assert_array_equal(g.words(step), engine.randint(0, 2**32, step, np.uint32))
+        if step > 1 or g._at % 104 == 0:
+            state, expected = g.state_bytes(), engine.get_state(legacy=False)["state"]
+            np.testing.assert_array_equal(state[24 : 24 + 8 * 624].view("<u8"), expected["key"])
+            assert state[16:24].view("<u8")[0] == expected["pos"]
+    assert len(g._buffer) == 8 * 624 and g._bits.random_raw() != g.clone().words(1)[0]
+    g.words(10_000)  # too many to be kept: the next few bring in few again
+    assert len(g._buffer) == 624
+
+
+def test_what_is_made_of_words_is_made_of_those_that_are_left_and_once():
+    g, made_of = Generator().manual_seed(8), []
+
+    def doubled(words):
+        made_of.append(len(words))
+        return np.stack((words, 2 * words))
+
+    words = g.clone().words(3000)
+    g.words(600)
+    for at, n in ((600, 10), (610, 10), (620, 500), (1120, 1880)):
+        np.testing.assert_array_equal(g.made_of_words(doubled, n), [words[at : at + n], 2 * words[at : at + n]])
+    assert made_of == [24, 1248, 2496]
 
 
 def test_what_is_buffered_cannot_be_written_to():
@@ -360,9 +396,7 @@ def test_the_mkl_rule_seeds_with_one_where_the_word_is_zero():
     weights = np.linspace(1, 2, 12)
     least = 2.0**-1022
     for word, seed in ((0, 1), (2**31 - 1, 1), (5, 5), (2**31 + 4, 5)):
-        g = Generator()
-        g._block[:] = word
-        g._at = 0
+        g = repeating(word)
         states = [seed * pow(1132489760, k, 2**31 - 1) % (2**31 - 1) for k in range(12)]
         quotients = weights / (-np.log(np.array(states) / (2**31 - 1)) + least)
         with draw.multinomial_rule("mkl"):
@@ -402,9 +436,7 @@ def test_multinomial_without_replacement_orders_ties_by_index():
 def test_multinomial_by_the_inverse_never_runs_past_the_end():
     weights = np.full(3, 0.1, np.float32)  # sums that rounding leaves below one
     for n in range(3, 200):
-        g = Generator()
-        g._block[:] = 0xFFFFFFFF
-        g._at = 0
+        g = repeating(0xFFFFFFFF)
         assert (draw.multinomial(np.resize(weights, n), 5, True, generator=g) == n - 1).all()
 
 
@@ -432,12 +464,8 @@ def test_dropout_draws_nothing_where_nothing_is_left_to_chance():
 
 def test_extremes_of_the_stream_raise_no_warning():
     """Words of all zeros and all ones: uniforms of exactly 0 and just under 1."""
-    zeros = Generator()
-    zeros._block[:] = 0
-    zeros._at = 0
-    ones = Generator()
-    ones._block[:] = 0xFFFFFFFF
-    ones._at = 0
+    zeros = repeating(0)
+    ones = repeating(0xFFFFFFFF)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert draw.geometric_(np.empty(3), 0.5, generator=zeros).tolist() == [np.inf] * 3

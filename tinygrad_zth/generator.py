@@ -8,10 +8,10 @@ The engine is the Mersenne Twister MT19937 (Matsumoto & Nishimura 1998) seeded b
 ``init_genrand`` recurrence, which in NumPy is ``RandomState(seed)``, not ``default_rng(seed)``.
 NumPy has promised never to change that stream.
 
-Words come out of NumPy in whole blocks of 624, the engine's own stride. ``_block`` is the last
-block drawn, ``_at`` the position within it, and NumPy's engine always stands at that block's end;
-so its key and ``_at`` together are the exact state after every word, and a draw of a few words is a
-slice.
+Words come out of NumPy in whole blocks of 624, the engine's own stride. ``_buffer`` is the last blocks
+drawn, ``_at`` the position within them, so that a draw of a few words is a slice. NumPy's engine
+stands at the buffer's end, ahead of the stream; the state after every word is found from the words
+themselves, which are the engine's key, mixed by a function that has an inverse.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ from .types import Array
 __all__ = ["Generator", "default_generator", "fork_rng", "initial_seed", "manual_seed", "seed"]
 
 BLOCK = 624
+AHEAD = 8 * BLOCK  # words, at most, that are drawn ahead: thousands share the calls of NumPy that make them
 _UNSEEDED = 67280421310721  # what PyTorch gives a Generator nobody has seeded
-_LOW_21 = np.uint32(0x1FFFFF)
-_LOW_24 = np.uint32(0xFFFFFF)
-_TWO_TO_M21, _TWO_TO_M53 = np.float64(2.0**-21), np.float64(2.0**-53)
-_TWO_TO_M24 = np.float32(2.0**-24)
+# Arrays without axes: a NumPy function takes them 0.4 us faster than scalars.
+_LOW_21, _LOW_24 = np.array(0x1FFFFF, np.uint32), np.array(0xFFFFFF, np.uint32)
+_TWO_TO_M21, _TWO_TO_M53 = np.array(2.0**-21), np.array(2.0**-53)
+_TWO_TO_M24 = np.array(2.0**-24, np.float32)
 
 STATE_BYTES = 5056
 # initial seed, left, seeded, next | 624 words, each in 8 bytes | unused, cached normal, unused,
@@ -57,9 +58,10 @@ class Generator:
 
     __slots__ = (
         "__weakref__",
+        "_ahead",
         "_at",
-        "_block",
         "_bits",
+        "_buffer",
         "_fresh",
         "_legacy",
         "_made",
@@ -132,19 +134,27 @@ class Generator:
     def _restart(self, seed: int) -> None:
         self._seed = seed
         self._legacy.seed(seed & 0xFFFFFFFF)
-        self._block = np.empty(BLOCK, np.uint32)
-        self._at = BLOCK  # used up: the first draw brings in a block
+        self._take_up(np.empty(0, np.uint32), 0)
         self._fresh = True
-        self._reals: list[np.ndarray | None] = [None, None]
-        self._made: dict[Callable[..., Any], Any] = {}
         self.cached_normal: float | None = None
+
+    def _take_up(self, buffer: np.ndarray, at: int, ahead: int = BLOCK) -> None:
+        """``buffer`` are the engine's last words, whole blocks, of which ``at`` are used; ``ahead`` words come next."""
+        buffer.flags.writeable = False
+        self._buffer, self._at, self._ahead = buffer, at, ahead
+        self._fresh = False
+        self._reals: list[np.ndarray | None] = [None, None]
+        self._made: dict[Callable[..., Any], tuple[int, np.ndarray]] = {}
 
     def state_bytes(self) -> np.ndarray:
         """The whole state as PyTorch's ``get_state`` lays it out: uint8, 5056 elements."""
         with self.lock:
-            key = self._legacy.get_state(legacy=False)["state"]["key"]
-            after = 0 if self._fresh else self._at
-            left = 1 if self._fresh else BLOCK + 1 - self._at
+            if self._fresh:
+                key, after, left = self._legacy.get_state(legacy=False)["state"]["key"], 0, 1
+            else:
+                start = (self._at - 1) // BLOCK * BLOCK  # a block that is used up is still the engine's
+                key, after = _key(self._buffer[start : start + BLOCK]), self._at - start
+                left = BLOCK + 1 - after
             kept = self.cached_normal
             data = (
                 _HEAD.pack(self._seed, left, 1, after)
@@ -177,41 +187,37 @@ class Generator:
         with self.lock:
             # Position 0 makes the engine temper the key's own block without stepping past it.
             self._legacy.set_state(("MT19937", key, 0, 0, 0.0))
-            self._block = self._bits.random_raw(BLOCK).astype(np.uint32)
-            self._seed, self._at = seed, BLOCK if used_up else after
-            self._fresh = used_up and after == 0
-            self._reals = [None, None]
-            self._made = {}
+            self._take_up(self._bits.random_raw(BLOCK).astype(np.uint32), BLOCK if used_up else after)
+            self._seed, self._fresh = seed, used_up and after == 0
             self.cached_normal = kept if has_kept else None
 
     # ------------------------------------------------------------------------------------------
 
     def words(self, n: int) -> np.ndarray:
         """The next ``n`` words, uint32. Possibly a view of the buffer: not to be written to."""
-        at = self._at
+        at, buffer = self._at, self._buffer
         end = at + n
-        if end <= BLOCK:
+        if end <= len(buffer):
             self._at = end
             # An empty draw from a fresh generator leaves it fresh: nothing was drawn.
-            return self._block[at:end]
-        blocks = (end - 1) // BLOCK
-        if blocks == 1:
-            drawn = self._bits.random_raw(BLOCK).astype(np.uint32)
-            self._block, last = drawn, self._block
-        elif blocks < 8:
-            drawn = self._bits.random_raw(blocks * BLOCK).astype(np.uint32)
-            self._block, last = drawn[-BLOCK:].copy(), self._block
-        else:
-            drawn = self._legacy.randint(0, 2**32, size=blocks * BLOCK, dtype=np.uint32)
-            self._block, last = drawn[-BLOCK:].copy(), self._block
-        self._block.flags.writeable = False
-        self._at = end - blocks * BLOCK
-        self._fresh = False
-        self._reals = [None, None]
-        self._made = {}
-        if at == BLOCK:
-            return drawn[:n]
-        return np.concatenate((last[at:], drawn[: n - (BLOCK - at)]))
+            return buffer[at:end]
+        missing = end - len(buffer)
+        first = self._advance(missing)[:missing]
+        return first if at == len(buffer) else np.concatenate((buffer[at:], first))
+
+    def _advance(self, n: int) -> np.ndarray:
+        """Draw the blocks that the ``n`` > 0 words after the buffer lie in, and stand after those words.
+
+        Returns what was drawn. Few words bring in twice as many blocks each time, which are all kept.
+        """
+        size = (n + BLOCK - 1) // BLOCK * BLOCK
+        few = size <= AHEAD
+        if few:
+            size = max(size, self._ahead)
+        drawn = self._bits.random_raw(size).astype(np.uint32)
+        kept = drawn if few else drawn[-BLOCK:].copy()
+        self._take_up(kept, n - size + len(kept), min(2 * size, AHEAD) if few else BLOCK)
+        return drawn
 
     def words64(self, n: int) -> Array:
         """The next ``n`` 64-bit integers, uint64, two words each, the first one the high half."""
@@ -220,50 +226,51 @@ class Generator:
 
     def uniform24(self, n: int) -> Array:
         """``n`` float32 in [0, 1): the LOW 24 bits of one word each. Not to be written to."""
-        if n <= BLOCK:
-            return self.made_of_words(_reals24, n)[0]
-        return _reals24(self.words(n))[0]
+        return self.made_of_words(_reals24, n) if n <= AHEAD else _reals24(self.words(n))
 
-    def made_of_words(self, function: Callable[[np.ndarray], tuple[np.ndarray, ...]], n: int) -> tuple[Any, ...]:
-        """What ``function``, elementwise, makes of the next ``n`` <= 624 words, one array per result. Not to be written to.
+    def made_of_words(self, function: Callable[[np.ndarray], np.ndarray], n: int) -> Array:
+        """What ``function``, elementwise along its result's last axis, makes of the next ``n`` words, ``AHEAD`` at most.
 
-        It is applied to whole blocks, and what it made of this one is kept: a draw of a few words is a slice.
+        It is applied to all that the buffer still holds, and the result is kept: a draw of a few words is a slice. Not
+        to be written to.
         """
         at = self._at
         end = at + n
-        if end <= BLOCK:
+        left = len(self._buffer) - at
+        if n <= left:
             made = self._made.get(function)
             if made is None:
-                made = self._made[function] = function(self._block)
+                made = self._made[function] = at, function(self._buffer[at:])
+            start, results = made
             self._at = end
-            return tuple([part[at:end] for part in made])
-        last = self.made_of_words(function, BLOCK - at) if at < BLOCK else None
-        self.words(end - BLOCK)  # brings in the next block
+            return results[..., at - start : end - start]
+        last = self.made_of_words(function, left) if left else None
+        self._advance(n - left)
         self._at = 0
-        first = self.made_of_words(function, end - BLOCK)
-        return first if last is None else tuple([np.concatenate(both) for both in zip(last, first, strict=True)])
+        first = self.made_of_words(function, n - left)
+        return first if last is None else np.concatenate((last, first), axis=-1)
 
     def uniform53(self, n: int) -> np.ndarray:
         """``n`` float64 in [0, 1): the LOW 53 bits of 64-bit draws. Not to be written to."""
-        at = self._at
+        at, buffer = self._at, self._buffer
         end = at + 2 * n
-        if end > BLOCK:
+        if end > len(buffer):
             return _reals53(self.words(2 * n))
-        # Within a block, all reals of this parity are made once and then handed out in slices.
+        # Within the buffer, all reals of this parity are made once and then handed out in slices.
         self._at = end
         odd = at & 1
         reals = self._reals[odd]
         if reals is None:
-            reals = self._reals[odd] = _reals53(self._block[odd : BLOCK - odd])
+            reals = self._reals[odd] = _reals53(buffer[odd : len(buffer) - odd])
             reals.flags.writeable = False
         return reals[at >> 1 : end >> 1]
 
 
-def _reals24(words: np.ndarray) -> tuple[np.ndarray]:
+def _reals24(words: np.ndarray) -> Array:
     # Below 2**31 the signed conversion gives the same, and has vector instructions everywhere.
     reals = (words & _LOW_24).view(np.int32).astype(np.float32)
     reals *= _TWO_TO_M24
-    return (reals,)
+    return reals
 
 
 def _reals53(words: np.ndarray) -> np.ndarray:
@@ -274,6 +281,19 @@ def _reals53(words: np.ndarray) -> np.ndarray:
     low *= _TWO_TO_M53
     reals += low
     return reals
+
+
+def _key(words: Array) -> Array:
+    """The engine's key that a block of words was made of: Matsumoto & Nishimura's tempering undone, step by step."""
+    key = words ^ (words >> 18)
+    key ^= (key << 15) & np.uint32(0xEFC60000)
+    mixed = key.copy()
+    for _ in range(4):  # seven bits more are right each time
+        key = mixed ^ ((key << 7) & np.uint32(0x9D2C5680))
+    mixed = key.copy()
+    for _ in range(2):
+        key = mixed ^ (key >> 11)
+    return key
 
 
 default_generator = Generator()

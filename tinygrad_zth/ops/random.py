@@ -16,7 +16,7 @@ from .. import dtypes, generator, sampling
 from ..backends import backend_of, counter
 from ..device import default_device
 from ..dtypes import dtype
-from ..generator import BLOCK, Generator, default_generator
+from ..generator import AHEAD, Generator, default_generator
 from ..graph import mode
 from ..inplace import check_writeable, write
 from ..operation import Applied, op
@@ -163,14 +163,14 @@ MOST = 1 << 13  # elements that are drawn in one piece
 def _quick_uniform(source: Generator, n: int) -> Array:
     with source.lock:
         reals = source.uniform24(n)
-        return reals if n > BLOCK else reals.copy()
+        return reals if n > AHEAD else reals.copy()
 
 
 def _quick_normal(source: Generator, n: int) -> np.ndarray:
     out = np.empty(n, np.float32)
     if n < 16:
         return sampling.normal_(out, generator=source)
-    with source.lock, np.errstate(all="ignore"):
+    with source.lock:  # nothing overflows: no warnings to silence
         sampling.gaussian.blocks(source, out, 0.0, 1.0)
     return out
 

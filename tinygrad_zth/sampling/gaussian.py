@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..generator import Generator
+from ..generator import AHEAD, Generator
 from ..types import Array
 
 __all__ = ["blocks", "fma32", "fma64", "libm", "multiply_add", "pairs", "scalar_kernels"]
@@ -32,7 +32,9 @@ __all__ = ["blocks", "fma32", "fma64", "libm", "multiply_add", "pairs", "scalar_
 _TAU = 2 * math.pi
 _PAIRS = 16384  # pairs a pass: the scratch arrays of one pass fit in a core's cache
 _f32 = np.float32
-_FEW = 592  # elements whose words, with the sixteen drawn again, are at most one block of the engine
+_LOW_24, _TWO_TO_M24 = np.array(0xFFFFFF, np.uint32), np.array(2.0**-24, np.float32)
+_ZERO = np.array(0, np.float32)
+_FEW = AHEAD - 32  # elements that are made from words drawn ahead, the sixteen drawn again among them
 
 
 def libm(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
@@ -183,27 +185,28 @@ def _few(generator: Generator, out: np.ndarray, mean: float, std: float) -> None
     """:func:`blocks` in float32 for few elements: radii and angles come from the block of words, made once."""
     n, rest = out.size, out.size % 16
     whole = n - rest
-    radius, cos, sin = generator.made_of_words(_polar, whole + rest + 16 if rest else whole)
-    _pair(out[:whole], radius, cos, sin)
+    polar = generator.made_of_words(_polar, whole + rest + 16 if rest else whole)
+    _pair(out[:whole], polar[:, :whole])
     if rest:
-        _pair(out[n - 16 :], radius[whole + rest :], cos[whole + rest :], sin[whole + rest :])
+        _pair(out[n - 16 :], polar[:, whole + rest :])
     if _f32(mean) == 0 and _f32(std) == 1:
-        out += _f32(0)  # x * 1 + 0: a negative zero turns positive
+        out += _ZERO  # x * 1 + 0: a negative zero turns positive
     else:
         out[...] = fma32(out, std, mean)
 
 
-def _polar(words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return (_radius(words), *_cos_sin(words))
+def _polar(words: np.ndarray) -> np.ndarray:
+    """Of each word what it is as a radius, and the cosine and the sine of what it is as an angle."""
+    polar = np.empty((3, len(words)), np.float32)
+    polar[0] = _radius(words)
+    polar[1:] = _cos_sin(words)
+    return polar
 
 
-def _pair(out: np.ndarray, radius: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> None:
+def _pair(out: np.ndarray, polar: np.ndarray) -> None:
     """Of each 16 words the first eight give radii, the last eight angles."""
-    n = out.size
-    sixteen = out.reshape(-1, 16)
-    radii = radius[:n].reshape(-1, 16)[:, :8]
-    np.multiply(radii, cos[:n].reshape(-1, 16)[:, 8:], out=sixteen[:, :8])
-    np.multiply(radii, sin[:n].reshape(-1, 16)[:, 8:], out=sixteen[:, 8:])
+    radius, cos_sin = polar[0].reshape(-1, 1, 16), polar[1:].reshape(2, -1, 16)
+    np.multiply(radius[..., :8], cos_sin[..., 8:].swapaxes(0, 1), out=out.reshape(-1, 2, 8))
 
 
 def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,7 +234,7 @@ def _block_f32(words: np.ndarray, out: np.ndarray, mean: float, std: float) -> N
     for half, part in zip(_halves(into), cos_sin_of(second)):
         part *= radius
         if standard:
-            part += _f32(mean)  # x * 1 + 0: a negative zero turns positive
+            part += _ZERO  # x * 1 + 0: a negative zero turns positive
         else:
             part = fma32(part, std, mean)
         half[...] = part.view(half.dtype)
@@ -240,8 +243,8 @@ def _block_f32(words: np.ndarray, out: np.ndarray, mean: float, std: float) -> N
 
 
 def _uniform24(words: np.ndarray) -> np.ndarray:
-    u = (words & np.uint32(0xFFFFFF)).view(np.int32).astype(np.float32)
-    u *= _f32(2.0**-24)
+    u = (words & _LOW_24).view(np.int32).astype(np.float32)
+    u *= _TWO_TO_M24
     return u
 
 
@@ -258,9 +261,19 @@ def _cos_sin_f64(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
 
 
+# Constants of the kernels below are arrays without axes, which NumPy takes 0.4 us faster than scalars: those of
+# float32 operations in float32, the others rounded to it.
+def _single(x: float) -> np.ndarray:
+    return np.array(x, np.float32)
+
+
+def _double(x: float) -> np.ndarray:
+    return np.array(_f32(x), np.float64)
+
+
 # Cephes, logf: log(1 + m) = m - m^2/2 + m^3 P(m), on [sqrt(1/2), sqrt(2)).
 _LOG = [
-    np.float64(_f32(c))
+    _double(c)
     for c in (
         7.0376836292e-2,
         -1.1514610310e-1,
@@ -273,55 +286,61 @@ _LOG = [
         3.3333331174e-1,
     )
 ]
-_LN2_HIGH, _LN2_LOW = _f32(0.693359375), _f32(-2.12194440e-4)
-_SQRT_HALF_BITS = np.int32(0x3F3504F3)
+_LN2_HIGH, _LN2_LOW = _single(0.693359375), _single(-2.12194440e-4)
+_SQRT_HALF_BITS, _MANTISSA, _TWO_TO_24 = (np.array(i, np.int32) for i in (0x3F3504F3, 23, 1 << 24))
+_ONE, _HALF, _MINUS_TWO = (_single(x) for x in (1, 0.5, -2))
 
 
 def _radius(words: np.ndarray) -> np.ndarray:
     """sqrt(-2 log(1 - u)) in float32, u the low 24 bits of each word."""
-    n = words.size
-    x = (np.int32(1 << 24) - (words & np.uint32(0xFFFFFF)).view(np.int32)).astype(np.float32)
-    x *= _f32(2.0**-24)
+    n = len(words)
+    integers = (words & _LOW_24).view(np.int32)
+    np.subtract(_TWO_TO_24, integers, integers)
+    x = integers.astype(np.float32)
+    x *= _TWO_TO_M24
     # x = 2**e * (1 + m): the exponent is counted from sqrt(1/2), so that m is small on both sides.
     bits = x.view(np.int32)
-    exponent = bits - _SQRT_HALF_BITS
-    exponent >>= 23
+    exponent = np.subtract(bits, _SQRT_HALF_BITS, integers)
+    exponent >>= _MANTISSA
     e = exponent.astype(np.float32)
-    exponent <<= 23
+    exponent <<= _MANTISSA
     bits -= exponent
     m = x
-    m -= _f32(1)
+    m -= _ONE
 
     m64, y64, t, y = m.astype(np.float64), np.empty(n), np.empty(n), np.empty(n, np.float32)
-    y64.fill(_LOG[0])
-    for c in _LOG[1:]:
-        _fma(y64, m64, c, t, y, y64)
+    np.multiply(m64, _LOG[0], t)
+    for c in _LOG[1:-1]:
+        # A fused multiply-add: the product is exact in t, and y is the sum's one rounding to float32.
+        t += c
+        y[...] = t
+        y64[...] = y
+        np.multiply(y64, m64, t)
+    t += _LOG[-1]
+    y[...] = t
     y *= m
     z = m * m
     y64[...] = y
-    np.multiply(y64, z, out=t)
-    t += e * _LN2_LOW
+    m64[...] = z
+    np.multiply(y64, m64, t)
+    np.multiply(e, _LN2_LOW, y)
+    y64[...] = y
+    t += y64
     y[...] = t
-    z *= _f32(0.5)
+    z *= _HALF
     y -= z
     m += y
     e *= _LN2_HIGH  # exact: few bits each
     m += e
-    m *= _f32(-2)
-    return np.sqrt(m, out=m)
+    m *= _MINUS_TWO
+    return np.sqrt(m, m)
 
 
-def _fma(a: Array, b: Array, c: Array, t: Array, rounded: Array, again: Array) -> None:
-    """``rounded`` (float32) and ``again`` (float64) get a * b + c; ``t`` is scratch (float64)."""
-    np.multiply(a, b, out=t)
-    t += c
-    rounded[...] = t
-    again[...] = rounded
-
-
-# Cephes, sinf: pi/4 in three parts, and the two series on [-pi/4, pi/4].
-_PI4_1, _PI4_2 = _f32(-0.78515625), _f32(-2.4187564849853515625e-4)
-_PI4_3 = np.float64(_f32(-3.77489497744594108e-8))
+# Cephes, sinf: pi/4 in three parts, and the two series on [-pi/4, pi/4], of the cosine and of the sine.
+_PI4_1, _PI4_2 = _single(-0.78515625), _single(-2.4187564849853515625e-4)
+_PI4_3 = _double(-3.77489497744594108e-8)
+_ANGLE = _single(float(_f32(_TAU)) * 2.0**-24)  # of one step of u
+_EIGHTH, _NEXT, _EVEN = _single(1.27323954473516), np.array(1, np.int32), np.array(-2, np.int32)
 _SERIES = [
     np.array(column, np.float32).astype(np.float64)[:, None]
     for column in (
@@ -330,49 +349,66 @@ _SERIES = [
         (4.166664568298827e-2, -1.6666654611e-1),
     )
 ]
+_MINUS_HALF = _double(-0.5)
+_TWO, _29, _30, _31, _SIGN = (np.array(i, np.int32) for i in (2, 29, 30, 31, -(2**31)))
 
 
-def _cos_sin(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """cos and sin of 2 pi u in float32, u the low 24 bits of each word."""
-    n = words.size
-    x = _uniform24(words)
-    x *= _f32(_TAU)
+def _cos_sin(words: np.ndarray) -> np.ndarray:
+    """cos and sin of 2 pi u in float32, shape (2, n), u the low 24 bits of each word."""
+    n = len(words)
+    j = (words & _LOW_24).view(np.int32)
+    x = j.astype(np.float32)
+    x *= _ANGLE
     # x = j * pi/4 + rest, with j even and rest in [-pi/4, pi/4].
-    j = (x * _f32(1.27323954473516)).astype(np.int32)
-    j += np.int32(1)
-    j &= np.int32(-2)
+    z = x * _EIGHTH
+    j[...] = z
+    j += _NEXT
+    j &= _EVEN
     q = j.astype(np.float32)
-    x += q * _PI4_1  # these two products are exact
-    x += q * _PI4_2
-    x64 = x.astype(np.float64)
-    x64 += q * _PI4_3
-    x[...] = x64
-    z = x * x
+    x += np.multiply(q, _PI4_1, z)  # these two products are exact
+    x += np.multiply(q, _PI4_2, z)
 
     # Both series at once, cos in row 0 and sin in row 1: the same steps, but for the last.
     shape = (2, n)
     y64, t, y = np.empty(shape), np.empty(shape), np.empty(shape, np.float32)
     last = np.empty(shape)
-    last[0], last[1] = z, x
-    y64[...] = _SERIES[0]
-    for coefficients in _SERIES[1:]:
-        _fma(y64, last[0], coefficients, t, y, y64)
+    z64, x64 = last
+    x64[...] = x
+    z64[...] = q
+    z64 *= _PI4_3
+    x64 += z64
+    x[...] = x64
+    x64[...] = x
+    np.multiply(x, x, z)
+    z64[...] = z
+    np.multiply(z64, _SERIES[0], t)
+    for c in _SERIES[1:]:
+        t += c
+        y[...] = t
+        if c is not _SERIES[-1]:
+            y64[...] = y
+            np.multiply(y64, z64, t)
     y *= z
     y64[...] = y
-    np.multiply(y64, last, out=t)
-    last[0] *= -0.5
+    np.multiply(y64, last, t)
+    z64 *= _MINUS_HALF
     t += last  # cos: y z - z/2; sin: y x + x
     y[...] = t
-    c, s = y[0], y[1]
-    c += _f32(1)
+    y[0] += _ONE
 
     # The quadrant: j & 2 exchanges the two, j & 4 negates sin, (j - 2) & 4 == 0 negates cos.
-    exchange = j << 30
-    exchange >>= 31
-    c_bits, s_bits = c.view(np.int32), s.view(np.int32)
+    c_bits, s_bits = y.view(np.int32)
+    exchange = j << _30
+    exchange >>= _31
     exchange &= c_bits ^ s_bits
     c_bits ^= exchange
     s_bits ^= exchange
-    s_bits ^= (j << 29) & np.int32(-(2**31))
-    c_bits ^= (~(j - 2) << 29) & np.int32(-(2**31))
-    return c, s
+    np.left_shift(j, _29, exchange)
+    exchange &= _SIGN
+    s_bits ^= exchange
+    j -= _TWO
+    np.invert(j, j)
+    j <<= _29
+    j &= _SIGN
+    c_bits ^= j
+    return y
