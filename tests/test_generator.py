@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tinygrad_zth import generator as engine
 from tinygrad_zth import sampling as draw
 from tinygrad_zth.generator import Generator, default_generator, fork_rng, manual_seed
-from tinygrad_zth.sampling import fill, gaussian
+from tinygrad_zth.sampling import fill, gaussian, integers
 from tinygrad_zth.sampling.multinomial import RULES
 
 seeds = st.integers(-(2**63), 2**64 - 1)
@@ -444,6 +444,23 @@ def test_multinomial_by_the_inverse_never_runs_past_the_end():
 def test_randperm_is_a_permutation(seed, n):
     order = draw.randperm(n, generator=Generator().manual_seed(seed))
     assert sorted(order.tolist()) == list(range(n)) and order.dtype == np.int64
+
+
+@given(st.data(), st.integers(1, 60))
+def test_exchanges_at_once_are_those_in_turn(data, n):
+    """Whatever the partners are: themselves, all the last one, chains."""
+    partners = np.array([data.draw(st.integers(i, min(n, i + 2)) | st.integers(i, n)) for i in range(n)], np.uint32)
+    in_turn, at_once = integers._exchanged_in_turn(partners), integers._exchanged_at_once(partners)
+    assert in_turn.tolist() == at_once.tolist() and in_turn.dtype == at_once.dtype == np.int64
+
+
+@pytest.mark.parametrize("n", [integers._FEW_EXCHANGES - 1, integers._FEW_EXCHANGES, 5000])
+def test_a_long_permutation_is_that_of_the_loop(n):
+    g = Generator().manual_seed(n)
+    order, partners = list(range(n)), (g.clone().words(n - 1) % np.arange(n, 1, -1)).tolist()
+    for i, k in enumerate(partners):
+        order[i], order[i + k] = order[i + k], order[i]
+    assert draw.randperm(n, generator=g).tolist() == order
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 2, 3)])

@@ -15,6 +15,7 @@ from .fill import C_NAMES, DIGITS, FLOAT32, FLOAT64, LIMITS, draw, legacy_name
 __all__ = ["random_", "randperm"]
 
 INT64 = np.dtype(np.int64)
+_FEW_EXCHANGES = 800  # below this, a loop of Python's is faster than NumPy's calls
 _SMALL = 1024  # below this, one slow division is faster than three fast passes
 
 
@@ -162,10 +163,43 @@ def randperm(n: int, dtype: np.dtype | type = np.int64, *, generator: Generator 
     with source.lock:
         words = source.words(n - 1)
     places = np.arange(n - 1, dtype=np.uint32)
-    partners = (places + words % (np.uint32(n) - places)).tolist()
-    order = list(range(n))
-    for place, partner in enumerate(partners):
+    partners = places + words % (np.uint32(n) - places)
+    return (_exchanged_in_turn if n < _FEW_EXCHANGES else _exchanged_at_once)(partners).astype(dtype)
+
+
+def _exchanged_in_turn(partners: np.ndarray) -> np.ndarray:
+    """0 .. n - 1 after place i has been exchanged with place ``partners[i]`` >= i, for i = 0 .. n - 2 in turn."""
+    order = list(range(partners.size + 1))
+    for place, partner in enumerate(partners.tolist()):
         here = order[place]
         order[place] = order[partner]
         order[partner] = here
-    return np.array(order, dtype)
+    return np.array(order)
+
+
+def _exchanged_at_once(partners: np.ndarray) -> np.ndarray:
+    """The same without a loop over the exchanges.
+
+    Exchange i leaves at its partner what lay at place i: what the last exchange before i with partner i had left there,
+    or else i itself. These references all lead backwards; following them to their ends, each step twice as far as the
+    one before, gives what lay at each place in its turn. What remains at place i is what the last exchange before i
+    with the same partner had left there, or else the partner's own number.
+    """
+    n = partners.size + 1
+    # Exchanges by partner, and those with the same one in turn.
+    pairs = np.sort((partners.astype(np.int64) << 32) | np.arange(n - 1))
+    partner, place = pairs >> 32, pairs & 0xFFFFFFFF
+    moved = partner != place
+    to, came_from = partner[moved], place[moved]
+    last = np.append(to[1:] != to[:-1], True)[: to.size]
+    here = np.arange(n)
+    here[to[last]] = came_from[last]
+    while True:
+        beyond = here[here]
+        if np.array_equal(beyond, here):
+            break
+        here = beyond
+    again = np.flatnonzero(partner[1:] == partner[:-1])
+    order = np.append(partners.astype(np.int64), here[-1])
+    order[place[again + 1]] = here[place[again]]
+    return order
