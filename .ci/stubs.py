@@ -323,7 +323,7 @@ def front_stub() -> str:
     functions: list[tuple[str, object]] = []
     for m in MODULES:
         stub.lines.append(f"from .{'ops' if m == 'return_types' else ''} import {m} as {m}\n")
-    for name, member in sorted(vars(zth).items()):
+    for name, member in [(name, getattr(zth, name)) for name in dir(zth)]:  # also what is loaded when asked for
         if name.startswith("_") or inspect.ismodule(member) or name == "annotations":
             continue
         if not inspect.isclass(member):

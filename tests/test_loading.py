@@ -60,6 +60,48 @@ def test_every_way_in_leads_to_the_whole(way_in):
     assert run(way_in + "\n" + WHOLE) == "whole"
 
 
+LATER = """
+import sys, tinygrad_zth as torch
+torch.zeros(1)
+def loaded(room): return any(m.startswith(f"tinygrad_zth.{room}") for m in sys.modules)
+print([room for room in ("checkpoint", "optim", "profiler", "testing", "utils", "viz") if loaded(room)])
+print([m for m in ("numpy.random", "pathlib", "json", "zipfile", "logging") if m in sys.modules])
+"""
+
+
+def test_what_few_programs_use_is_loaded_when_it_is_asked_for():
+    assert run(LATER).splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        {
+            "torch.autograd.gradcheck": "testing",
+            "torch.save": "checkpoint",
+            "torch.utils.checkpoint.checkpoint; torch.utils.data.DataLoader": "utils",
+            "torch.profiler.profile": "profiler",
+            "torch.optim.SGD": "optim",
+        },
+        {
+            "from tinygrad_zth.autograd import gradgradcheck": "testing",
+            "from tinygrad_zth import load": "checkpoint",
+            "import tinygrad_zth.utils.data as data": "utils",
+            "from tinygrad_zth import optim; optim.lr_scheduler.StepLR": "optim",
+        },
+        {"torch.checkpoint.load": "checkpoint", "import tinygrad_zth.optim; torch.optim.SGD": "optim"},
+    ],
+)
+def test_a_room_that_is_loaded_later_is_there_for_whoever_asks(uses):
+    steps = "".join(
+        f"assert not loaded({r!r})\n{use}\nassert loaded({r!r}) and {r!r} in vars(torch)\n" for use, r in uses.items()
+    )
+    names = "{'load', 'optim', 'profiler', 'save', 'testing', 'utils'}"
+    assert run(
+        f"{LATER}\n{steps}\nassert {names} <= set(dir(torch)) and {names} <= set(torch.__all__)\nprint('fine')"
+    ).endswith("fine")
+
+
 def test_many_threads_may_be_the_first():
     code = """
 import threading, tinygrad_zth as torch
@@ -78,9 +120,9 @@ print(sorted(seen) == [(i, "Linear", "cpu") for i in range(8)])
 def test_what_is_not_there_is_said_in_the_same_way():
     code = """
 import tinygrad_zth as torch
-for name in ("complex64", "nothing_of_the_kind"):
+for where, name in ((torch, "complex64"), (torch, "nothing_of_the_kind"), (torch.autograd, "nothing")):
     try:
-        getattr(torch, name)
+        getattr(where, name)
     except AttributeError as error:
         print(error)
 try:
@@ -88,9 +130,10 @@ try:
 except ModuleNotFoundError as error:
     print(error)
 """
-    absent, unknown, nowhere = run(code).splitlines()
+    absent, unknown, nothing, nowhere = run(code).splitlines()
     assert "complex numbers are not supported" in absent
     assert unknown.endswith("has no attribute 'nothing_of_the_kind'")
+    assert nothing == "module 'tinygrad_zth.autograd' has no attribute 'nothing'"
     assert nowhere == "No module named 'tinygrad_zth.nowhere'"
 
 
@@ -113,7 +156,7 @@ def test_an_interrupted_load_is_taken_up_again():
 import sys
 class Interrupt:
     def find_spec(self, name, path, target=None):
-        if name == "tinygrad_zth.optim":
+        if name == "tinygrad_zth.linalg":
             sys.meta_path.remove(self)
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupt())

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys as _sys
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
@@ -27,13 +28,9 @@ from . import (
     linalg,
     nn,
     ops,
-    optim,
-    profiler,
     random,
     special,
-    testing,
     types,
-    utils,
     version,
 )
 from . import function as _function
@@ -80,13 +77,11 @@ from .nn import parallel as _parallel
 from .nn.functional import torch_names as _torch_names
 from .ops import return_types
 from .printing import set_printoptions
-from .serialization import load, save
 from .settings import *  # noqa: F403
 from .settings import is_multithreading_enabled as _is_multithreading_enabled
 from .settings import set_multithreading_enabled as _set_multithreading_enabled
 from .tensor import Size, Tensor
 from .type_info import finfo, iinfo
-from .utils import checkpoint as _checkpoint
 
 newaxis = None
 
@@ -105,13 +100,10 @@ vars(autograd).update(
     variable=_variable,
     function=_function,
     functional=jacobians,
-    gradcheck=testing.gradcheck,
-    gradgradcheck=testing.gradgradcheck,
     once_differentiable=_once_differentiable,
 )
 vars(cuda)["amp"] = _cuda_amp
 vars(nn)["parallel"] = _parallel
-vars(utils)["checkpoint"] = _checkpoint
 # PyTorch's paths to modules that stand elsewhere here.
 _sys.modules[f"{__package__}.autograd.function"] = _function
 _sys.modules[f"{__package__}.autograd.functional"] = jacobians
@@ -119,12 +111,32 @@ globals().update(ops.FUNCTIONS)
 globals().update(_torch_names.FUNCTIONS)
 
 
+# Names whose rooms are loaded when they are first asked for: the rooms.
+LATER = {
+    "load": "serialization", "optim": "optim", "profiler": "profiler", "save": "serialization", "testing": "testing",
+    "utils": "utils",
+}  # fmt: skip
+
+
+def _later(room: str, name: str) -> _Any:
+    module = _import_module(f".{room}", __package__)
+    return module if name == room else getattr(module, name)
+
+
+def _of_autograd(name: str) -> _Any:
+    if name not in ("gradcheck", "gradgradcheck"):
+        raise AttributeError(f"module {autograd.__name__!r} has no attribute {name!r}")
+    return _later("testing", name)
+
+
+vars(autograd)["__getattr__"] = _of_autograd
+
+
 def otherwise(name: str) -> _Any:
     """A name that is not in ``PUBLIC``: loaded when first used, or an AttributeError that says why not."""
-    if name == "viz":
-        from importlib import import_module
-
-        return import_module(f".{name}", __package__)
+    if name in LATER or name in ("checkpoint", "viz"):
+        found = vars(_sys.modules[__package__])[name] = _later(LATER.get(name, name), name)
+        return found
     why = _absent.explanation(name)
     raise AttributeError(f"module 'torch' (tinygrad_zth) has no attribute '{name}'" + (f": {why}" if why else ""))
 
@@ -134,6 +146,6 @@ def _assert(condition: _Any, message: str) -> None:
     assert condition, message
 
 
-PUBLIC = {k: v for k, v in globals().items() if not k.startswith("_") and k not in ("annotations", "otherwise")} | {
-    "_assert": _assert
-}
+PUBLIC = {
+    k: v for k, v in globals().items() if not k.startswith("_") and k not in ("LATER", "annotations", "otherwise")
+} | {"_assert": _assert}

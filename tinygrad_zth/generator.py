@@ -17,7 +17,7 @@ themselves, which are the engine's key, mixed by a function that has an inverse.
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -79,8 +79,8 @@ class Generator:
     def __init__(self, device: _device | str = "cpu") -> None:
         self.device = _device(device)
         self.lock = threading.RLock()
-        self._bits = np.random.MT19937(0)
-        self._legacy = np.random.RandomState(self._bits)
+        self._bits: Any = None
+        self._legacy: Any = None
         self._restart(_UNSEEDED)
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class Generator:
 
     def seed(self) -> int:
         """Restart the stream at a seed taken from the operating system, and return that seed."""
-        fresh = secrets.randbits(53)
+        fresh = int.from_bytes(os.urandom(7), "little") >> 3
         self.manual_seed(fresh)
         return fresh
 
@@ -133,10 +133,20 @@ class Generator:
 
     def _restart(self, seed: int) -> None:
         self._seed = seed
-        self._legacy.seed(seed & 0xFFFFFFFF)
+        if self._legacy is not None:
+            self._legacy.seed(seed & 0xFFFFFFFF)
         self._take_up(np.empty(0, np.uint32), 0)
         self._fresh = True
         self.cached_normal: float | None = None
+
+    def _engine(self) -> Any:
+        """NumPy's engine, made when it is first needed: a program that draws nothing does not load ``numpy.random``."""
+        if self._bits is None:
+            bits = np.random.MT19937(0)
+            self._legacy = np.random.RandomState(bits)
+            self._legacy.seed(self._seed & 0xFFFFFFFF)
+            self._bits = bits
+        return self._bits
 
     def _take_up(self, buffer: np.ndarray, at: int, ahead: int = BLOCK) -> None:
         """``buffer`` are the engine's last words, whole blocks, of which ``at`` are used; ``ahead`` words come next."""
@@ -150,7 +160,7 @@ class Generator:
         """The whole state as PyTorch's ``get_state`` lays it out: uint8, 5056 elements."""
         with self.lock:
             if self._fresh:
-                key, after, left = self._legacy.get_state(legacy=False)["state"]["key"], 0, 1
+                key, after, left = self._engine().state["state"]["key"], 0, 1
             else:
                 start = (self._at - 1) // BLOCK * BLOCK  # a block that is used up is still the engine's
                 key, after = _key(self._buffer[start : start + BLOCK]), self._at - start
@@ -186,8 +196,9 @@ class Generator:
         key = np.frombuffer(data, "<u8", BLOCK, _HEAD.size).astype(np.uint32)
         with self.lock:
             # Position 0 makes the engine temper the key's own block without stepping past it.
-            self._legacy.set_state(("MT19937", key, 0, 0, 0.0))
-            self._take_up(self._bits.random_raw(BLOCK).astype(np.uint32), BLOCK if used_up else after)
+            engine = self._engine()
+            engine.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": 0}}
+            self._take_up(engine.random_raw(BLOCK).astype(np.uint32), BLOCK if used_up else after)
             self._seed, self._fresh = seed, used_up and after == 0
             self.cached_normal = kept if has_kept else None
 
@@ -205,7 +216,7 @@ class Generator:
         first = self._advance(missing)[:missing]
         return first if at == len(buffer) else np.concatenate((buffer[at:], first))
 
-    def _advance(self, n: int) -> np.ndarray:
+    def _advance(self, n: int) -> Array:
         """Draw the blocks that the ``n`` > 0 words after the buffer lie in, and stand after those words.
 
         Returns what was drawn. Few words bring in twice as many blocks each time, which are all kept.
@@ -214,7 +225,7 @@ class Generator:
         few = size <= AHEAD
         if few:
             size = max(size, self._ahead)
-        drawn = self._bits.random_raw(size).astype(np.uint32)
+        drawn = (self._bits or self._engine()).random_raw(size).astype(np.uint32)
         kept = drawn if few else drawn[-BLOCK:].copy()
         self._take_up(kept, n - size + len(kept), min(2 * size, AHEAD) if few else BLOCK)
         return drawn

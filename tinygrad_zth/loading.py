@@ -1,9 +1,8 @@
 """Loading the package when it is first used, so that importing it costs nothing.
 
-Its users see no difference: whichever way in they take, a name of the package's or a submodule, all
-the rooms are loaded then, in one go, as if ``api.py`` were the package itself. One case is left: of two
-threads that are the first at the same moment, the one that imports a submodule may see rooms that the
-other has not completed yet. A program that starts threads does well to use the package before.
+Its users see no difference: whichever way in they take, a name of the package's or a submodule, the
+rooms are loaded then, in one go, as if ``api.py`` were the package itself; but for those that few programs
+enter (``api.LATER``), which are loaded when they are themselves first asked for.
 """
 
 from __future__ import annotations
@@ -38,6 +37,9 @@ class Loaded(ModuleType):
     def __reduce__(self) -> tuple[Any, ...]:
         return import_module, (self.__name__,)
 
+    def __dir__(self) -> list[str]:
+        return sorted({*vars(self), *vars(self).get("__all__", ())})
+
 
 class Unloaded(Loaded):
     """The same before its first use."""
@@ -49,7 +51,7 @@ class Unloaded(Loaded):
 
     def __dir__(self) -> list[str]:
         vars(self)["_opening"].load()
-        return list(vars(self))
+        return dir(self)
 
 
 class Opening:
@@ -75,7 +77,7 @@ class Opening:
         if public is None:  # a room asks, which api.py is just loading
             return False
         package = sys.modules[self.package]
-        for name, value in {**public, "__all__": list(public), "__getattr__": api.otherwise}.items():
+        for name, value in {**public, "__all__": [*public, *api.LATER], "__getattr__": api.otherwise}.items():
             vars(package).setdefault(name, value)  # what a user has put there stays
         package.__class__ = Loaded
         sys.meta_path = [finder for finder in sys.meta_path if finder is not self]  # the old list may be being read

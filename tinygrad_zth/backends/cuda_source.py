@@ -8,15 +8,15 @@ the rooms share are in ``block.cuh``.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 __all__ = ["CudaSource", "contiguous", "cuda_kernel", "number", "threads_for"]
 
-_SHARED = Path(__file__).with_name("block.cuh")
+_FOLDER = os.path.dirname(__file__)
 _PRELUDE = {
     "f": "typedef float T;\ntypedef float A;\n",
     "d": "typedef double T;\ntypedef double A;\n",
@@ -30,30 +30,35 @@ _CONVERT = {
 _CONVERT["d"] = _CONVERT["f"]
 
 
+def _read(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        return file.read()
+
+
 class CudaSource:
     """The kernels of a ``.cu`` file.
 
     Args:
-        path: of the file; it is read when the first of its kernels is launched.
+        beside: ``__file__`` of the module that it stands beside.
+        name: of the file; it is read when the first of its kernels is launched.
         types: more of the prelude.
         before: names of files beside it (``.cuh``) whose functions it uses.
     """
 
-    def __init__(self, path: str | Path, types: str = "", before: Sequence[str] = ()) -> None:
-        self.path, self.types, self.before = Path(path), types, tuple(before)
+    def __init__(self, beside: str, name: str, types: str = "", before: Sequence[str] = ()) -> None:
+        self.folder, self.name, self.types, self.before = os.path.dirname(beside), name, types, tuple(before)
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
 
     @functools.cached_property
     def body(self) -> str:
         """The file's own text, after those that it uses."""
-        paths = [*(self.path.with_name(name) for name in self.before), self.path]
-        return "".join(path.read_text(encoding="utf-8") for path in paths)
+        return "".join(_read(self.folder, name) for name in (*self.before, self.name))
 
     def text(self, dtype: str) -> str:
         """The whole source for a dtype ("f", "d" or "e"), as the compiler is given it."""
-        name = f"// tinygrad_zth {self.path.name}\n"
-        return name + _PRELUDE[dtype] + self.types + _CONVERT[dtype] + _SHARED.read_text(encoding="utf-8") + self.body
+        name = f"// tinygrad_zth {self.name}\n"
+        return name + _PRELUDE[dtype] + self.types + _CONVERT[dtype] + _read(_FOLDER, "block.cuh") + self.body
 
     def launch(
         self, xp: Any, name: str, dtype: str, grid: Sequence[int], block: int, arguments: Sequence[Any], shared: int = 0

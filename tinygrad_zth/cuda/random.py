@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ manual_seed_all = manual_seed
 
 def seed() -> None:
     """Begin the devices' stream at a seed from the operating system."""
-    stream.manual_seed(secrets.randbits(63))
+    stream.manual_seed(int.from_bytes(os.urandom(8), "little") >> 1)
 
 
 seed_all = seed

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ from .dropout import CountedMask
 
 __all__ = ["Saved", "attention_backward", "attention_forward", "serves"]
 
-SOURCE = CudaSource(Path(__file__).with_name("attention.cu"), before=("philox.cuh",))
+SOURCE = CudaSource(__file__, "attention.cu", before=("philox.cuh",))
 TILE, WIDEST, WARPS = 32, 128, 8
 SHARED = 48 * 1024  # bytes of shared memory that a block may have on any device
 _PAIRS = {

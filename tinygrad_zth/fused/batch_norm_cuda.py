@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, 
 
 __all__ = ["batch_norm_backward", "batch_norm_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("batch_norm.cu"))
+SOURCE = CudaSource(__file__, "batch_norm.cu")
 _NONE = np.uintp(0)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from ..backends import backend_of
@@ -12,7 +10,7 @@ from ..types import Array
 
 __all__ = ["bias_activation_backward", "bias_activation_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("bias_activation.cu"), before=["gelu.cuh"])
+SOURCE = CudaSource(__file__, "bias_activation.cu", before=["gelu.cuh"])
 FORMS = {"relu": 0, "none": 1, "tanh": 2}
 _THREADS = 256
 

@@ -7,7 +7,6 @@ and raises IndexError when a result of the device is next looked at.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, 
 
 __all__ = ["Saved", "cross_entropy_backward", "cross_entropy_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("cross_entropy.cu"))
+SOURCE = CudaSource(__file__, "cross_entropy.cu")
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 _NONE = np.uintp(0)
 

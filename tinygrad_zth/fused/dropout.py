@@ -8,7 +8,6 @@ what a device does. It is linear and its own adjoint, so the gradient is the sam
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from ..types import Array
 
 __all__ = ["CountedMask", "counted_dropout", "dropout", "made"]
 
-SOURCE = CudaSource(Path(__file__).with_name("dropout.cu"), before=("philox.cuh",))
+SOURCE = CudaSource(__file__, "dropout.cu", before=("philox.cuh",))
 _THREADS = 256
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
 
 __all__ = ["embedding_backward", "embedding_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("embedding.cu"), "typedef long long I;\n")
+SOURCE = CudaSource(__file__, "embedding.cu", "typedef long long I;\n")
 _THREADS = 256
 
 

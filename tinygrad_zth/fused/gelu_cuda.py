@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel
 
 __all__ = ["gelu_backward", "gelu_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("gelu.cu"), before=["gelu.cuh"])
+SOURCE = CudaSource(__file__, "gelu.cu", before=["gelu.cuh"])
 _THREADS = 256
 
 

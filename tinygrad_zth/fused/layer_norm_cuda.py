@@ -6,7 +6,6 @@ What is kept for the backward is the input, as it is, and two numbers a row.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, number, 
 
 __all__ = ["layer_norm_backward", "layer_norm_forward", "rms_norm_backward", "rms_norm_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("layer_norm.cu"))
+SOURCE = CudaSource(__file__, "layer_norm.cu")
 _NONE = np.uintp(0)  # a null pointer
 _COLUMNS = 32  # of the weight's gradient in a block
 

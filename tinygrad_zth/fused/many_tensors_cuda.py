@@ -6,7 +6,6 @@ Up to 128 tensors go in a launch (what a kernel's arguments, 4 KiB, can hold); m
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..backends.cuda_source import CudaSource, contiguous, number
 
 __all__ = ["adam", "norm_of_all", "scale_all", "sgd"]
 
-SOURCE = CudaSource(Path(__file__).with_name("many_tensors.cu"))
+SOURCE = CudaSource(__file__, "many_tensors.cu")
 MANY, CHUNK, THREADS = 128, 4096, 256
 _NONE = np.uintp(0)
 _TENSORS = np.dtype(

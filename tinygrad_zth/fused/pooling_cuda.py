@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .windows import Geometry
 
 __all__ = ["max_pool"]
 
-SOURCE = CudaSource(Path(__file__).with_name("max_pool.cu"))
+SOURCE = CudaSource(__file__, "max_pool.cu")
 _THREADS = 256
 _FIELDS = ("out", "kernel", "stride", "padding", "dilation")
 _WINDOWS = np.dtype([(name, "i4", 3) for name in ("size", *_FIELDS)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..backends.cuda_source import CudaSource, contiguous, cuda_kernel, threads_
 
 __all__ = ["log_softmax_backward", "log_softmax_forward", "softmax_backward", "softmax_forward"]
 
-SOURCE = CudaSource(Path(__file__).with_name("softmax.cu"))
+SOURCE = CudaSource(__file__, "softmax.cu")
 
 
 def _rows(x: Any, axis: int) -> tuple[int, int, int]:

@@ -1,5 +1,5 @@
-"""``torch.utils``: data loading."""
+"""``torch.utils``: data loading, and results computed again."""
 
-from . import data, dlpack
+from . import checkpoint, data, dlpack
 
-__all__ = ["data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack"]
