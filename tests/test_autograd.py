@@ -27,7 +27,18 @@ def test_backward_accumulates_into_leaves_only():
     assert y.grad_fn.name() == "MulBackward0" and y.grad is None
 
 
-@pytest.mark.parametrize("make", [lambda x: x.exp(), lambda x: x * 2, lambda x: 2 * x, lambda x: x / 2, lambda x: x**2])
+def at_zero():
+    return torch.tensor([0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda x: x.exp(), lambda x: x * 2, lambda x: 2 * x, lambda x: x / 2, lambda x: x**2),
+        *(lambda x: x[at_zero()], lambda x: x[[0]], lambda x: x[x.detach() > 0], lambda x: x[at_zero()][0]),
+        *(lambda x: x.index_select(0, at_zero()), lambda x: x.take(at_zero()), lambda x: x.masked_select(x > 0)),
+    ],
+)
 def test_a_freed_graph_says_so(make):
     y = make(leaf(1.0)).sum()
     y.backward()
@@ -36,6 +47,28 @@ def test_a_freed_graph_says_so(make):
     y = make(leaf(1.0)).sum()
     y.backward(retain_graph=True)
     y.backward()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x[0], lambda x: x[:1], lambda x: x.view(1), lambda x: x + 1, lambda x: x.sum()]
+)
+def test_a_graph_that_holds_nothing_can_be_passed_again(make):
+    x = leaf(1.0)
+    y = make(x).sum()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_an_index_is_kept_where_the_graph_is():
+    x = leaf(1.0, 2.0)
+    y = x[at_zero()].sum()
+    (first,) = torch.autograd.grad(y, x, create_graph=True)
+    assert first.tolist() == [1.0, 0.0]
+    y.backward()
+    for create_graph in (False, True):
+        with pytest.raises(RuntimeError, match="a second time"):
+            torch.autograd.grad(y, x, retain_graph=False, create_graph=create_graph)
 
 
 def test_what_saved_nothing_can_be_passed_again():

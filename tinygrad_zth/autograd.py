@@ -254,7 +254,7 @@ def _unpack(node: Node, operation: Operation, create_graph: bool) -> tuple[list[
         t = saved[i]
         if isinstance(t, Tensor) and t._storage is not None and t._storage.version != stamp:
             raise overwritten(operation, t._array, t._storage.version, stamp)
-    values, frees = [], any(saved[i] is not None for i in operation.checked)
+    values, frees = [], operation.holds or any(saved[i] is not None for i in operation.checked)
     for s in saved:
         if isinstance(s, Tensor):
             frees = True

@@ -2,7 +2,10 @@
 
 Its users see no difference: whichever way in they take, a name of the package's or a submodule, the
 rooms are loaded then, in one go, as if ``api.py`` were the package itself; but for those that few programs
-enter (``api.LATER``), which are loaded when they are themselves first asked for.
+enter (``api.LATER``), which are loaded when they are themselves first asked for. One case is left: of two
+threads that are the first at the same moment, the one that imports a submodule may see rooms that the
+other has not completed yet. (It cannot wait for the other: it holds Python's lock of that submodule, which
+the other is going to need.) A program that starts threads does well to use the package before.
 """
 
 from __future__ import annotations

@@ -108,6 +108,7 @@ class Operation:
             version is compared before use, ``saves_out`` whether the result is among them.
         view: whether the result is a window on the first input's memory.
         ordered: whether the result lies in C order where NumPy would give it the order of its inputs.
+        holds: whether what is saved holds memory in other ways than as an array, and is let go with it.
         fresh: whether the gradients it returns (views aside) are buffers that nobody else holds.
         apply: the function that users call.
         gradients: ``gradients(node, g, keep)``, the gradient array for each edge of a node of this
@@ -130,6 +131,7 @@ class Operation:
     checked: tuple[int, ...]
     view: bool
     ordered: bool
+    holds: bool
     fresh: bool
     infix: bool
     refuses_bool: str | None
@@ -138,8 +140,8 @@ class Operation:
     gradients: Callable[..., Any] | None
 
     __slots__ = (
-        "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "infix", "inputs", "kernels",
-        "name", "ordered", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "shown", "view", "wanted", "__weakref__",
+        "apply", "backward", "checked", "forward", "fresh", "grad_name", "gradients", "holds", "infix", "inputs", "kernels", "name",
+        "ordered", "parameters", "plain", "refuses_bool", "rules", "saves", "saves_out", "shown", "view", "wanted", "__weakref__",
     )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -158,6 +160,7 @@ def op(
     ordered: bool = False,
     extras: tuple[str, ...] = (),
     tensors: tuple[str, ...] = (),
+    holds: bool = False,
     inputs: tuple[str, ...] = (),
     backward: Callable[..., Any] | None = None,
     plain: Callable[..., Any] | None = None,
@@ -180,6 +183,7 @@ def op(
         ordered: the result lies in C order, as that of PyTorch's reductions does, whatever order its inputs have.
         extras: names of what the kernel returns after the result.
         tensors: inputs that may be Tensors but have no gradient (indices, masks).
+        holds: an option that is saved holds arrays (an index): it is let go after the backward pass, like a saved array.
         inputs: for a fused operation, its differentiable inputs.
         kernels: kernels for other backends, by backend name.
     """
@@ -187,7 +191,7 @@ def op(
     self.name = name or forward.__name__.strip("_")
     self.grad_name = grad_name or "".join(w.capitalize() for w in self.name.split("_")) + "Backward0"
     self.forward, self.backward, self.plain, self.view, self.ordered = forward, backward, plain, view, ordered
-    self.infix, self.refuses_bool = infix, refuses_bool
+    self.infix, self.refuses_bool, self.holds = infix, refuses_bool, holds
     self.fresh, self.gradients, self.shown = True, None, None
     self.kernels = Kernels(forward, kernels)
     self.parameters = _parameters(forward)
@@ -230,7 +234,7 @@ def joint(name: str, saves: tuple[str, ...], backward: Callable[..., Any], grad_
     self.grad_name = grad_name or name.capitalize() + "Backward0"
     self.forward = self.plain = self.apply = self.gradients = self.kernels = self.shown = None
     self.backward, self.saves, self.rules = backward, saves, tuple(range(len(saves)))
-    self.view = self.ordered = self.saves_out = self.fresh = False
+    self.view = self.ordered = self.saves_out = self.fresh = self.holds = False
     self.checked = self.inputs = self.parameters = ()
     JOINT.add(self)
     return self

@@ -319,7 +319,7 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
             unpack += _UNCHECKED.format(s=names[i])
     # What holds memory is let go, and operands (`x * 2` too, as in PyTorch); shapes and options can be passed again.
     free = ""
-    if "out" in self.saves:
+    if "out" in self.saves or self.holds:
         free = "    if not keep:\n        node.saved = None\n"
     elif any(_may_hold(name, self, extras) for name in self.saves):
         held = " or ".join(

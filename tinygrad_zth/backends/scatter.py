@@ -9,12 +9,12 @@ places together, so that each run is one sum.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..types import Array
+from .kept import kept
 
 SMALL = 2048  # elements below which sorting costs more than it saves
 FEW_ROWS = 128  # rows of a table up to which a product is faster than either
@@ -39,12 +39,10 @@ def summed_rows(n: int, rows: Array, values: Array) -> Array:
     return sums
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def _identity(n: int, dtype: np.dtype) -> Array:
-    """The rows of a one-hot matrix are rows of this one. Not to be written to."""
-    made = np.eye(n, dtype=dtype)
-    made.flags.writeable = False
-    return made
+    """The rows of a one-hot matrix are rows of this one."""
+    return np.eye(n, dtype=dtype)
 
 
 def add_rows(target: Array, rows: Array, values: Array) -> None:

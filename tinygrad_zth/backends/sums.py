@@ -12,31 +12,22 @@ from collections.abc import Callable
 import numpy as np
 
 from ..types import Array
+from .kept import kept
 
 __all__ = ["LONGEST", "ones", "total"]
 
 LONGEST = 8192  # terms of a sum that is left to BLAS, which does not add in pairs as NumPy does
 _add: Callable[..., Array] = np.add.reduce
-_ones: dict[tuple[int | tuple[int, int], int], np.ndarray] = {}
 
 
+@kept(128)
 def ones(shape: int | tuple[int, int], dtype: np.dtype) -> np.ndarray:
     """Read-only ones: a sum over rows or columns is a gemv with them.
 
     From the left ``(n,)`` makes of a matrix the sums of its columns, and ``(1, n)`` the same as a row;
     from the right ``(n,)`` those of its rows, and ``(n, 1)`` the same as a column.
     """
-    key = (shape, dtype.num)
-    found = _ones.get(key)
-    if found is None:
-        found = np.ones(shape, dtype)
-        if found.size > 65536:
-            return found
-        if len(_ones) >= 128:
-            _ones.clear()
-        found.flags.writeable = False
-        _ones[key] = found
-    return found
+    return np.ones(shape, dtype)
 
 
 def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:

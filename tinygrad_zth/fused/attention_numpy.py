@@ -16,11 +16,11 @@ The scores are scaled by log2(e), which costs nothing, so that 2^s can stand for
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backends.kept import kept
 from ..backends.parallel import on_blocks, run_tasks, sharers
 from ..types import Array
 from .rows import at_least, below, constants, narrowed, row_sums, widened
@@ -423,12 +423,10 @@ def _hide(a: Array, rule: Any, rows: slice, seen: int, value: float | None) -> N
         np.copyto(a[..., start:], value, where=~shown)
 
 
-@lru_cache(maxsize=32)
+@kept(32)
 def _lower(rows: int, columns: int) -> np.ndarray:
-    """The small triangle of a causal block: query i sees key j where j <= i. Not to be written to."""
-    shown = np.tri(rows, columns, dtype=bool)
-    shown.flags.writeable = False
-    return shown
+    """The small triangle of a causal block: query i sees key j where j <= i."""
+    return np.tri(rows, columns, dtype=bool)
 
 
 def _sums(e: Array) -> Array:

@@ -9,12 +9,12 @@ of the targets that count for indices, the number of rows for probabilities.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from ..backends import PLAIN, Kernels, backend_of
+from ..backends.kept import kept
 from ..backends.parallel import on_blocks
 from ..backends.sums import total as total_of
 from ..operation import op
@@ -94,7 +94,7 @@ def cross_entropy_forward(
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
         losses = np.log(sums.astype(np.float64))
-        at = (_row_starts if count <= 65536 else _row_starts.__wrapped__)(count, classes) + index
+        at = _row_starts(count, classes) + index
         picked = rows.reshape(-1)[at]
         losses -= (picked if shift is None else picked - shift).astype(np.float64)
     else:
@@ -268,12 +268,10 @@ def _from_class_rows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-@lru_cache(maxsize=16)
+@kept(16)
 def _row_starts(count: int, classes: int) -> np.ndarray:
-    """Where each row begins in a flattened (count, classes). Not to be written to."""
-    starts = np.arange(0, count * classes, classes)
-    starts.flags.writeable = False
-    return starts
+    """Where each row begins in a flattened (count, classes)."""
+    return np.arange(0, count * classes, classes)
 
 
 def _valid_indices(index: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,11 +8,11 @@ and float64 stay what they are. A reduction along an axis is a reduction along t
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
 from ..backends import Kernels
+from ..backends.kept import kept
 from ..backends.sums import ones
 from ..types import Array
 
@@ -47,13 +47,10 @@ def widened(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.char == "e" else x
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def constants(dtype: np.dtype, *values: float) -> tuple[np.ndarray, ...]:
     """`values` as 0-d arrays of `dtype`: a ufunc takes one in half the time that it takes a Python number."""
-    made = tuple(np.array(v, dtype) for v in values)
-    for a in made:
-        a.flags.writeable = False
-    return made
+    return tuple(np.array(v, dtype) for v in values)
 
 
 def narrowed(x: np.ndarray, dtype: np.dtype) -> np.ndarray:

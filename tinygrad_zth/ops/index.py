@@ -74,9 +74,17 @@ def _index_scatter(x: Array, key: tuple[Any, ...], shape: tuple[int, ...]) -> Ar
     return whole
 
 
-index = op(_index_numpy, name="index", kernels={"cupy": _index}, x=lambda g, x_shape, key: _index_put(g, key, x_shape))
-index_select_of = op(_index, name="index_select", ordered=True, x=lambda g, x_shape, key: _index_put(g, key, x_shape))
-_index_put: Applied = op(_index_scatter, name="index_put_accumulate", x=lambda g, key: index(g, key))
+index = op(
+    _index_numpy,
+    name="index",
+    kernels={"cupy": _index},
+    holds=True,
+    x=lambda g, x_shape, key: _index_put(g, key, x_shape),
+)
+index_select_of = op(
+    _index, name="index_select", ordered=True, holds=True, x=lambda g, x_shape, key: _index_put(g, key, x_shape)
+)
+_index_put: Applied = op(_index_scatter, name="index_put_accumulate", holds=True, x=lambda g, key: index(g, key))
 
 
 # ---------------------------------------------------------------------------- the key
