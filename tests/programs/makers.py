@@ -1,7 +1,7 @@
-"""Several character models behind one interface, a sampler loader without end, and evaluation in inference mode."""
+"""Five ways to guess the next letter, trained by one loop: an endless sampler, scoring without gradients, choosing among the best few."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn as nn
@@ -9,281 +9,197 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from torch.utils.data.dataloader import DataLoader
 
+HIDDEN = -1  # a place that is not scored
+
 
 @dataclass
-class ModelConfig:
-    block_size: int = None
-    vocab_size: int = None
-    n_layer: int = 2
-    n_embd: int = 16
-    n_embd2: int = 16
-    n_head: int = 2
+class Sizes:
+    letters: int = None
+    span: int = None
+    width: int = 12
+    inner: int = 20
+    notes: dict = field(default_factory=dict)
 
 
-class CausalBoW(nn.Module):
-    def __init__(self, config):
+class Guesser(nn.Module):
+    """Scores for each place of (rows, places) ids, and the mean loss where the next ids are given."""
+
+    def __init__(self, sizes):
         super().__init__()
-        self.block_size = config.block_size
-        self.register_buffer(
-            "bias",
-            torch.tril(torch.ones(config.block_size, config.block_size)).view(1, config.block_size, config.block_size),
+        self.sizes, self.sees = sizes, sizes.span
+
+    def forward(self, ids, following=None):
+        scores = self.scores(ids)
+        if following is None:
+            return scores, None
+        return scores, F.cross_entropy(scores.flatten(0, 1), following.view(-1), ignore_index=HIDDEN)
+
+
+class Counts(Guesser):
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.sees = 1
+        self.table = nn.Parameter(torch.zeros((sizes.letters, sizes.letters)))
+
+    def scores(self, ids):
+        return self.table[ids]
+
+
+class Window(Guesser):
+    """The last ``span`` letters side by side; where the word has not begun, a letter of its own."""
+
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.letter = nn.Embedding(sizes.letters + 1, sizes.width)
+        self.net = nn.Sequential(
+            nn.Linear(sizes.span * sizes.width, sizes.inner), nn.Tanh(), nn.Linear(sizes.inner, sizes.letters)
         )
 
-    def forward(self, x):
-        B, T, C = x.size()
-        att = torch.zeros((B, T, T), device=x.device)
-        att = att.masked_fill(self.bias[:, :T, :T] == 0, float("-inf"))
-        att = F.softmax(att, dim=-1)
-        return att @ x
+    def scores(self, ids):
+        views = []
+        while len(views) < self.sizes.span:
+            views.append(self.letter(ids))
+            ids = torch.roll(ids, 1, 1)
+            ids[:, 0] = self.sizes.letters
+        return self.net(torch.cat(views, -1))
 
 
-class BoW(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.block_size = config.block_size
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.wpe = nn.Embedding(config.block_size, config.n_embd)
-        self.cbow = CausalBoW(config)
-        self.mlp = nn.ModuleDict(
-            dict(c_fc=nn.Linear(config.n_embd, config.n_embd2), c_proj=nn.Linear(config.n_embd2, config.n_embd))
+class Average(Guesser):
+    """What came so far, averaged, and a bend."""
+
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.letter, self.place = nn.Embedding(sizes.letters, sizes.width), nn.Embedding(sizes.span, sizes.width)
+        self.bend = nn.ModuleDict(
+            {"up": nn.Linear(sizes.width, sizes.inner), "down": nn.Linear(sizes.inner, sizes.width)}
         )
-        self.lm_head = nn.Linear(config.n_embd, config.vocab_size)
+        self.last = nn.Linear(sizes.width, sizes.letters)
+        self.register_buffer("past", torch.tril(torch.ones(sizes.span, sizes.span)).view(1, sizes.span, sizes.span))
 
-    def get_block_size(self):
-        return self.block_size
-
-    def forward(self, idx, targets=None):
-        b, t = idx.size()
-        pos = torch.arange(0, t, dtype=torch.long, device=idx.device).unsqueeze(0)
-        x = self.wte(idx) + self.wpe(pos)
-        x = x + self.cbow(x)
-        x = x + self.mlp.c_proj(F.tanh(self.mlp.c_fc(x)))
-        logits = self.lm_head(x)
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
-        return logits, loss
+    def scores(self, ids):
+        rows, places = ids.size()
+        order = torch.arange(0, places, dtype=torch.long, device=ids.device).unsqueeze(0)
+        x = self.letter(ids) + self.place(order)
+        share = torch.zeros((rows, places, places), device=ids.device)
+        share = F.softmax(share.masked_fill(self.past[:, :places, :places] == 0, float("-inf")), dim=-1)
+        x = x + share @ x
+        return self.last(x + self.bend["down"](F.tanh(self.bend["up"](x))))
 
 
-class RNNCell(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.xh_to_h = nn.Linear(config.n_embd + config.n_embd2, config.n_embd2)
+class Memory(Guesser):
+    """One state carried from letter to letter: replaced each time, or only where two gates say so."""
 
-    def forward(self, xt, hprev):
-        return F.tanh(self.xh_to_h(torch.cat([xt, hprev], dim=1)))
+    def __init__(self, sizes, gated):
+        super().__init__(sizes)
+        self.letter = nn.Embedding(sizes.letters, sizes.width)
+        self.origin = nn.Parameter(torch.zeros(1, sizes.inner))
+        self.proposal = nn.Linear(sizes.width + sizes.inner, sizes.inner)
+        self.gates = nn.ModuleList([nn.Linear(sizes.width + sizes.inner, sizes.inner) for _ in range(2 * gated)])
+        self.last = nn.Linear(sizes.inner, sizes.letters)
 
+    def step(self, x, state):
+        if not self.gates:
+            return F.tanh(self.proposal(torch.cat([x, state], dim=1)))
+        open_, forget = (F.sigmoid(gate(torch.cat([x, state], dim=1))) for gate in self.gates)
+        new = F.tanh(self.proposal(torch.cat([x, forget * state], dim=1)))
+        return torch.lerp(state, new, open_)
 
-class GRUCell(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.xh_to_z = nn.Linear(config.n_embd + config.n_embd2, config.n_embd2)
-        self.xh_to_r = nn.Linear(config.n_embd + config.n_embd2, config.n_embd2)
-        self.xh_to_hbar = nn.Linear(config.n_embd + config.n_embd2, config.n_embd2)
-
-    def forward(self, xt, hprev):
-        xh = torch.cat([xt, hprev], dim=1)
-        r = F.sigmoid(self.xh_to_r(xh))
-        xhr = torch.cat([xt, r * hprev], dim=1)
-        hbar = F.tanh(self.xh_to_hbar(xhr))
-        z = F.sigmoid(self.xh_to_z(xh))
-        return (1 - z) * hprev + z * hbar
-
-
-class RNN(nn.Module):
-    def __init__(self, config, cell_type):
-        super().__init__()
-        self.block_size = config.block_size
-        self.start = nn.Parameter(torch.zeros(1, config.n_embd2))
-        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
-        self.cell = RNNCell(config) if cell_type == "rnn" else GRUCell(config)
-        self.lm_head = nn.Linear(config.n_embd2, config.vocab_size)
-
-    def get_block_size(self):
-        return self.block_size
-
-    def forward(self, idx, targets=None):
-        b, t = idx.size()
-        emb = self.wte(idx)
-        hprev = self.start.expand((b, -1))
-        hiddens = []
-        for i in range(t):
-            hprev = self.cell(emb[:, i, :], hprev)
-            hiddens.append(hprev)
-        logits = self.lm_head(torch.stack(hiddens, 1))
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
-        return logits, loss
+    def scores(self, ids):
+        state = self.origin.expand((ids.size(0), -1))
+        states = []
+        for x in self.letter(ids).unbind(1):
+            state = self.step(x, state)
+            states.append(state)
+        return self.last(torch.stack(states, 1))
 
 
-class MLP(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.block_size, self.vocab_size = config.block_size, config.vocab_size
-        self.wte = nn.Embedding(config.vocab_size + 1, config.n_embd)
-        self.mlp = nn.Sequential(
-            nn.Linear(self.block_size * config.n_embd, config.n_embd2),
-            nn.Tanh(),
-            nn.Linear(config.n_embd2, self.vocab_size),
-        )
+class Names(Dataset):
+    """(what is read, what follows) of a word: shifted by one place, id 0 before it and after it."""
 
-    def get_block_size(self):
-        return self.block_size
-
-    def forward(self, idx, targets=None):
-        embs = []
-        for k in range(self.block_size):
-            embs.append(self.wte(idx))
-            idx = torch.roll(idx, 1, 1)
-            idx[:, 0] = self.vocab_size
-        logits = self.mlp(torch.cat(embs, -1))
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
-        return logits, loss
-
-
-class Bigram(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        n = config.vocab_size
-        self.logits = nn.Parameter(torch.zeros((n, n)))
-
-    def get_block_size(self):
-        return 1
-
-    def forward(self, idx, targets=None):
-        logits = self.logits[idx]
-        loss = None
-        if targets is not None:
-            loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
-        return logits, loss
-
-
-class CharDataset(Dataset):
-    def __init__(self, words, chars, max_word_length):
-        self.words, self.chars, self.max_word_length = words, chars, max_word_length
-        self.stoi = {ch: i + 1 for i, ch in enumerate(chars)}
-        self.itos = {i: s for s, i in self.stoi.items()}
+    def __init__(self, words, alphabet, longest):
+        self.words, self.alphabet, self.places = words, alphabet, longest + 1
 
     def __len__(self):
         return len(self.words)
 
-    def get_vocab_size(self):
-        return len(self.chars) + 1
+    def __getitem__(self, i):
+        ids = torch.tensor([self.alphabet.index(c) + 1 for c in self.words[i]], dtype=torch.long)
+        read, follows = torch.zeros(2, self.places, dtype=torch.long)
+        read[1 : 1 + len(ids)] = ids
+        follows[: len(ids)] = ids
+        follows[len(ids) + 1 :] = HIDDEN
+        return read, follows
 
-    def get_output_length(self):
-        return self.max_word_length + 1
-
-    def encode(self, word):
-        return torch.tensor([self.stoi[w] for w in word], dtype=torch.long)
-
-    def decode(self, ix):
-        return "".join(self.itos[i] for i in ix)
-
-    def __getitem__(self, idx):
-        ix = self.encode(self.words[idx])
-        x = torch.zeros(self.max_word_length + 1, dtype=torch.long)
-        y = torch.zeros(self.max_word_length + 1, dtype=torch.long)
-        x[1 : 1 + len(ix)] = ix
-        y[: len(ix)] = ix
-        y[len(ix) + 1 :] = -1
-        return x, y
+    def spell(self, ids):
+        return "".join(self.alphabet[i - 1] for i in ids[: ids.index(0) if 0 in ids else None])
 
 
-class InfiniteDataLoader:
-    def __init__(self, dataset, **kwargs):
-        sampler = torch.utils.data.RandomSampler(dataset, replacement=True, num_samples=int(1e10))
-        self.train_loader = DataLoader(dataset, sampler=sampler, **kwargs)
-        self.data_iter = iter(self.train_loader)
-
-    def next(self):
-        try:
-            batch = next(self.data_iter)
-        except StopIteration:
-            self.data_iter = iter(self.train_loader)
-            batch = next(self.data_iter)
-        return batch
-
-
-@torch.no_grad()
-def generate(model, idx, max_new_tokens, temperature=1.0, do_sample=False, top_k=None):
-    block_size = model.get_block_size()
-    for _ in range(max_new_tokens):
-        idx_cond = idx if idx.size(1) <= block_size else idx[:, -block_size:]
-        logits, _ = model(idx_cond)
-        logits = logits[:, -1, :] / temperature
-        if top_k is not None:
-            v, _ = torch.topk(logits, top_k)
-            logits[logits < v[:, [-1]]] = -float("Inf")
-        probs = F.softmax(logits, dim=-1)
-        if do_sample:
-            idx_next = torch.multinomial(probs, num_samples=1)
-        else:
-            _, idx_next = torch.topk(probs, k=1, dim=-1)
-        idx = torch.cat((idx, idx_next), dim=1)
-    return idx
+def endless(names, **options):
+    sampler = torch.utils.data.RandomSampler(names, replacement=True, num_samples=int(1e10))
+    yield from DataLoader(names, sampler=sampler, **options)
 
 
 @torch.inference_mode()
-def evaluate(model, dataset, batch_size=50, max_batches=None):
+def score(model, names, batches=10):
     model.eval()
-    loader = DataLoader(dataset, shuffle=True, batch_size=batch_size, num_workers=0)
     losses = []
-    for i, batch in enumerate(loader):
-        batch = [t.to(args.device) for t in batch]
-        X, Y = batch
-        logits, loss = model(X, Y)
-        losses.append(loss.item())
-        if max_batches is not None and i >= max_batches:
+    for read, follows in DataLoader(names, shuffle=True, batch_size=9, num_workers=0):
+        losses.append(model(read.to(options.device), follows.to(options.device))[1].item())
+        if len(losses) == batches:
             break
-    mean_loss = torch.tensor(losses).mean().item()
     model.train()
-    return mean_loss
+    return torch.tensor(losses).mean().item()
 
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--device", default="cpu")
-parser.add_argument("--seed", type=int, default=3407)
-parser.add_argument("--batch-size", "-b", type=int, default=16)
-parser.add_argument("--learning-rate", "-l", type=float, default=5e-3)
-parser.add_argument("--weight-decay", "-w", type=float, default=0.01)
-args = parser.parse_args([])
-torch.manual_seed(args.seed)
-torch.cuda.manual_seed_all(args.seed)
-words = """emma olivia ava isabella sophia charlotte mia amelia harper evelyn abigail emily elizabeth mila ella
-avery sofia camila aria scarlett victoria madison luna grace chloe penelope layla riley zoey nora lily eleanor""".split()
-chars = sorted(list(set("".join(words))))
-longest = max(len(w) for w in words)
-rp = torch.randperm(len(words)).tolist()
-train = CharDataset([words[i] for i in rp[:-8]], chars, longest)
-test = CharDataset([words[i] for i in rp[-8:]], chars, longest)
-print(len(train), len(test), train.get_vocab_size(), train[0])
-config = ModelConfig(vocab_size=train.get_vocab_size(), block_size=train.get_output_length())
-for name, make in [
-    ("bigram", lambda: Bigram(config)), ("mlp", lambda: MLP(config)), ("bow", lambda: BoW(config)),
-    ("rnn", lambda: RNN(config, "rnn")), ("gru", lambda: RNN(config, "gru")),
-]:  # fmt: skip
-    model = make()
-    model.to(args.device)
-    print(name, f"model #params: {sum(p.numel() for p in model.parameters())}")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=args.learning_rate, weight_decay=args.weight_decay, betas=(0.9, 0.99), eps=1e-8
-    )
-    loader = InfiniteDataLoader(train, batch_size=args.batch_size, pin_memory=False, num_workers=0)
-    for step in range(13):
-        X, Y = [t.to(args.device) for t in loader.next()]
-        logits, loss = model(X, Y)
+@torch.no_grad()
+def write(model, rows, length, warmth=1.0, among=None, draw=True):
+    ids = torch.zeros(rows, 1, dtype=torch.long).to(options.device)
+    while ids.size(1) <= length:
+        scores = model(ids[:, -model.sees :])[0][:, -1, :] / warmth
+        if among is not None:
+            best, _ = torch.topk(scores, among)
+            scores[scores < best[:, [-1]]] = -float("Inf")
+        chances = F.softmax(scores, dim=-1)
+        following = torch.multinomial(chances, num_samples=1) if draw else torch.topk(chances, k=1, dim=-1)[1]
+        ids = torch.cat((ids, following), dim=1)
+    return ids[:, 1:].to("cpu").tolist()
+
+
+reader = argparse.ArgumentParser(description="five models of names")
+reader.add_argument("--device", default="cpu")
+reader.add_argument("--rows", "-r", type=int, default=14)
+reader.add_argument("--rate", type=float, default=6e-3)
+options = reader.parse_args(["-r", "12"])
+torch.manual_seed(3407)
+torch.cuda.manual_seed_all(3407)
+every = (
+    "anna otto ida hanna emil ella lena noel nele milla mona simon liam leon mia maja nils stine fritz greta".split()
+)
+alphabet, longest = sorted(set("".join(every))), max(map(len, every))
+mixed = [every[i] for i in torch.randperm(len(every)).tolist()]
+known, unseen = Names(mixed[:-5], alphabet, longest), Names(mixed[-5:], alphabet, longest)
+sizes = Sizes(letters=len(alphabet) + 1, span=longest + 1)
+print(len(known), len(unseen), known[0], sizes)
+for title, make in {
+    "counts": Counts, "window": Window, "average": Average, "memory": lambda s: Memory(s, False),
+    "gated memory": lambda s: Memory(s, True),
+}.items():  # fmt: skip
+    model = make(sizes)
+    model.to(options.device)
+    print(title, f"{sum(p.numel() for p in model.parameters())} numbers", model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=0.01, betas=(0.9, 0.99), eps=1e-8)
+    for step, batch in enumerate(endless(known, batch_size=options.rows, pin_memory=False, num_workers=0)):
+        read, follows = [part.to(options.device) for part in batch]
+        _, loss = model(read, follows)
         model.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         if step % 6 == 0:
             print(f"step {step} | loss {loss.item():.4f}")
-    print(f"train loss: {evaluate(model, train, 100, 10):.4f} test loss: {evaluate(model, test, 100, 10):.4f}")
-    X_init = torch.zeros(3, 1, dtype=torch.long).to(args.device)
-    samples = generate(model, X_init, train.get_output_length() - 1, top_k=5, do_sample=True).to("cpu")
-    for i in range(samples.size(0)):
-        row = samples[i, 1:].tolist()
-        row = row[: row.index(0)] if 0 in row else row
-        print(train.decode(row))
+        if step == 12:
+            break
+    print(f"known {score(model, known):.4f} unseen {score(model, unseen):.4f}")
+    print(
+        [known.spell(ids) for ids in write(model, 3, longest, 0.9, among=5)],
+        known.spell(write(model, 1, 4, draw=False)[0]),
+    )
