@@ -13,7 +13,7 @@ may not draw from the random streams or change the model: a run with them and on
 to the bit.
 
 Two runs from one seed are equal to the bit, and so is one that was stopped and resumed: a
-checkpoint has the weights, the optimiser's state, and both random streams (that of the batches, and
+checkpoint has the weights, the optimiser's state, and the random streams (that of the batches, that of devices, and
 the default one, which dropout uses). Evaluation draws from a stream of its own, each time the same,
 so that how often it is done changes nothing, and its figures can be compared.
 """
@@ -197,11 +197,17 @@ class Trainer:
         self._saved_at = self.step
 
     def _random_state(self) -> dict[str, torch.Tensor]:
-        return {"default": torch.get_rng_state(), "batches": self.generator.get_state()}
+        return {
+            "default": torch.get_rng_state(),
+            "batches": self.generator.get_state(),
+            "devices": torch.cuda.get_rng_state(),  # where dropout on a device draws from
+        }
 
     def _set_random_state(self, state: dict[str, torch.Tensor]) -> None:
         torch.set_rng_state(state["default"])
         self.generator.set_state(state["batches"])
+        if "devices" in state:  # a checkpoint of an older version has none
+            torch.cuda.set_rng_state(state["devices"])
 
     # ---- one step -------------------------------------------------------------------------------
 

@@ -53,11 +53,8 @@ class Diagnosis(Observer):
         assert self.recorder is not None
         if self.write is not None:
             # A sample is drawn from a stream of its own; what dropout draws from stays where it was.
-            state = torch.get_rng_state()
-            try:
+            with torch.random.fork_rng():
                 self.recorder.note(step=trainer.step, sample=self.write(trainer))
-            finally:
-                torch.set_rng_state(state)
         self._save(trainer)
 
     def end(self, trainer: Trainer) -> None:
