@@ -61,11 +61,13 @@ def test_every_way_in_leads_to_the_whole(way_in):
 
 
 LATER = """
-import sys, tinygrad_zth as torch
+import sys
+before = {*sys.modules}  # what the environment loads with Python itself
+import tinygrad_zth as torch
 torch.zeros(1)
 def loaded(room): return any(m.startswith(f"tinygrad_zth.{room}") for m in sys.modules)
 print([room for room in ("checkpoint", "optim", "profiler", "testing", "utils", "viz") if loaded(room)])
-print([m for m in ("numpy.random", "pathlib", "json", "zipfile", "logging") if m in sys.modules])
+print([m for m in ("numpy.random", "pathlib", "json", "zipfile", "logging") if m in sys.modules and m not in before])
 """
 
 

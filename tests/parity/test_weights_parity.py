@@ -19,14 +19,14 @@ from .test_programs import with_our_import  # noqa: E402
 
 pytestmark = pytest.mark.parity
 PROGRAM = Path(__file__).resolve().parent.parent / "programs" / "nano.py"
-ARGUMENTS = {"n_layer": 2, "n_head": 2, "n_embd": 32, "block_size": 16, "bias": True, "vocab_size": 32, "dropout": 0.0}
+ARGUMENTS = {"span": 16, "ids": 32, "depth": 2, "heads": 2, "width": 32, "drop": 0.0, "bias": True}
 
 
 def library(source: str, name: str) -> types.ModuleType:
     """The model's classes, out of the program: what stands before its script."""
     module = types.ModuleType(name)
     sys.modules[name] = module  # dataclasses look their module up
-    exec(compile(source[: source.index('device, dtype = "cpu"')], name, "exec"), module.__dict__)
+    exec(compile(source[: source.index('device, folder = "cpu"')], name, "exec"), module.__dict__)
     return module
 
 
@@ -38,8 +38,8 @@ def models():
     with contextlib.redirect_stdout(io.StringIO()):
         for name, text in (("nano_torch", source), ("nano_ours", with_our_import(source))):
             module = library(text, name)
-            model = module.GPT(module.GPTConfig(**ARGUMENTS))
-            made.append((model, model.configure_optimizers(0.1, 1e-3, (0.9, 0.95), "cpu")))
+            model = module.Model(module.Plan(**ARGUMENTS))
+            made.append((model, module.optimizer_of(model, 1e-3, "cpu")))
     return made
 
 
