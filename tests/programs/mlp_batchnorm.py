@@ -1,134 +1,108 @@
-"""A character MLP with BatchNorm written by hand, its activations and gradients looked at, and samples."""
-
-import random
+"""River names letter by letter: an MLP whose BatchNorm is written out, what its units do at first, and names it makes up."""
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional as F
 
-words = """emma olivia ava isabella sophia charlotte mia amelia harper evelyn abigail emily elizabeth mila ella
-avery sofia camila aria scarlett victoria madison luna grace chloe penelope layla riley zoey nora lily eleanor
-hannah lillian addison aubrey ellie stella natalie zoe leah hazel violet aurora savannah audrey brooklyn""".split()
-chars = sorted(list(set("".join(words))))
-stoi = {s: i + 1 for i, s in enumerate(chars)}
-stoi["."] = 0
-itos = {i: s for s, i in stoi.items()}
-vocab_size = len(itos)
-block_size = 3
-
-
-def build_dataset(words):
-    X, Y = [], []
-    for w in words:
-        context = [0] * block_size
-        for ch in w + ".":
-            ix = stoi[ch]
-            X.append(context)
-            Y.append(ix)
-            context = context[1:] + [ix]
-    X = torch.tensor(X)
-    Y = torch.tensor(Y)
-    print(X.shape, Y.shape, X.dtype)
-    return X, Y
+RIVERS = (
+    "amazon nile yangtze mississippi yenisei ob parana congo amur lena mekong mackenzie niger murray volga madeira purus "
+    "indus danube salween zambezi ganges brahmaputra orinoco ural colorado pechora kama tigris dnieper loire rhine elbe "
+    "vistula oder douro ebro rhone seine thames garonne meuse po tiber arno drava sava tisza neva dvina severn tagus"
+).split()
+SPAN, WIDTH, UNITS, ROUNDS = 4, 8, 64, 120
+LETTERS = "." + "".join(sorted({letter for name in RIVERS for letter in name}))
+NUMBER = {letter: i for i, letter in enumerate(LETTERS)}
 
 
-random.seed(42)
-random.shuffle(words)
-n1 = int(0.8 * len(words))
-Xtr, Ytr = build_dataset(words[:n1])
-Xdev, Ydev = build_dataset(words[n1:])
+def windows(names):
+    """Each letter, the end too, with the SPAN letters before it."""
+    seen, wanted = [], []
+    for name in names:
+        padded = "." * SPAN + name + "."
+        for at in range(SPAN, len(padded)):
+            seen.append([NUMBER[c] for c in padded[at - SPAN : at]])
+            wanted.append(NUMBER[padded[at]])
+    return torch.tensor(seen), torch.tensor(wanted)
 
-n_embd = 10
-n_hidden = 100
-g = torch.Generator().manual_seed(2147483647)
-C = torch.randn((vocab_size, n_embd), generator=g)
-W1 = torch.randn((n_embd * block_size, n_hidden), generator=g) * (5 / 3) / ((n_embd * block_size) ** 0.5)
-W2 = torch.randn((n_hidden, vocab_size), generator=g) * 0.01
-b2 = torch.randn(vocab_size, generator=g) * 0
-bngain = torch.ones((1, n_hidden))
-bnbias = torch.zeros((1, n_hidden))
-bnmean_running = torch.zeros((1, n_hidden))
-bnstd_running = torch.ones((1, n_hidden))
-parameters = [C, W1, W2, b2, bngain, bnbias]
-print(sum(p.nelement() for p in parameters))
-for p in parameters:
-    p.requires_grad = True
 
-lossi = []
-ud = []
-for i in range(120):
-    ix = torch.randint(0, Xtr.shape[0], (32,), generator=g)
-    Xb, Yb = Xtr[ix], Ytr[ix]
-    emb = C[Xb]
-    embcat = emb.view(emb.shape[0], -1)
-    hpreact = embcat @ W1
-    bnmeani = hpreact.mean(0, keepdim=True)
-    bnstdi = hpreact.std(0, keepdim=True)
-    hpreact = bngain * (hpreact - bnmeani) / bnstdi + bnbias
-    with torch.no_grad():
-        bnmean_running = 0.999 * bnmean_running + 0.001 * bnmeani
-        bnstd_running = 0.999 * bnstd_running + 0.001 * bnstdi
-    h = torch.tanh(hpreact)
-    logits = h @ W2 + b2
-    loss = F.cross_entropy(logits, Yb)
-    if i == 0:
-        h.retain_grad()
-    for p in parameters:
-        p.grad = None
+class Net:
+    """Weights and running statistics by name; ``train`` decides whose mean and deviation are taken."""
+
+    def __init__(self, seed):
+        g = torch.Generator().manual_seed(seed)
+        gain = torch.nn.init.calculate_gain("tanh")
+        self.of = {
+            "table": torch.randn(len(LETTERS), WIDTH, generator=g),
+            "hidden": gain / (SPAN * WIDTH) ** 0.5 * torch.randn(SPAN * WIDTH, UNITS, generator=g),
+            "scale": torch.ones(UNITS),
+            "shift": torch.zeros(UNITS),
+            "last": torch.randn(UNITS, len(LETTERS), generator=g) / 50,
+            "lean": torch.zeros(len(LETTERS)),
+        }
+        for weight in self.of.values():
+            weight.requires_grad_()
+        self.mean, self.deviation = torch.zeros(1, UNITS), torch.ones(1, UNITS)
+
+    def __call__(self, seen, train=False):
+        of = self.of
+        z = of["table"][seen].flatten(1) @ of["hidden"]
+        if train:
+            mean, deviation = z.mean(0, keepdim=True), z.std(0, keepdim=True)
+            with torch.no_grad():
+                self.mean = 0.9 * self.mean + 0.1 * mean
+                self.deviation = 0.9 * self.deviation + 0.1 * deviation
+        else:
+            mean, deviation = self.mean, self.deviation
+        self.act = torch.tanh(of["scale"] * (z - mean) / deviation + of["shift"])
+        return self.act @ of["last"] + of["lean"]
+
+    def descend(self, rate):
+        """One step down; how large each was beside its weight, as a power of ten."""
+        sizes = {}
+        for name, weight in self.of.items():
+            change = rate * weight.grad
+            weight.data -= change
+            sizes[name] = (change.std() / weight.data.std()).log10().item()
+            weight.grad = None
+        return sizes
+
+
+order = torch.randperm(len(RIVERS), generator=torch.Generator().manual_seed(5)).tolist()
+shuffled = [RIVERS[i] for i in order]
+seen, wanted = windows(shuffled[:42])
+held_seen, held_wanted = windows(shuffled[42:])
+print(len(LETTERS), seen.shape, held_seen.shape, seen.dtype, seen[:3], wanted[:3])
+
+net, g = Net(11), torch.Generator().manual_seed(12)
+print({name: tuple(weight.shape) for name, weight in net.of.items()}, sum(w.numel() for w in net.of.values()))
+history = []
+for turn in range(ROUNDS):
+    pick = torch.randint(len(seen), (24,), generator=g)
+    loss = F.cross_entropy(net(seen[pick], train=True), wanted[pick])
+    if turn == 0:
+        net.act.retain_grad()
     loss.backward()
-    if i == 0:
-        print(h.grad.std(), h.abs().mean(), (h.abs() > 0.97).float().mean() * 100)
-        hy, hx = torch.histogram(h.detach(), density=True)
-        print(hy[:5], hx[:5])
-    lr = 0.1 if i < 100 else 0.01
-    for p in parameters:
-        p.data += -lr * p.grad
-    with torch.no_grad():
-        ud.append([((lr * p.grad).std() / p.data.std()).log10().item() for p in parameters])
-    if i % 20 == 0:
-        print(f"{i:7d}/{120:7d}: {loss.item():.4f}")
-    lossi.append(loss.log10().item())
-print(loss, logits[0, :6], h.shape, hpreact)
-print(["%.3f" % u for u in ud[-1]], torch.tensor(lossi).view(-1, 20).mean(1))
+    if turn == 0:
+        full = net.act.detach().abs()
+        print(f"saturated {(full > 0.95).float().mean():.2%}", full.mean(), net.act.grad.std(), net.act)
+        counts, edges = torch.histogram(net.act.detach(), bins=6, range=(-1.0, 1.0))
+        print(counts, edges)
+    sizes = net.descend(0.2 if turn < 90 else 0.02)
+    history.append(loss.item())
+    if turn % 30 == 0:
+        print(f"{turn:4d} {loss:.4f}", {name: f"{size:.2f}" for name, size in sizes.items()})
+print(loss, torch.tensor(history).view(-1, 30).mean(1))
 
 with torch.no_grad():
-    emb = C[Xtr]
-    embcat = emb.view(emb.shape[0], -1)
-    hpreact = embcat @ W1
-    bnmean = hpreact.mean(0, keepdim=True)
-    bnstd = hpreact.std(0, keepdim=True)
-print(bnmean.shape, bnmean[0, :5], bnstd_running[0, :5])
-
-
-@torch.no_grad()
-def split_loss(split):
-    x, y = {"train": (Xtr, Ytr), "val": (Xdev, Ydev)}[split]
-    emb = C[x]
-    embcat = emb.view(emb.shape[0], -1)
-    hpreact = embcat @ W1
-    hpreact = bngain * (hpreact - bnmean) / bnstd + bnbias
-    h = torch.tanh(hpreact)
-    logits = h @ W2 + b2
-    loss = F.cross_entropy(logits, y)
-    print(split, loss.item())
-
-
-split_loss("train")
-split_loss("val")
-
-g = torch.Generator().manual_seed(2147483647 + 10)
-for _ in range(8):
-    out = []
-    context = [0] * block_size
-    while True:
-        emb = C[torch.tensor([context])]
-        hpreact = emb.view(emb.shape[0], -1) @ W1
-        hpreact = bngain * (hpreact - bnmean) / bnstd + bnbias
-        h = torch.tanh(hpreact)
-        logits = h @ W2 + b2
-        probs = F.softmax(logits, dim=1)
-        ix = torch.multinomial(probs, num_samples=1, generator=g).item()
-        context = context[1:] + [ix]
-        out.append(ix)
-        if ix == 0:
-            break
-    print("".join(itos[i] for i in out))
+    for title, x, y in (("seen", seen, wanted), ("held out", held_seen, held_wanted)):
+        scores = net(x)
+        right = (scores.argmax(1) == y).sum().item()
+        print(title, f"{F.cross_entropy(scores, y).item():.5f}, {right} of {len(y)}")
+    print(net.mean[0, :5], net.deviation[:, :5])
+    draw = torch.Generator().manual_seed(13)
+    for _ in range(6):
+        name = ""
+        while not name.endswith(".") and len(name) < 20:
+            last = [NUMBER[c] for c in ("." * SPAN + name)[-SPAN:]]
+            chances = F.softmax(net(torch.tensor([last])), dim=1)
+            name += LETTERS[torch.multinomial(chances, 1, generator=draw).item()]
+        print(name)
