@@ -98,7 +98,8 @@ def test_a_training_state_comes_back():
     assert_same(through_file(state), state)
 
 
-def test_depth_is_not_limited():
+def check_depth(through_file):
+    """Lists and dicts in one another, deeper than Python recurses."""
     nested = [np.float32(1)]
     for level in range(50_000):
         nested = [nested] if level % 2 else {"in": nested}
@@ -106,6 +107,10 @@ def test_depth_is_not_limited():
     for level in reversed(range(50_000)):
         (found,) = found if level % 2 else found.values()
     assert_same(found, [np.float32(1)])
+
+
+def test_depth_is_not_limited():
+    check_depth(through_file)
 
 
 @pytest.mark.parametrize(
