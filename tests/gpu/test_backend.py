@@ -223,6 +223,36 @@ def test_memory_is_counted(cuda):
     assert torch.cuda.memory_reserved() < 4_000_000
 
 
+# ---------------------------------------------------------------------------- windows by strides
+
+WINDOWS = [
+    lambda x: x.diagonal(1), lambda x: x.diagonal(-2)[1:], lambda x: x[1:].diagonal(1).view(3), lambda x: x.unfold(1, 2, 3)[1],
+    lambda x: x.as_strided((2, 3), (2, 7), 5), lambda x: x.t().as_strided((3,), (2,)), lambda x: x[1:].unfold(0, 2, 1)[..., 1],
+    lambda x: x.as_strided((2, 3), (1, 1), 8).as_strided((4, 6), (6, 1), 0), lambda x: x.t().diagonal(-3).unsqueeze(0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_window_by_strides_knows_whose_memory_it_shows(cuda, window):
+    here, there = (torch.arange(24.0, device=d).reshape(4, 6) for d in ("cpu", cuda))
+    expected, found = window(here), window(there)
+    assert (found.storage_offset(), found.stride()) == (expected.storage_offset(), expected.stride())
+    assert found.data_ptr() - there.data_ptr() == expected.data_ptr() - here.data_ptr()
+    assert found.untyped_storage() == there.untyped_storage() and found.untyped_storage().nbytes() == 96
+    found += 100
+    expected += 100
+    assert there.cpu().tolist() == here.tolist() and there._version == here._version
+
+
+def test_a_gradient_that_is_a_window_by_strides_is_not_added_to_in_place(cuda):
+    x = torch.ones(3, device=cuda, requires_grad=True)
+    w = torch.zeros(4, 4, device=cuda, requires_grad=True)
+    twice = x * 2  # gets a second gradient after diag_embed's, which is a diagonal of what w is given
+    thrice = twice * 3
+    torch.autograd.backward([torch.diag_embed(twice, 1) + w, thrice], [torch.ones_like(w), torch.ones_like(x)])
+    assert x.grad.tolist() == [8.0] * 3 and w.grad.tolist() == [[1.0] * 4] * 4
+
+
 # ---------------------------------------------------------------------------- faults
 
 

@@ -34,6 +34,7 @@ xp.clip(x, 1, None); xp.clip(x, min=1); xp.where(m, x, 0); xp.where(m, x, h); xp
 xp.array([x[0], x[1]]); xp.array([h[0], h[1]]); xp.array(["a"]); xp.array([None]); xp.asarray(h, "d"); xp.zeros((2, 0)).sum()
 x.T + 1; (x.T + 1).flags.c_contiguous; x.T.copy().flags.c_contiguous; x.flags.writeable; x.ctypes; x.resize(4, 3); x.base is None
 x[1:].base is x; x.T[1:].base is x; (x + 1).base is None; x.reshape(2, 6).base is x; xp.broadcast_to(x, (2, 3, 4)).base is x
+xp.lib.stride_tricks.as_strided(x, (2,), (4,)).base is None; x.diagonal().base is x; x.real.base is None; x.T.ravel().base is None
 x.astype("i").dtype; xp.asarray([np.nan, 1]).astype(bool); x.fill(h); x.tolist(); x.item(); x[0, 0].item(); x.get() + h
 n // 0; n ** -1; n % 2; 5 - n; -n; ~n; abs(-x); n << 1; x < 2; x == h; x == None; n & 1; x / n; n.astype("B") - 3
 np.exp(x); np.sum(x, 1); np.where(m, x, x); np.linalg.norm(x); np.stack([x, x]); np.sign(x); np.concatenate([x, h])
@@ -49,7 +50,8 @@ WRITES = [
     "x[0] = h[0]", "x[...] = 3", "x[1:] = x[:2]", "x[i] = x[:2]", "x[m] = 0", "x[0] = [1, 2, 3, 4]", "x += 1", "x += h",
     "n += 0.5", "x *= n[:, None]", "xp.copyto(x, h)", "xp.add.at(x, i, x[:2])", "xp.multiply.at(x, i, x[:2])",
     "xp.add.at(m, i, True)", "xp.maximum.at(x, i, x[:2] + 9)", "xp.add(x, x, out=x)", "xp.add(x, x, x)", "xp.matmul(x, x.T, x)", "x.set(h + 1)",
-    "x[0, 0] = np.array(7.0)", "x.sum(0, out=x[0])", "xp.concatenate([x[:1], x[1:]], 0, x)", "x @= x", "xp.add(x, x, out=h)",
+    "v = x[1:].view(); v._set_shape_and_strides((2, 2), (8, 4), True, True); v += 1; assert v.base is x",
+    "v = x.view(); v._set_shape_and_strides((2, 2), (8,), True, True)", "x[0, 0] = np.array(7.0)", "x.sum(0, out=x[0])", "xp.concatenate([x[:1], x[1:]], 0, x)", "x @= x", "xp.add(x, x, out=h)",
 ]  # fmt: skip
 
 

@@ -197,7 +197,11 @@ class CupyBackend:
         )
 
     def as_strided(self, array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-        return self.xp.lib.stride_tricks.as_strided(array, shape, strides)
+        # CuPy's own function makes an array that does not know whose memory it shows: without a base it would have a
+        # storage of its own, and the backward pass would take it for a fresh buffer. A view has the base.
+        window = array.view()
+        window._set_shape_and_strides(shape, strides, True, True)
+        return window
 
     def summed_rows(self, n: int, rows: Any, values: Any) -> Any:
         """Of zeros (n, width): row r is the sum of the ``values`` (N, width) whose ``rows`` is r."""

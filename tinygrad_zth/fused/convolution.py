@@ -68,7 +68,7 @@ def _columns(xp: Namespace, x: Array, geometry: Geometry, groups: int, runs: Run
         return run_columns(x, runs).reshape(groups, c // groups * len(runs.taps), n * runs.span)
     if n == 1 and _is_pointwise(x.shape[2:], geometry):
         return x.reshape(groups, c // groups, -1)
-    windows = windows_of(xp, padded(xp, x, geometry), geometry)
+    windows = windows_of(padded(xp, x, geometry), geometry)
     columns = xp.empty(windows.shape, x.dtype)
     columns[...] = windows
     return columns.reshape(groups, c // groups * math.prod(geometry.kernel), -1)

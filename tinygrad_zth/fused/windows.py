@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ..backends import backend_of
 from ..operation import Applied, op
 from ..storage import data_ptr
 from ..types import Array, Namespace
@@ -69,10 +70,10 @@ def padded(xp: Namespace, x: Array, geometry: Geometry, value: float = 0) -> Arr
     return whole
 
 
-def windows_of(xp: Namespace, whole: Array, geometry: Geometry) -> Array:
+def windows_of(whole: Array, geometry: Geometry) -> Array:
     """A view (C, *kernel, N, *out) of the padded (N, C, *reach): nothing is copied."""
     n, c, *space = whole.strides
-    return xp.lib.stride_tricks.as_strided(
+    return backend_of(whole).as_strided(
         whole,
         (whole.shape[1], *geometry.kernel, whole.shape[0], *geometry.out),
         (
@@ -104,7 +105,7 @@ def add_windows(xp: Namespace, windows: Array, size: tuple[int, ...], geometry: 
 
 def _unfold(xp: Namespace, x: Array, geometry: Any) -> Array:
     """(N, C, *spatial) to columns (N, C * taps, windows)."""
-    windows = windows_of(xp, padded(xp, x, geometry), geometry)
+    windows = windows_of(padded(xp, x, geometry), geometry)
     d = len(geometry.kernel)
     columns = xp.ascontiguousarray(windows.transpose(1 + d, *range(1 + d), *range(2 + d, 2 + 2 * d)))
     if math.prod(columns.shape) and data_ptr(columns) == data_ptr(x):  # windows of one element: no copy was needed

@@ -238,6 +238,12 @@ class ndarray:
 
         return method
 
+    def _set_shape_and_strides(self, shape: Any, strides: Any, c_contiguous: bool, f_contiguous: bool) -> None:
+        """Make this window another one, from the same first element; the truth values ask for new flags, as NumPy's are."""
+        if len(shape) != len(strides):
+            raise ValueError("len(shape) != len(strides)")
+        self._a = np.lib.stride_tricks.as_strided(self._a, shape, strides)
+
     def copy(self, order: str = "C") -> ndarray:
         return ndarray(self._a.copy(order))
 

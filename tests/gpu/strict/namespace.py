@@ -206,6 +206,10 @@ def _copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = Non
         np.copyto(dst._a, written(src, "copyto"), casting, where=True if where is None else inner(where))
 
 
+def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
+    return ndarray(np.lib.stride_tricks.as_strided(inner(x), shape, strides))  # CuPy's has no base, either
+
+
 def _matmul(*args: Any, out: Any = None, **named: Any) -> Any:
     for a in args:
         if not isinstance(a, ndarray):
@@ -263,5 +267,5 @@ class _Module(types.ModuleType):
 
 
 linalg = _Module("cupy.linalg", np.linalg, {})
-stride_tricks = _Module("cupy.lib.stride_tricks", np.lib.stride_tricks, {})
+stride_tricks = _Module("cupy.lib.stride_tricks", np.lib.stride_tricks, {"as_strided": _as_strided})
 cupy = _Module("cupy", np, {**_OWN, "linalg": linalg, "lib": types.SimpleNamespace(stride_tricks=stride_tricks)})
