@@ -332,11 +332,15 @@ class NotANumber(TypeError):
 
 
 def together(
-    name: str, operands: Any, floating: bool = False, names: tuple[str, ...] = ("input", "other")
+    name: str,
+    operands: Any,
+    floating: bool = False,
+    names: tuple[str, ...] = ("input", "other"),
+    like: Tensor | None = None,
 ) -> list[Tensor]:
     """The operands (Tensors, arrays and numbers) as Tensors of one dtype, PyTorch's choice.
 
-    With ``floating``, integers become the default floating type. Raises TypeError, for the
+    With ``floating``, integers become the default floating type. Where all are numbers, they go where ``like`` is. Raises TypeError, for the
     operation ``name``, for an operand that is no number.
     """
     kinds: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
@@ -358,7 +362,7 @@ def together(
     kind = result_of(*kinds)
     if floating and not kind.is_floating_point:
         kind = get_default_dtype()
-    xp = next((backend_of(t._array).xp for t in tensors if isinstance(t, Tensor)), np)
+    xp = next((backend_of(t._array).xp for t in (*tensors, like) if isinstance(t, Tensor)), np)
     return [
         _cast_to(t, kind.numpy)
         if isinstance(t, Tensor)

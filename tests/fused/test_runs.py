@@ -30,7 +30,7 @@ def test_columns_and_their_adjoint(drawn):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 3, *size))
     taps = len(runs.taps)
-    windows = windows_of(np, padded(np, x, geometry), geometry)  # (C, *kernel, N, *out)
+    windows = windows_of(padded(np, x, geometry), geometry)  # (C, *kernel, N, *out)
     expected = windows.reshape(3, taps, 2, *geometry.out)
     columns = kept(run_columns(x, runs).reshape(3, taps, -1), geometry.out, runs)
     np.testing.assert_array_equal(columns, expected)

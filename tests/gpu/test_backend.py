@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,8 @@ def test_default_device_and_contexts(cuda):
 def test_mixing_devices_is_refused_in_pytorchs_words(cuda):
     x, y = torch.ones(2), torch.ones(2, device=cuda)
     for use in (lambda: x + y, lambda: y * x, lambda: torch.cat([x, y]), lambda: y @ x, lambda: torch.where(y > 0, y, x),
-                lambda: nn.Linear(2, 1)(y), lambda: nn.functional.layer_norm(y, (2,), x)):  # fmt: skip
+                lambda: nn.Linear(2, 1)(y), lambda: nn.functional.layer_norm(y, (2,), x),
+                lambda: nn.functional.scaled_dot_product_attention(*[y.view(1, 2)] * 3, x.view(2, 1)[:1])):  # fmt: skip
         with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
             use()
 
@@ -119,6 +121,19 @@ def test_a_module_and_its_optimizer_move(cuda):
     for a, b in zip(same.parameters(), model.parameters(), strict=True):
         np.testing.assert_allclose(b.detach().cpu().numpy(), a.detach().numpy(), rtol=2e-4, atol=2e-4)
     assert not model.cpu()[0].weight.is_cuda
+
+
+def test_pickled_there_it_comes_back_there(cuda):
+    layer = nn.Linear(2, 2).to(cuda)
+    optimizer = torch.optim.Adam(layer.parameters(), 0.1)
+    nn.functional.mse_loss(layer(torch.ones(1, 2, device=cuda)), torch.zeros(1, 2, device=cuda)).backward()
+    optimizer.step()
+    again = pickle.loads(pickle.dumps(optimizer))
+    for p, q in zip(optimizer.param_groups[0]["params"], again.param_groups[0]["params"], strict=True):
+        assert q.device == p.device and again.state[q]["exp_avg"].device == p.device
+        q.grad = p.grad.clone()
+    optimizer.step(), again.step()
+    assert again.param_groups[0]["params"][0].tolist() == layer.weight.tolist()
 
 
 def test_saved_there_loaded_here(cuda, tmp_path):
@@ -166,6 +181,17 @@ def test_two_devices(cuda):
     assert moved.device.index == 0
     with pytest.raises(RuntimeError, match="at least two devices, cuda:1 and cuda:0"):
         _ = x + torch.ones(3, 4, device="cuda:0")
+    elsewhere = torch.ones(4, device="cuda:0")
+    rows, classes = x.detach(), torch.zeros(3, dtype=torch.int64, device="cuda:0")
+    for use in (
+        lambda: rows @ elsewhere, lambda: nn.functional.layer_norm(rows, (4,), elsewhere), lambda: torch.stack([rows[0], elsewhere]),
+        lambda: nn.functional.cross_entropy(rows, classes), lambda: nn.functional.embedding(classes, rows),
+        lambda: nn.functional.scaled_dot_product_attention(rows, rows, rows, torch.ones(3, 3, device="cuda:0").bool()),
+        lambda: rows.scatter_reduce(1, classes.to("cuda:1").view(3, 1), elsewhere[:3].view(3, 1), "amax"),
+        lambda: nn.functional.conv1d(rows, elsewhere.view(1, 1, 4).expand(1, 3, 4)),
+    ):  # fmt: skip
+        with pytest.raises(RuntimeError, match="at least two devices"):
+            use()
     with torch.cuda.device(1):
         assert torch.cuda.current_device() == 1 and torch.zeros(1, device="cuda").device.index == 1
     there = torch.ones(2, device="cuda:0", requires_grad=True)

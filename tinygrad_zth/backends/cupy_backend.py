@@ -224,6 +224,21 @@ class CupyBackend:
         xp.add.at(wide, key, xp.asarray(values).astype(xp.int64))
         target[...] = wide.astype(target.dtype)
 
+    def combine_at(self, ufunc: str, target: Any, key: tuple[Any, ...], values: Any) -> None:
+        """By atomic operations, which CuPy has of wide numbers, and which lose a NaN: it is added afterwards."""
+        xp, kind = self.xp, target.dtype
+        wide = kind if kind.char in _EXTREME else np.dtype(np.float32 if kind.kind == "f" else np.int64)
+        whole, values = target.astype(wide, copy=False), xp.asarray(values).astype(wide, copy=False)
+        nan = None
+        if kind.kind == "f":
+            nan = xp.where(xp.isnan(whole), whole, -0.0)  # added to any number it leaves that number, 0 with its sign
+            xp.add.at(nan, key, xp.where(xp.isnan(values), values, -0.0))
+        getattr(xp, ufunc).at(whole, key, values)
+        if nan is not None:
+            whole += nan
+        if whole is not target:
+            target[...] = whole.astype(kind)
+
     def check_range(
         self, values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0
     ) -> None:
@@ -256,16 +271,21 @@ class CupyBackend:
         products.set_compute_type(np.float32, kind)
 
     def adapted(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        """With one device, the kernel itself. With several, one that first puts its operands' device to use."""
+        """With one device, the kernel itself. With several, one that first puts its operands' device to use, and refuses
+        operands of two: neither a kernel of ours nor cuBLAS asks where a pointer points."""
         if self.devices < 2:
             return kernel
         array_type, use = self.array_type, self.xp.cuda.runtime.setDevice
 
         def on_its_device(*arguments: Any) -> Any:
-            for a in arguments:
-                if isinstance(a, array_type):
-                    use(a.device.id)
-                    break
+            places = dict.fromkeys(a.device.id for a in _leaves(arguments) if isinstance(a, array_type))
+            if len(places) > 1:
+                found = " and ".join(f"cuda:{i}" for i in places)
+                raise RuntimeError(
+                    f"Expected all tensors to be on the same device, but found at least two devices, {found}!"
+                )
+            for place in places:
+                use(place)
             return kernel(*arguments)
 
         return on_its_device
@@ -293,6 +313,7 @@ class CupyBackend:
 
 
 _ATOMIC = "ilqILQefd"  # dtypes that `add.at` takes
+_EXTREME = "ilqILQfd"  # and `maximum.at`, `minimum.at`
 
 # The two backends answer alike; what one has and the other has not would be found only on a device.
 _missing = {n for n in dir(NumpyBackend) if not n.startswith("_")} - {

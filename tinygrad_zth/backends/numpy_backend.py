@@ -97,6 +97,12 @@ class NumpyBackend:
     summed_rows = staticmethod(summed_rows)
 
     @staticmethod
+    def combine_at(ufunc: str, target: Any, key: tuple[Any, ...], values: Any) -> None:
+        """``target[key]`` becomes what a ufunc ("maximum" or "minimum"; on the host others, too) makes of it and
+        ``values``, in place, where a place may be named many times. NaN wins."""
+        getattr(np, ufunc).at(target, key, values)
+
+    @staticmethod
     def check_range(values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0) -> None:
         """Raise ``error`` if a number of ``values`` is not in [least, n): at once, or, where a device computes, when its
         results are next looked at. ``{}`` in the message is the number, cut off to an integer."""

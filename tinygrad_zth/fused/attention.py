@@ -207,6 +207,7 @@ def plain(
     """The definition, a composition of primitives."""
     from ..ops.matmul import matmul
 
+    _check(q._array, k._array, v._array, None if mask is None else mask._array)
     scores = matmul(q, k.transpose(-2, -1)) * scale
     xp = backend_of(q._array).xp
     hidden = None

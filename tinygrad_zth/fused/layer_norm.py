@@ -42,11 +42,11 @@ def layer_norm_forward(
     """`(out, normalised, rstd)`: `out` in the shape and dtype of `x`; the others, `(rows, n)` and
     `(rows, 1)` in the dtype computed in, are for the backward.
 
-    weight, bias: `normalized_shape` or None. Raises RuntimeError where the trailing dimensions of
-    `x` are not `normalized_shape`.
+    weight, bias: `normalized_shape` or None. Raises RuntimeError where they, or the trailing dimensions of
+    `x`, are not `normalized_shape`.
     """
-    rows = _rows(x, normalized_shape)
-    return _forward(x, rows, weight, bias, eps, centred=True)
+    check_shape(x, normalized_shape, weight, bias)
+    return _forward(x, _rows(x, normalized_shape), weight, bias, eps, centred=True)
 
 
 def rms_norm_forward(
@@ -57,6 +57,7 @@ def rms_norm_forward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `layer_norm_forward`, without mean and bias. `eps` None is the machine epsilon of the
     dtype computed in."""
+    check_shape(x, normalized_shape, weight)
     rows = _rows(x, normalized_shape)
     if eps is None:
         eps = float(np.finfo(rows.dtype).eps)
@@ -95,15 +96,25 @@ def rms_norm_backward(
 
 def _rows(x: np.ndarray, normalized_shape: tuple[int, ...]) -> np.ndarray:
     """`x` as a contiguous matrix, a row for each group that is normalised."""
-    check_shape(x, normalized_shape)
     count = math.prod(x.shape[: x.ndim - len(normalized_shape)])
     return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
 
 
-def check_shape(x: np.ndarray, normalized_shape: tuple[int, ...]) -> None:
-    """Raise RuntimeError where the trailing dimensions of ``x`` are not ``normalized_shape``."""
+def check_shape(x: Array, normalized_shape: tuple[int, ...], weight: Array | None, bias: Array | None = None) -> None:
+    """Raise RuntimeError where the trailing dimensions of ``x`` are not ``normalized_shape``, or a parameter has others."""
     depth = len(normalized_shape)
-    if depth == 0 or x.shape[max(x.ndim - depth, 0) :] != tuple(normalized_shape):
+    if depth == 0:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    for name, p in (("weight", weight), ("bias", bias)):
+        if p is not None and p.shape != normalized_shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(p.shape)} and "
+                f"normalized_shape = {list(normalized_shape)}"
+            )
+    if x.shape[max(x.ndim - depth, 0) :] != normalized_shape:
         raise RuntimeError(
             f"Given normalized_shape={list(normalized_shape)}, expected input with shape "
             f"[*, {', '.join(map(str, normalized_shape))}], but got input of size{list(x.shape)}"
@@ -229,6 +240,7 @@ def plain_layer_norm(
     x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """The definition: (x - mean) / sqrt(var + eps), times weight, plus bias."""
+    check_shape(x._array, normalized_shape, *(None if p is None else p._array for p in (weight, bias)))
     dims = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(dims, keepdim=True)
     out = centred * ((centred * centred).mean(dims, keepdim=True) + eps) ** -0.5
@@ -238,6 +250,7 @@ def plain_layer_norm(
 
 def plain_rms_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None, eps: float | None) -> Tensor:
     """The definition: x / sqrt(mean(x^2) + eps), times weight."""
+    check_shape(x._array, normalized_shape, None if weight is None else weight._array)
     dims = tuple(range(-len(normalized_shape), 0))
     if eps is None:
         eps = float(np.finfo(x._array.dtype).eps)

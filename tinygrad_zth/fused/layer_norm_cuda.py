@@ -25,7 +25,7 @@ def _forward(
 ) -> tuple[Any, ...]:
     from .layer_norm import check_shape
 
-    check_shape(x, normalized_shape)
+    check_shape(x, normalized_shape, weight, bias)
     xp = backend_of(x).xp
     x = contiguous(x)
     n = math.prod(normalized_shape)

@@ -54,7 +54,8 @@ class Parameter(Tensor):
 
 def _restore(cls: type[Parameter], values: Any, place: str, requires_grad: bool) -> Parameter:
     """A pickled parameter again."""
-    return cls(new_tensor(backend_for(device(place)).asarray(values)), requires_grad)
+    where = device(place)
+    return cls(new_tensor(backend_for(where).asarray(values, where=where)), requires_grad)
 
 
 class _BufferType(type):

@@ -132,7 +132,7 @@ def where(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype.legacy}"
         )
     if not (isinstance(input, Tensor) and isinstance(other, Tensor) and input._array.dtype is other._array.dtype):
-        input, other = together("where", (input, other), names=("condition", "input", "other")[1:])
+        input, other = together("where", (input, other), names=("condition", "input", "other")[1:], like=condition)
     result = pick(condition, input, other)
     if out is None:
         return result

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..backends import backend_of
+from ..backends import backend_for, backend_of
+from ..device import device as device_type
 from ..printing import get_printoptions, printoptions, set_printoptions, tensor_repr
 from ..tensor import Tensor, current_node, from_array, new_tensor
 from ..types import Device
@@ -49,9 +50,10 @@ def deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return twin
 
 
-def rebuild(cls: type, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
-    """What unpickling a tensor calls."""
-    t = new_tensor(dtypes.canonical(array), cls)
+def rebuild(cls: type, array: Any, requires_grad: bool, attributes: dict[str, Any], place: str = "cpu") -> Tensor:
+    """What unpickling a tensor calls. Raises RuntimeError where its device is not there."""
+    where = device_type(place)
+    t = new_tensor(backend_for(where).asarray(dtypes.canonical(array), where=where), cls)
     t.__dict__.update(attributes)
     return t.requires_grad_() if requires_grad else t
 
@@ -59,7 +61,7 @@ def rebuild(cls: type, array: Any, requires_grad: bool, attributes: dict[str, An
 def reduce(self: Tensor, protocol: Any) -> tuple[Any, ...]:
     """Pickling, for a user's own use; ``torch.save`` does not pickle. What comes back is a leaf."""
     array = backend_of(self._array).to_numpy(self._array)
-    return rebuild, (type(self), array, self.requires_grad, dict(self.__dict__))
+    return rebuild, (type(self), array, self.requires_grad, dict(self.__dict__), str(self.device))
 
 
 def dlpack(self: Tensor, **options: Any) -> Any:

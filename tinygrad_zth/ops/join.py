@@ -150,7 +150,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
             array = joined.reshape(*shape[:d], len(arrays), *shape[d:])
         else:
             array = _in_order(xp.stack(arrays, d), [a[..., None] for a in arrays])
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise on_several_devices("stack", arrays) or error from None
     return _result(_joined(_STACK, array, tensors, (d,)), out, "stack")
 

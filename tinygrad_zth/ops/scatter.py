@@ -282,7 +282,7 @@ def _combining(ufunc: str) -> Callable[..., Any]:
     def kernel(xp: Namespace, x: Array, dim: int, index: Array, src: Array) -> Array:
         result = xp.array(x)
         whole, key = _places(xp, result, dim, index)
-        getattr(xp, ufunc).at(whole, key, _corner(xp.asarray(src), index))
+        backend_of(whole).combine_at(ufunc, whole, key, _corner(xp.asarray(src), index))
         return result
 
     return kernel

@@ -61,6 +61,8 @@ def outer(value: Any, owner: Any = None) -> Any:
     """What NumPy gave, as CuPy gives it: arrays also where there are no dimensions. ``owner``: the array that it may be
     a window of."""
     if isinstance(value, np.ndarray):
+        if not value.flags.writeable and _root(value).flags.writeable:  # a diagonal, an expanded array
+            value.flags.writeable = True  # CuPy has no such flag
         found = ndarray(value)
         if owner is not None and value.base is not None and _root(value) is _root(owner._a):
             found._base = owner if owner._base is None else owner._base

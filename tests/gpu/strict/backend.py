@@ -42,7 +42,10 @@ class _Faults:
     def watch(
         self, values: Any, bound: float, message: str, least: float = 0, error: type[Exception] = IndexError
     ) -> None:
-        wrong = values._a[~((values._a >= least) & (values._a < bound))]
+        numbers = (
+            values._a.astype(np.float64) if values._a.dtype.kind == "f" else values._a
+        )  # the kernel compares doubles
+        wrong = numbers[~((numbers >= least) & (numbers < bound))]
         if wrong.size and self._found is None:
             self._found = error(message.format(wrong[0].item()))
 

@@ -87,7 +87,8 @@ class ufunc:
             raise TypeError(f"cupy.{self.name}.at does not support {a.dtype} as data type")
         from .array import _index
 
-        self._numpy.at(a._a, _index(a._a, indices), inner(b))
+        with quiet():
+            self._numpy.at(a._a, _index(a._a, indices), inner(b))
 
     def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         if self.name not in _REDUCE:
