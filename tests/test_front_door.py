@@ -155,6 +155,14 @@ def test_the_scaler_leaves_out_a_step_with_an_infinity():
         scaler.step(optimizer)
         scaler.update()
     assert scaler.get_scale() == 8.0
+    p.grad = None
+    for call in (lambda: scaler.step(optimizer), scaler.update):
+        with pytest.raises(AssertionError, match="No inf checks were recorded"):
+            call()
+    half = torch.nn.Parameter(torch.ones(1, dtype=torch.float16))
+    half.grad = torch.ones_like(half)
+    with pytest.raises(ValueError, match="Attempting to unscale FP16 gradients"):
+        scaler.step(torch.optim.SGD([half], lr=1.0))
     again = torch.amp.GradScaler("cpu")
     again.load_state_dict(scaler.state_dict())
     assert again.get_scale() == 8.0

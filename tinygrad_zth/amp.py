@@ -18,9 +18,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import dtypes
+from .backends import Kernels, backend_of
 from .cuda.devices import is_available as _cuda_is_available
 from .device import device as _device
-from .tensor import Tensor
+from .fused import many_tensors_cuda
+from .tensor import Tensor, storage_of
+from .types import Array
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
@@ -130,6 +133,27 @@ def custom_bwd(bwd: Callable[..., Any] | None = None, *, device_type: str = "cud
     return bwd if bwd is not None else functools.partial(custom_bwd, device_type=device_type)
 
 
+def _unscale(arrays: list[Array], by: Any) -> Array:
+    """Each array times ``by``, in place; 1 (0-d, float32) if a number in them was infinite or NaN, else 0."""
+    xp = backend_of(arrays[0]).xp
+    found = xp.zeros((), bool)
+    for a in arrays:
+        found = found | ~xp.isfinite(a).all()
+        a *= a.dtype.type(by)
+    return found.astype(np.float32)
+
+
+def _unscale_on_device(arrays: list[Array], by: Any) -> Array:
+    """``_unscale`` in one launch for up to 128 arrays."""
+    apart = [a for a in arrays if not a.flags.c_contiguous]
+    found = _unscale(apart, by) if apart else backend_of(arrays[0]).xp.zeros((), np.float32)
+    many_tensors_cuda.unscale_all([a for a in arrays if a.flags.c_contiguous], by, found)
+    return found
+
+
+_unscale_all = Kernels(_unscale, {"cupy": _unscale_on_device})
+
+
 class GradScaler:
     """Scales a loss so that small gradients survive in float16, and undoes it before the step.
 
@@ -164,7 +188,8 @@ class GradScaler:
         self._scale, self._growth_tracker = float(init_scale), 0
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval = growth_interval
-        self._seen: dict[int, bool] = {}  # id of an optimizer -> whether an infinity was found in its gradients
+        # By an optimizer's id: whether its gradients had an infinity or NaN, or the arrays that say so when they are read.
+        self._seen: dict[int, bool | list[Array]] = {}
         self._stepped: set[int] = set()
 
     def is_enabled(self) -> bool:
@@ -186,9 +211,9 @@ class GradScaler:
         return result
 
     def unscale_(self, optimizer: Any) -> None:
-        """Divide the gradients of the optimizer's parameters by the scale, once a step.
+        """Divide the gradients of the optimizer's parameters by the scale, once a step. Nothing waits for a device.
 
-        Raises RuntimeError if that was already done since ``update``.
+        Raises RuntimeError if that was already done since ``update``, ValueError for gradients in float16.
         """
         if not self._enabled:
             return
@@ -196,18 +221,20 @@ class GradScaler:
             raise RuntimeError("unscale_() is being called after step().")
         if id(optimizer) in self._seen:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
-        found = False
-        for group in optimizer.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    p.grad._array /= self._scale
-                    found = found or not bool(np.isfinite(p.grad._array).all())
-        self._seen[id(optimizer)] = found
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if any(g.dtype is dtypes.float16 for g in gradients):
+            raise ValueError("Attempting to unscale FP16 gradients.")
+        together: dict[tuple[Any, Any], list[Any]] = {}
+        for g in gradients:
+            together.setdefault((g.device, g.dtype), []).append(g._array)
+            storage_of(g).version += 1
+        by = np.float32(1 / self._scale)
+        self._seen[id(optimizer)] = [_unscale_all[arrays[0].__class__](arrays, by) for arrays in together.values()]
 
     def step(self, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         """``optimizer.step()``, unless a gradient is infinite or NaN. Unscales first if that is not done.
 
-        Raises RuntimeError if it was already called since ``update``.
+        Raises RuntimeError if it was already called since ``update``, AssertionError if no parameter has a gradient.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -217,8 +244,17 @@ class GradScaler:
             raise RuntimeError("step() has already been called since the last update().")
         if id(optimizer) not in self._seen:
             self.unscale_(optimizer)
+        if self._seen[id(optimizer)] == []:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
         self._stepped.add(id(optimizer))
-        return None if self._seen[id(optimizer)] else optimizer.step(*args, **kwargs)
+        return None if self._found(id(optimizer)) else optimizer.step(*args, **kwargs)
+
+    def _found(self, optimizer: int) -> bool:
+        """Whether the gradients of an optimizer, by its id, had an infinity or NaN. The first question waits for the device."""
+        seen = self._seen[optimizer]
+        if not isinstance(seen, bool):
+            seen = self._seen[optimizer] = any(backend_of(found).item(found) for found in seen)
+        return seen
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Adapt the scale to what the steps met, or set it to ``new_scale``."""
@@ -227,9 +263,9 @@ class GradScaler:
         if new_scale is not None:
             self._scale = float(new_scale)
         else:
-            if not self._seen:
+            if all(seen == [] for seen in self._seen.values()):
                 raise AssertionError("No inf checks were recorded prior to update.")
-            if any(self._seen.values()):
+            if any(self._found(optimizer) for optimizer in self._seen):
                 self._scale, self._growth_tracker = self._scale * self._backoff_factor, 0
             else:
                 self._growth_tracker += 1

@@ -147,6 +147,49 @@ def test_launches_of_a_training_step(step, dropout):
     assert seen["launch"] + seen["gemm"] <= each * LAYERS + rest, seen
 
 
+@pytest.mark.parametrize("spoilt", [None, float("inf"), float("nan")])
+def test_the_scaler_waits_once_a_step(only_simulated, spoilt):
+    """However many parameters there are: unscaling is a launch for those of one dtype, and ``step`` reads what it found.
+    The largest of them has several blocks, and one is not contiguous."""
+    torch.manual_seed(0)
+    values = [torch.randn(n) for n in (1, 31, 9000, 5)] + [
+        torch.randn(3, 4),
+        torch.randn(4, dtype=torch.float64),
+        torch.ones(0),
+    ]
+    results, scales = [], []
+    for place in ("cpu", "cuda"):
+        parameters = [nn.Parameter(v.clone().to(place)) for v in values]
+        optimizer = torch.optim.SGD(parameters, 0.1)
+        scaler = torch.amp.GradScaler(place, init_scale=3.0)
+        for p in parameters:
+            p.grad = (p.detach() * 2 if p.ndim < 2 else p.detach().t().clone().t()) * 3
+        if spoilt is not None:
+            parameters[2].grad[8999] = spoilt
+        if place == "cuda":
+            torch.cuda.synchronize()
+            before, copies = [p.grad._version for p in parameters], transfers["to_host"]
+            with simulated_device.counted() as seen:
+                scaler.unscale_(optimizer)
+            assert not seen["copyD2H"] and not any("ynchronize" in k for k in seen), seen
+            assert seen["launch"] <= 2 + 6, seen  # float32 and float64; array calls for what is not contiguous
+            assert [p.grad._version for p in parameters] == [v + 1 for v in before]
+            with simulated_device.counted() as seen:
+                scaler.step(optimizer)
+            assert seen["copyD2H"] <= 2 and transfers["to_host"] - copies <= 2, seen  # one for each dtype
+            with simulated_device.counted() as seen:
+                scaler.update()
+            assert not seen, seen
+        else:
+            scaler.step(optimizer)
+            scaler.update()
+        results.append([t.detach().cpu().numpy() for p in parameters for t in (p, p.grad)])
+        scales.append(scaler.get_scale())
+    for here, there in zip(*results, strict=True):
+        np.testing.assert_allclose(there, here, rtol=1e-6)
+    assert scales == [3.0 if spoilt is None else 1.5] * 2
+
+
 @pytest.mark.parametrize(
     ("use", "forward", "backward"),
     [

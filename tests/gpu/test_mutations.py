@@ -148,7 +148,14 @@ def _many_tensors(rng):
                     p.grad = torch.tensor(g.standard_normal(tuple(p.shape)).astype("f"), device=where)
                 found.append(torch.nn.utils.clip_grad_norm_(weights, 20.0).item())
                 optimizer.step()
-        results.append(found + [p.detach().cpu().numpy() for p in weights])
+        scaler = torch.amp.GradScaler(where, init_scale=4.0)
+        for spoilt in (None, float("inf"), float("nan")):
+            if spoilt is not None:
+                weights[1].grad[4999] = spoilt
+            scaler.unscale_(optimizer)
+            scaler.update()
+            found.append(scaler.get_scale())
+        results.append(found + [t.detach().cpu().numpy() for p in weights for t in (p, p.grad)])
     for mine, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
 
@@ -223,6 +230,9 @@ MUTATIONS = [  # (file, what stands there, what is put in its place)
     ("many_tensors", "v = max_(load(highest[at + i]), v);", ""),
     ("many_tensors", "d = nesterov ? d + b * momentum : b;", "d = b;"),
     ("many_tensors", "if (by >= 1) return;", "return;"),
+    ("many_tensors", "x[i] = store(value * by);", "x[i] = store(value);"),
+    ("many_tensors", "if (!(value - value == 0)) wrong = true;", "if (value != value) wrong = true;"),
+    ("many_tensors", "if (wrong) *found = 1;", "if (wrong && threadIdx.x == 0) *found = 1;"),
     ("many_tensors", "sums[offset + blockIdx.x] = sum;", "sums[blockIdx.x] = sum / 2;"),
 ]  # fmt: skip
 # In the shared reductions: seen by any room that uses them.

@@ -103,3 +103,16 @@ extern "C" __global__ void scale_all(Tensors t, long long total, const T* norm, 
   if (by >= 1) return;
   for (long long i = part.from + threadIdx.x; i < part.to; i += blockDim.x) x[i] = store(load(x[i]) * by);
 }
+
+// Each tensor times `by`, the reciprocal of the loss's scale. Where a number is infinite or NaN, *found becomes 1.
+extern "C" __global__ void unscale_all(Tensors t, long long total, float* found, float by) {
+  const Part part = my_part(t, total);
+  T* x = (T*)t.one[part.tensor];
+  bool wrong = false;
+  for (long long i = part.from + threadIdx.x; i < part.to; i += blockDim.x) {
+    const A value = load(x[i]);
+    if (!(value - value == 0)) wrong = true;
+    x[i] = store(value * by);
+  }
+  if (wrong) *found = 1;  // all who write it write the same
+}

@@ -13,7 +13,7 @@ import numpy as np
 from ..backends import backend_of
 from ..backends.cuda_source import CudaSource, contiguous, number
 
-__all__ = ["adam", "norm_of_all", "scale_all", "sgd"]
+__all__ = ["adam", "norm_of_all", "scale_all", "sgd", "unscale_all"]
 
 SOURCE = CudaSource(__file__, "many_tensors.cu")
 MANY, CHUNK, THREADS = 128, 4096, 256
@@ -107,3 +107,12 @@ def scale_all(tensors: Sequence[Any], norm: Any, most: float) -> None:
     for table, elements, _, blocks in _launches(tensors, None):
         arguments = (table, np.int64(elements), norm, number(most, kind))
         SOURCE.launch(xp, "scale_all", kind, (blocks,), THREADS, arguments)
+
+
+def unscale_all(tensors: Sequence[Any], by: float, found: Any) -> None:
+    """Each tensor, in place, times ``by``; ``found`` (0-d, float32) becomes 1 if a number was infinite or NaN. They must be
+    contiguous and of one dtype."""
+    xp = backend_of(found).xp
+    for table, elements, _, blocks in _launches(tensors, None):
+        arguments = (table, np.int64(elements), found, np.float32(by))
+        SOURCE.launch(xp, "unscale_all", tensors[0].dtype.char, (blocks,), THREADS, arguments)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_zth import amp
 from tinygrad_zth.backends import PLAIN, Composed, backend_of, cupy_backend
 from tinygrad_zth.backends.cupy_backend import CupyBackend
 from tinygrad_zth.fused import cross_entropy, embedding, optimizer_steps, pooling
@@ -72,6 +73,7 @@ def install() -> None:
     optimizer_steps.all_at_once = lambda update, **kernels: update
     clip_grad._euclidean[ndarray] = clip_grad._euclidean.kernel
     clip_grad._scale_all[ndarray] = clip_grad._scale_each
+    amp._unscale_all[ndarray] = amp._unscale
     alone = [
         o for o in OPERATIONS.values() if o.plain is None and getattr(o.kernels.others.get("cupy"), "launches", False)
     ]
