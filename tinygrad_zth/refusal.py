@@ -53,11 +53,12 @@ def refused(operation: Any, error: Exception, *operands: Any) -> Exception:
             np.broadcast_shapes(*[x.shape for x in arrays])
         except ValueError:
             return RuntimeError(mismatch([x.shape for x in arrays]))
-    if isinstance(error, TypeError) and ("ufunc" in str(error) or "boolean" in str(error)):
+    if isinstance(error, TypeError) and any(word in str(error) for word in ("ufunc", "boolean", "Wrong type")):
         kinds = dict.fromkeys(of(x.dtype).legacy for x in arrays)
         if operation.refuses_bool:
             return RuntimeError(operation.refuses_bool)
-        return NotImplementedError(f'"{operation.name}_cpu" not implemented for {", ".join(map(repr, kinds))}')
+        place = backend_of(arrays[0]).device_of(arrays[0]).type if arrays else "cpu"
+        return NotImplementedError(f'"{operation.name}_{place}" not implemented for {", ".join(map(repr, kinds))}')
     return error
 
 

@@ -93,6 +93,8 @@ WITHOUT_WAITING = {
     "gaussian_nll_loss": lambda x: F.gaussian_nll_loss(x, x.detach(), x.detach().abs() + 1),
     "index_fill": lambda x: x.index_fill(1, torch.zeros(3, dtype=torch.long, device="cuda"), 2.0),
     "index_fill by a tensor": lambda x: x.index_fill(-1, torch.zeros(3, dtype=torch.long, device="cuda"), x[0, 0, 0, 0]),
+    "take_along_dim": lambda x: torch.take_along_dim(x, torch.zeros(2, 3, 4, 1, dtype=torch.long, device="cuda") - 2, 3),
+    "scatter_reduce": lambda x: x.scatter_reduce(1, torch.zeros(2, 3, 4, 4, dtype=torch.long, device="cuda"), x, "amax"),
     "max of all": lambda x: x.max(),
     "integers": lambda x: x * (torch.ones(4, dtype=torch.long, device="cuda") // 2) ** torch.ones(4, dtype=torch.long, device="cuda"),
     "floor division": lambda x: x + x.detach() // 0.3,

@@ -21,14 +21,18 @@ from tests.device_mode import settle
 
 from .one_call import base_of
 
-__all__ = ["same_in_both"]
+__all__ = ["as_on_host", "first_line", "same_in_both"]
+
+_ON_DEVICE = re.compile(r"(?<=torch\.)cuda\.(?=\w+Tensor)|, device='cuda:0'| \(cuda:0\)")  # what is printed of a device
+
+
+def as_on_host(text: str) -> str:
+    """A text of ours as it is where tensors are the CPU's, for ``--device``."""
+    return _ON_DEVICE.sub("", text).replace('_cuda" not implemented', '_cpu" not implemented')
 
 
 def first_line(error: BaseException) -> str:
     return str(error).split("\n")[0].replace("tinygrad_zth", "torch")
-
-
-_ON_DEVICE = re.compile(r"(?<=torch\.)cuda\.(?=\w+Tensor)|, device='cuda:0'| \(cuda:0\)")  # what is printed of a device
 
 
 def settled(value: Any) -> Any:
@@ -107,7 +111,7 @@ def _equal(ours: Any, theirs: Any, program: str) -> None:
         assert ours == theirs or math.isclose(ours, theirs, rel_tol=1e-6) or ours != ours != theirs != theirs, where
     else:
         if isinstance(ours, str):
-            ours = _ON_DEVICE.sub("", ours)
+            ours = as_on_host(ours)
         assert type(ours) is type(theirs) and ours == theirs, where
 
 

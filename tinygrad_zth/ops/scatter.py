@@ -191,10 +191,9 @@ def _but(shape: tuple[int, ...], d: int) -> tuple[int, ...]:
 
 
 def _wrapped(indices: Tensor, n: int) -> Tensor:
+    """Negative ones counted from the end; those below -n stay, for ``gather`` to refuse."""
     array = indices._array
-    if array.size and array.min() < 0 and array.min() >= -n:
-        return new_tensor(np.where(array < 0, array + n, array))
-    return indices
+    return new_tensor(np.where((array < 0) & (array >= -n), array + n, array))
 
 
 def _flat_places(name: str, input: Tensor, index: Tensor) -> Array:
