@@ -364,11 +364,14 @@ def together(
         kind = get_default_dtype()
     xp = next((backend_of(t._array).xp for t in (*tensors, like) if isinstance(t, Tensor)), np)
     return [
-        _cast_to(t, kind.numpy)
-        if isinstance(t, Tensor)
-        else new_tensor(xp.asarray(t, None if abs(t) < 2**63 else object).astype(kind.numpy))
+        _cast_to(t, kind.numpy) if isinstance(t, Tensor) else new_tensor(xp.asarray(_number(t).astype(kind.numpy)))
         for t in tensors
     ]
+
+
+def _number(t: Number) -> Any:
+    """A number as a 0-d array of NumPy's; one that no dtype holds as an object, for ``astype`` to wrap or refuse."""
+    return np.asarray(t, object if isinstance(t, int) and not -(2**63) <= t < 2**63 else None)
 
 
 def _is_bool(t: Value) -> bool:

@@ -168,7 +168,8 @@ def shares(result: Any, arguments: list) -> bool:
     if isinstance(result, torch.Tensor):
         place = result.untyped_storage().data_ptr()
         return any(isinstance(a, torch.Tensor) and a.untyped_storage().data_ptr() == place for a in arguments)
-    return any(isinstance(a, zth.Tensor) and np.shares_memory(a._array, result._array) for a in arguments)
+    ours = [a._array for a in arguments if isinstance(a, zth.Tensor) and type(a._array) is type(result._array)]
+    return any(np.shares_memory(a, result._array) for a in ours)
 
 
 def base_of(error: BaseException) -> type:

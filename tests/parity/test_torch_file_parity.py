@@ -198,6 +198,7 @@ def test_torch_reads_whatever_we_write(structure):
     assert_as_ours(read_by_torch(structure), structure)
 
 
+@pytest.mark.host  # a PyTorch without CUDA reads no device's tensors unless it is told where to put them
 @given(st.data())
 def test_torch_finds_the_windows_on_shared_memory(data):
     base = zth.arange(60)
@@ -213,6 +214,7 @@ def test_torch_finds_the_windows_on_shared_memory(data):
         assert [v.tolist() for v in found] == [v.tolist() for v in views]
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("options", [{}, {"weights_only": False}, {"map_location": "cpu"}])
 def test_torch_goes_on_from_our_training_state(options):
     def made(t):
@@ -238,6 +240,7 @@ def test_torch_goes_on_from_our_training_state(options):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.host
 def test_torch_maps_our_file_into_memory(tmp_path):
     zth.save({"w": zth.arange(6.0), "v": zth.ones(3)}, tmp_path / "w.pt")
     found = torch.load(tmp_path / "w.pt", weights_only=True, mmap=True)

@@ -260,6 +260,12 @@ class ndarray:
         with quiet():
             self._a.fill(written(value, "fill"))
 
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._a.__dlpack__()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0  # kDLCUDA
+
     def __copy__(self) -> ndarray:
         return self.copy()
 
