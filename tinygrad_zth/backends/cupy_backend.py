@@ -225,19 +225,22 @@ class CupyBackend:
         target[...] = wide.astype(target.dtype)
 
     def combine_at(self, ufunc: str, target: Any, key: tuple[Any, ...], values: Any) -> None:
-        """By atomic operations, which CuPy has of wide numbers, and which lose a NaN: it is added afterwards."""
+        """By atomic operations on integers: CuPy's on floating numbers lose a NaN, and round float64 to float32."""
         xp, kind = self.xp, target.dtype
-        wide = kind if kind.char in _EXTREME else np.dtype(np.float32 if kind.kind == "f" else np.int64)
-        whole, values = target.astype(wide, copy=False), xp.asarray(values).astype(wide, copy=False)
-        nan = None
-        if kind.kind == "f":
-            nan = xp.where(xp.isnan(whole), whole, -0.0)  # added to any number it leaves that number, 0 with its sign
-            xp.add.at(nan, key, xp.where(xp.isnan(values), values, -0.0))
-        getattr(xp, ufunc).at(whole, key, values)
-        if nan is not None:
-            whole += nan
-        if whole is not target:
-            target[...] = whole.astype(kind)
+        places, both = getattr(xp, ufunc), (target, xp.asarray(values))
+        if kind.kind != "f":
+            wide = kind if kind.char in _EXTREME else np.dtype(np.int64)
+            whole, values = (a.astype(wide, copy=False) for a in both)
+            places.at(whole, key, values)
+            if whole is not target:
+                target[...] = whole.astype(kind)
+            return
+        wide, bits = (np.float64, np.int64) if kind.char == "d" else (np.float32, np.int32)
+        nan = np.iinfo(bits).max if ufunc == "maximum" else np.iinfo(bits).min  # wins, and is one in either form
+        numbers = [a.astype(wide, copy=False) for a in both]
+        whole, values = (xp.where(xp.isnan(a), nan, _in_order(a.view(bits))) for a in numbers)
+        places.at(whole, key, values)
+        target[...] = _in_order(whole).view(wide).astype(kind, copy=False)
 
     def check_range(
         self, values: Any, n: float, message: str, error: type[Exception] = IndexError, least: float = 0
@@ -313,7 +316,13 @@ class CupyBackend:
 
 
 _ATOMIC = "ilqILQefd"  # dtypes that `add.at` takes
-_EXTREME = "ilqILQfd"  # and `maximum.at`, `minimum.at`
+_EXTREME = "ilqILQ"  # and `maximum.at` and `minimum.at`, of integers
+
+
+def _in_order(bits: Any) -> Any:
+    """The bits of floating numbers as integers in the numbers' order, and back: below zero, all but the sign turned over."""
+    return bits ^ ((bits >> (8 * bits.itemsize - 1)) & np.iinfo(bits.dtype).max)
+
 
 # The two backends answer alike; what one has and the other has not would be found only on a device.
 _missing = {n for n in dir(NumpyBackend) if not n.startswith("_")} - {
