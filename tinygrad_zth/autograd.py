@@ -504,6 +504,8 @@ def _root(t: Tensor, g: Tensor | None, i: int) -> tuple[Node, Tensor]:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {t.shape}."
         )
+    if g._array.__class__ is not array.__class__ and g.device != t.device:
+        raise RuntimeError(f"invalid gradient at index {i} - expected device {t.device} but got {g.device}")
     return node, g
 
 

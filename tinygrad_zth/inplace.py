@@ -226,10 +226,12 @@ def _of_the_old(apply: Callable[..., Any], t: Tensor, operands: Any, options: An
 def write_out(out: Tensor, result: Tensor, name: str) -> Tensor:
     """``out=``: store a result in a tensor of the user's, which takes on the result's shape.
 
-    Raises RuntimeError if gradients were asked for, or for a dtype of a lower category.
+    Raises RuntimeError if gradients were asked for, for a dtype of a lower category or on another device.
     """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if out._array.__class__ is not result._array.__class__ and out.device != result.device:
+        raise RuntimeError(f"Expected out tensor to have device {result.device}, but got {out.device} instead")
     if mode.recording and (current_node(result) is not None or current_node(out) is not None):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "

@@ -10,7 +10,7 @@ from .backends import array_types, backend_of
 from .dtypes import of
 from .tensor import Tensor
 
-__all__ = ["beside", "mismatch", "on_host", "on_several_devices", "refused"]
+__all__ = ["beside", "mismatch", "on_host", "on_one_device", "on_several_devices", "refused"]
 
 
 def beside(*operands: Any) -> list[Any] | None:
@@ -41,6 +41,14 @@ def on_several_devices(name: str, arrays: Any) -> RuntimeError | None:
         f"Expected all tensors to be on the same device, but found at least two devices, {' and '.join(places)}! "
         f"(in {name})"
     )
+
+
+def on_one_device(name: str, *arrays: Any) -> None:
+    """Raise PyTorch's error for arrays (or None) of host and device, where a kernel would copy one without a word."""
+    if len({x.__class__ for x in arrays if x is not None}) > 1:
+        apart = on_several_devices(name, [x for x in arrays if x is not None])
+        if apart:
+            raise apart
 
 
 def refused(operation: Any, error: Exception, *operands: Any) -> Exception:

@@ -315,6 +315,8 @@ class Tensor:
             )
         if value._array.dtype != self._array.dtype:
             raise RuntimeError(f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}")
+        if value._array.__class__ is not self._array.__class__ and value.device != self.device:
+            raise RuntimeError("assigned grad has data located on a different device")
         self._grad = value
 
     @grad.deleter

@@ -75,13 +75,54 @@ def test_default_device_and_contexts(cuda):
     assert not torch.randn(1).is_cuda
 
 
-def test_mixing_devices_is_refused_in_pytorchs_words(cuda):
-    x, y = torch.ones(2), torch.ones(2, device=cuda)
-    for use in (lambda: x + y, lambda: y * x, lambda: torch.cat([x, y]), lambda: y @ x, lambda: torch.where(y > 0, y, x),
-                lambda: nn.Linear(2, 1)(y), lambda: nn.functional.layer_norm(y, (2,), x),
-                lambda: nn.functional.scaled_dot_product_attention(*[y.view(1, 2)] * 3, x.view(2, 1)[:1])):  # fmt: skip
-        with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
-            use()
+F = nn.functional
+MIXED = {  # of x on the host and y on the device, (2, 2) both, and i, j: their indices
+    "add": lambda x, y, i, j: x + y, "mul": lambda x, y, i, j: y * x, "matmul": lambda x, y, i, j: y @ x,
+    "cat": lambda x, y, i, j: torch.cat([x, y]), "stack": lambda x, y, i, j: torch.stack([y, x]),
+    "where": lambda x, y, i, j: torch.where(y > 0, y, x), "einsum": lambda x, y, i, j: torch.einsum("ij,jk", y, x),
+    "gather": lambda x, y, i, j: y.gather(1, i), "gather here": lambda x, y, i, j: x.gather(1, j),
+    "scatter": lambda x, y, i, j: y.scatter(1, j, x), "scatter_add": lambda x, y, i, j: y.scatter_add(1, i, y),
+    "scatter_reduce": lambda x, y, i, j: y.scatter_reduce(1, j, x, "amax"), "take": lambda x, y, i, j: y.take(i),
+    "index_select": lambda x, y, i, j: y.index_select(0, i[0]), "index_add": lambda x, y, i, j: y.index_add(0, i[0], y),
+    "index_copy": lambda x, y, i, j: y.index_copy(0, j[0], x), "masked_fill": lambda x, y, i, j: y.masked_fill(x > 0, 1.0),
+    "masked_select": lambda x, y, i, j: y.masked_select(x > 0), "linear": lambda x, y, i, j: nn.Linear(2, 1)(y),
+    "layer_norm": lambda x, y, i, j: F.layer_norm(y, (2,), x[0]), "embedding": lambda x, y, i, j: F.embedding(i, y),
+    "attention": lambda x, y, i, j: F.scaled_dot_product_attention(y, y, y, x), "mse_loss": lambda x, y, i, j: F.mse_loss(y, x),
+    "cross_entropy": lambda x, y, i, j: F.cross_entropy(y, i[0]), "batch_norm": lambda x, y, i, j: nn.BatchNorm1d(2)(y),
+    "batch_norm's own": lambda x, y, i, j: F.batch_norm(y, x[0], y[0], training=True),
+    "conv1d": lambda x, y, i, j: nn.Conv1d(2, 1, 1).to(y.device)(x), "attention layer": lambda x, y, i, j: nn.MultiheadAttention(2, 1)(y, y, y),
+    **{
+        f"{kind.__name__}: {what}": call
+        for kind in (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+        for what, call in {
+            "weights": lambda x, y, i, j, kind=kind: kind(2, 2)(y),
+            "input": lambda x, y, i, j, kind=kind: kind(2, 2).to(y.device)(x),
+            "state": lambda x, y, i, j, kind=kind: kind(2, 2).to(y.device)(
+                y, (lambda h: (h, h) if "LSTM" in kind.__name__ else h)(x if "Cell" in kind.__name__ else x[:1])
+            ),
+        }.items()
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_mixing_devices_is_refused_in_pytorchs_words(cuda, name):
+    x, i = torch.ones(2, 2), torch.zeros(2, 2, dtype=torch.int64)
+    before = dict(transfers)
+    y, j = x.to(cuda), i.to(cuda)
+    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+        MIXED[name](x, y, i, j)
+    assert transfers["to_host"] == before.get("to_host", 0)  # nor is anything fetched in silence
+
+
+def test_gradients_and_results_stay_on_their_device(cuda):
+    x, y = torch.ones(2, requires_grad=True), torch.ones(2, device=cuda)
+    with pytest.raises(RuntimeError, match="assigned grad has data located on a different device"):
+        x.grad = y
+    with pytest.raises(RuntimeError, match="expected device cpu but got cuda:0"):
+        (x * 2).backward(y)
+    with pytest.raises(RuntimeError, match="Expected out tensor to have device cuda:0, but got cpu instead"):
+        torch.add(y, 1, out=torch.empty(2))
 
 
 def test_a_number_on_the_host_may_stand_beside_a_device(cuda):

@@ -160,7 +160,7 @@ def gradient(operation: Operation, case: Case, s: Source) -> None:
         assert not report.kinks, f"the case draws points without a derivative: {report}"
 
     out = function(*varied)
-    g = testing.laid_out(s.floats(out.shape), s.choose(WRITABLE))
+    g = testing.laid_out(s.floats(out.shape), s.choose(WRITABLE)).to(out.device)
     g_before = _raw(g).copy()
     found = autograd.grad(out, varied, g, retain_graph=True)
     _unchanged(passed, before, "the backward")
@@ -188,8 +188,8 @@ def gradient(operation: Operation, case: Case, s: Source) -> None:
         alone = example.tensors(only=i)
         (t,) = autograd.grad(example.function(*alone), [alone[i]], g)
         close(_raw(t), expected[n], what=f"the gradient of argument {i} alone")
-    ones = testing.laid_out(np.ones(out.shape), "contiguous")
-    spread = torch.ones((), dtype=torch.float64).expand(out.shape)
+    ones = testing.laid_out(np.ones(out.shape), "contiguous").to(out.device)
+    spread = torch.ones((), dtype=torch.float64, device=out.device).expand(out.shape)
     for a, b in zip(
         autograd.grad(function(*varied), varied, ones), autograd.grad(function(*varied), varied, spread), strict=True
     ):
@@ -211,7 +211,7 @@ def single(example: Example, expected: list, g) -> None:
         return
     passed = example.tensors(dtype=np.float32)
     out = example.function(*passed)
-    g = testing.laid_out(_raw(g).astype(np.float32))
+    g = testing.laid_out(_raw(g).astype(np.float32)).to(out.device)
     found = autograd.grad(out, example.varied(passed), g, retain_graph=True)
     loose = 10 * example.case.single
     for t, e in zip(found, expected, strict=True):

@@ -16,6 +16,7 @@ from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..graph import mode
 from ..operation import Operation, Output, joint, record
+from ..refusal import on_several_devices
 from ..tensor import Tensor, current_node, new_tensor
 from ..types import Array, Namespace
 
@@ -135,7 +136,10 @@ def recurrence(
         given = arguments[:count]
         arrays = [t._array if isinstance(t, Tensor) else t for t in given]
         _check_dtypes(self, arrays)
-        results = self.forward(backend_of(arrays[0]).xp, *arrays, *arguments[count:])
+        try:
+            results = self.forward(backend_of(arrays[0]).xp, *arrays, *arguments[count:])
+        except (TypeError, ValueError) as error:
+            raise on_several_devices(name, [a for a in arrays if a.__class__ in array_types]) or error from None
         outs = [new_tensor(r) for r in results[:outputs]]
         nodes = [current_node(t) if isinstance(t, Tensor) else None for t in given]
         if mode.recording and any(n is not None for n in nodes):

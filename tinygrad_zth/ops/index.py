@@ -22,6 +22,7 @@ from ..backends import array_types, backend_of
 from ..dtypes import of
 from ..inplace import write, write_back
 from ..operation import Applied, op
+from ..refusal import on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Number
 from .compare import where
@@ -366,6 +367,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The places ``index`` (1-D) of a dimension, as a copy."""
     array = _long_index("index_select", index)
+    on_one_device("index_select", input._array, array)
     if array.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     d = dim_of(dim, input._array.ndim)
@@ -391,6 +393,7 @@ def _long_index(name: str, index: Tensor) -> Array:
 
 def _places(name: str, input: Tensor, dim: int, index: Tensor, values: Tensor | None = None) -> tuple[Any, ...]:
     array = _long_index(name, index)
+    on_one_device(name, input._array, array, None if values is None else values._array)
     d = dim_of(dim, input._array.ndim)
     if array.ndim > 1:
         raise IndexError(

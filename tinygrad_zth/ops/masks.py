@@ -9,7 +9,7 @@ import numpy as np
 from ..backends import backend_of
 from ..inplace import write_back
 from ..operation import Applied, op
-from ..refusal import mismatch
+from ..refusal import mismatch, on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Number
 from .index import getitem, setitem
@@ -65,6 +65,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is True, as a 1-D copy (both are broadcast)."""
     if mask._array.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
+    on_one_device("masked_select", input._array, mask._array)
     shape = _common(mask._array.shape, input._array.shape)
     return getitem(input.expand(shape), mask.expand(shape))
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..backends import HOST, backend_of
 from ..inplace import write_back
 from ..operation import Applied, op
+from ..refusal import on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Number, Value
 from .compare import pick
@@ -119,6 +120,7 @@ def _check(name: str, x: Array, dim: int, index: Tensor, src: Array = None) -> i
     if not isinstance(index, Tensor):
         raise TypeError(f"{name}(): argument 'index' (position 3) must be Tensor, not {type(index).__name__}")
     array = index._array
+    on_one_device(name, x, array, src)
     if array.size and (array.dtype.kind != "i" or array.dtype.itemsize < 4):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     ndim = x.ndim
@@ -202,6 +204,7 @@ def _flat_places(name: str, input: Tensor, index: Tensor) -> Array:
     if index._array.dtype.kind != "i" or index._array.itemsize < 8:
         raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {index.dtype.legacy}")
     places, n = index._array, input._array.size
+    on_one_device(name, input._array, places)
     message = f"out of range: tried to access index {{}} on a tensor of {n} elements."
     backend_of(places).check_range(places, n, message, least=-n)
     return places.copy()

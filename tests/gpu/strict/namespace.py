@@ -19,6 +19,7 @@ __all__ = ["Kernel", "cupy", "ufunc"]
 _SCALARS = (bool, int, float, complex, np.generic)
 _AT = {"add": "ilqILQefd", "subtract": "iI", "maximum": "ilqILQfd", "minimum": "ilqILQfd"}
 _REDUCE = ("add", "multiply")
+_LOSES_NAN = {"maximum": np.fmax, "minimum": np.fmin}
 
 
 class ufunc:
@@ -87,8 +88,16 @@ class ufunc:
             raise TypeError(f"cupy.{self.name}.at does not support {a.dtype} as data type")
         from .array import _index
 
+        where, values = _index(a._a, indices), inner(b)
         with quiet():
-            self._numpy.at(a._a, _index(a._a, indices), inner(b))
+            if self.name in _LOSES_NAN and a.dtype.kind == "f":  # CuPy's are fmaxf and fminf, of float64 too
+                rounded = a._a.astype(np.float32)
+                _LOSES_NAN[self.name].at(rounded, where, np.asarray(values, np.float32))
+                touched = np.zeros(a.shape, bool)
+                touched[where] = True
+                a._a[touched] = rounded[touched]
+            else:
+                self._numpy.at(a._a, where, values)
 
     def reduce(self, array: ndarray, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         if self.name not in _REDUCE:

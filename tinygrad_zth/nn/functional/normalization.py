@@ -13,6 +13,7 @@ from ...fused.layer_norm import layer_norm as _layer_norm
 from ...fused.layer_norm import rms_norm as _rms_norm
 from ...fused.windows import Geometry, sum_windows
 from ...ops.calling import shown_as
+from ...refusal import on_one_device
 from ...tensor import Tensor, new_tensor, storage_of
 from .memory_order import lying_like
 
@@ -74,6 +75,8 @@ def batch_norm(
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.size != shape[1]:
             raise RuntimeError(f"{name} should contain {shape[1]} elements not {t._array.size}")
+    arrays = (t._array for t in (input, running_mean, running_var, weight, bias) if t is not None)
+    on_one_device("batch_norm", *arrays)
     if not training:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...operation import op
-from ...tensor import Tensor, new_tensor
+from ...tensor import Tensor
 from ...types import Array, Namespace
+from .dropout import beside
 
 __all__ = ["pad"]
 
@@ -98,5 +99,5 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if n == 0 and (a or b):
             raise RuntimeError(f"Expected a non-empty dimension {i} to pad, but got input of size {list(input.shape)}")
         if a or b:
-            input = input.index_select(i, new_tensor(_source(mode, n, a, b)))
+            input = input.index_select(i, beside(input, _source(mode, n, a, b)))
     return input

@@ -17,8 +17,9 @@ import numpy as np
 from ...dtypes import of
 from ...fused.resample import resample
 from ...ops.calling import shown_as
-from ...tensor import Tensor, new_tensor
+from ...tensor import Tensor
 from ...types import Array
+from .dropout import beside
 from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 __all__ = ["interpolate", "upsample", "upsample_bilinear", "upsample_nearest"]
@@ -89,7 +90,7 @@ def interpolate(
         if mode in _SMOOTH:
             input = resample(input, _weights(mode, n, m, scale, align, antialias), i + 2)
         else:
-            input = input.index_select(i + 2, new_tensor(_nearest(n, m, scale, mode)))
+            input = input.index_select(i + 2, beside(input, _nearest(n, m, scale, mode)))
     return input
 
 

@@ -172,7 +172,7 @@ def pack_padded_sequence(
     if order is None:
         return PackedSequence(input[step, sequence], from_array(sizes))
     sequence = from_array(order)[sequence]
-    return PackedSequence(input[step, sequence], from_array(sizes), from_array(order))
+    return PackedSequence(input[step, sequence], from_array(sizes), from_array(order).to(input.device))
 
 
 def pad_packed_sequence(
@@ -204,7 +204,7 @@ def pad_packed_sequence(
     lengths = from_array((sizes[:, None] > np.arange(batch)).sum(0))
     if sequence.unsorted_indices is not None:
         padded = padded.index_select(1, sequence.unsorted_indices)
-        lengths = lengths[sequence.unsorted_indices]
+        lengths = lengths[sequence.unsorted_indices.cpu()]
     return (padded.transpose(0, 1) if batch_first else padded), lengths
 
 
