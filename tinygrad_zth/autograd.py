@@ -81,10 +81,13 @@ def _sum_to_size(xp: Namespace, x: Array, shape: Any) -> Any:
 
 def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
     rest = x.shape
-    if len(rest) == 2 and (shape == (1, rest[1]) or shape == rest[1:]) and x.dtype.char in "fd":
+    if len(rest) == 2 and x.flags.c_contiguous and x.dtype.char in "fd" and 0 < rest[0] <= LONGEST:
+        rows, columns = rest
         # A bias or a gain, the common case: the rows are summed.
-        if x.flags.c_contiguous and 0 < rest[0] <= LONGEST:
-            return ones((1, rest[0]) if len(shape) == 2 else rest[0], x.dtype).dot(x)
+        if shape == (columns,):
+            return ones[rows, x.dtype].dot(x)
+        if shape == (1, columns):
+            return ones[(1, rows), x.dtype].dot(x)
     lead = len(rest) - len(shape)
     axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and rest[i] != 1))
     small = total(x, axes[0] if len(axes) == 1 else axes, False) if axes else x
@@ -137,45 +140,45 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
 
     before = mode.recording
     mode.recording = create_graph
-    plainly = not create_graph and useful is None  # every edge wants its gradient, as an array
+    plainly = not create_graph and targets is None  # every edge wants its gradient, as an array
+    follow, anomaly = backends.follow, graph.anomaly
     try:
         while queue:
             node, g, ours = pending.pop(-heappop(queue))
             if node.extra is not None:
                 g, ours = _arrive(node, g, ours)
-            if targets is not None and node in targets:
-                found[targets[node]] = g
-                if useful.isdisjoint(node.edges):
-                    continue
-                ours = False  # another target lies behind this one; what arrived here stays as it is
-            operation = node.op
-            if operation.__class__ is Output:
-                _collect(pending, queue, node, g)
-                continue
-            edges = node.edges
-            if backends.follow is not None:
-                backends.follow(g)
+            if follow is not None:
+                follow(g)
+            operation, edges = node.op, node.edges
             if plainly and operation.gradients is not None:
-                gradients = operation.gradients(node, g, keep)
+                gradients, fresh = operation.gradients(node, g, keep), True
             else:
+                if targets is not None and node in targets:
+                    found[targets[node]] = g
+                    if useful.isdisjoint(edges):
+                        continue
+                    ours = False  # another target lies behind this one; what arrived here stays as it is
+                if operation.__class__ is Output:
+                    _collect(pending, queue, node, g)
+                    continue
                 gradients = _gradients(node, g, keep, create_graph, useful)
-            if graph.anomaly:
+                fresh = operation.fresh and not create_graph
+            if anomaly:
                 _check_nan(node, gradients)
-            # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
-            # adds to it would change what the other was given); a view of something is never ours;
-            # anything else a formula returns is a fresh buffer.
-            sole = ours and len(edges) == 1
-            fresh = operation.fresh and not create_graph
             for edge, gi in zip(edges, gradients):
                 if gi is None or edge is None:
                     continue
-                mine = sole if gi is g else fresh and gi.base is None
-                if gi.shape != edge.shape or gi.dtype is not edge.dtype or edge.seq in pending:
+                # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
+                # adds to it would change what the other was given); a view of something is never ours;
+                # anything else a formula returns is a fresh buffer.
+                mine = fresh and gi.base is None if gi is not g else ours and len(edges) == 1
+                seq = edge.seq
+                if seq in pending or gi.shape != edge.shape or gi.dtype is not edge.dtype:
                     _deliver(pending, queue, edge, gi, mine)
                 else:
-                    pending[edge.seq] = [edge, gi, mine]
+                    pending[seq] = [edge, gi, mine]
                     if edge.op is not None:
-                        heappush(queue, -edge.seq)
+                        heappush(queue, -seq)
         for leaf, g, ours in pending.values():  # what is left
             if leaf.extra.hooks is not None:
                 g, ours = _arrive(leaf, g, ours)
@@ -190,13 +193,14 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
 
 def _deliver(pending: dict[int, list[Any]], queue: list[Any], edge: Node, g: Array, ours: bool) -> None:
     """Add ``g`` to what has arrived at ``edge``, in the edge's shape and dtype."""
-    array = g._array if isinstance(g, Tensor) else g
+    recorded = g.__class__ not in array_types and isinstance(g, Tensor)
+    array = g._array if recorded else g
     if array.shape != edge.shape:
-        g = sum_to(g, edge.shape) if array is not g else _reduced[g.__class__](g, edge.shape)
-        ours = array.__class__ is g.__class__ and g.base is None
+        g = sum_to(g, edge.shape) if recorded else _reduced[g.__class__](g, edge.shape)
+        ours = not recorded and g.base is None
     if array.dtype is not edge.dtype:
         g = cast(g, edge.dtype)
-        ours = not isinstance(g, Tensor)
+        ours = not recorded
     seq = edge.seq
     entry = pending.get(seq)
     if entry is None:
@@ -207,7 +211,7 @@ def _deliver(pending: dict[int, list[Any]], queue: list[Any], edge: Node, g: Arr
         entry[1] += g
     else:
         entry[1] = entry[1] + g
-        entry[2] = not isinstance(g, Tensor)
+        entry[2] = not recorded
 
 
 def _collect(pending: dict[int, list[Any]], queue: list[Any], node: Node, g: Value) -> None:
@@ -323,10 +327,11 @@ def _accumulate(node: Node, g: Array, ours: bool) -> None:
     if leaf is None or leaf._node is None:  # gone, or no longer asking for a gradient
         return
     old = leaf._grad
-    if isinstance(g, Tensor):
+    known = g.__class__ in array_types
+    if not known and isinstance(g, Tensor):
         leaf._grad = g if old is None else old + g
     elif old is None:
-        if g.__class__ not in array_types:
+        if not known:  # a NumPy scalar
             g = backend_of(leaf._array).xp.asarray(g)
         leaf._grad = new_tensor(g if ours else g.copy())
     elif old._node is None and backend_of(old._array).is_writeable(old._array):
@@ -517,7 +522,10 @@ def _backward_method(
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
-    backward(self, gradient, retain_graph, create_graph, inputs)
+    if inputs is None and not create_graph:  # the common case, without ado
+        run([_root(self, gradient, 0)], bool(retain_graph), False)
+    else:
+        backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 _backward_method.__name__ = "backward"

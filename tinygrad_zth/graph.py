@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 tick = count(1).__next__
+_new: Callable[..., Any] = object.__new__
 
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -182,23 +183,18 @@ class _ModeSwitch:
     """A grad mode as a context manager and as a decorator; both can be nested and re-entered."""
 
     _setting: bool
-
-    def __init__(self) -> None:
-        self._before: list[tuple[bool, bool]] = []
+    _before: list[tuple[bool, bool]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls)
-        if cls in (no_grad, enable_grad) and len(args) == 1 and callable(args[0]):  # @no_grad
-            _ModeSwitch.__init__(self)
+        self = _new(cls)
+        self._before = []
+        if args and cls in (no_grad, enable_grad) and len(args) == 1 and callable(args[0]):  # @no_grad
             return self(args[0])
         return self
 
-    def _enter(self) -> None:
-        mode.recording = self._setting
-
     def __enter__(self) -> None:
         self._before.append((mode.recording, mode.inference))
-        self._enter()
+        mode.recording = self._setting
 
     def __exit__(self, *exc: object) -> None:
         mode.recording, mode.inference = self._before.pop()
@@ -257,7 +253,6 @@ class set_grad_enabled(_ModeSwitch):
     """Switch recording on or off: as a function at once, as a context manager until its end."""
 
     def __init__(self, mode_: bool) -> None:
-        super().__init__()
         self._setting = bool(mode_)
         self._before_call = (mode.recording, mode.inference)
         mode.recording = self._setting
@@ -281,17 +276,12 @@ class inference_mode(_ModeSwitch):
     """
 
     def __new__(cls, mode_: bool = True) -> Any:
-        self = object.__new__(cls)
-        if callable(mode_):
-            inference_mode.__init__(self)
-            return self(mode_)
-        return self
-
-    def __init__(self, mode_: bool = True) -> None:
-        super().__init__()
+        self = super().__new__(cls)
         self._setting = bool(mode_)
+        return self(mode_) if callable(mode_) else self
 
-    def _enter(self) -> None:
+    def __enter__(self) -> None:
+        self._before.append((mode.recording, mode.inference))
         mode.inference = self._setting
         mode.recording = not self._setting
 

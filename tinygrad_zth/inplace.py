@@ -19,8 +19,10 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+from numpy import ndarray
 
 from .backends import backend_of
+from .backends.kept import as_operand
 from .dtypes import can_cast, of
 from .graph import mode
 from .operation import Applied, cast, op, record
@@ -178,17 +180,17 @@ def _straight(kernels: Any, general: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, other: Tensor | Number, **options: Any) -> Tensor:
         here = self._array
         d = here.dtype
+        apart = self._node is None and self._view is None  # from any graph
         if isinstance(other, Tensor):
             operand = other._array
             fits = operand.dtype is d and operand.ndim <= here.ndim
-            apart = not mode.recording or (other._node is None and other._view is None)
+            apart = apart and other._node is None and other._view is None
         else:
-            operand = other
             fits = (other.__class__ is float or other.__class__ is int) and (d is FLOAT32 or d is FLOAT64)
-            apart = True
-        if fits and apart and not options and here.__class__ is np.ndarray:
+            operand = as_operand(other, d) if fits else None  # of the host's, as what is written to
+        if fits and (apart or not mode.recording) and not options and here.__class__ is ndarray:
             flags = here.flags
-            if flags.writeable and flags.forc and ((self._node is None and self._view is None) or not mode.recording):
+            if flags.forc and flags.writeable:
                 try:
                     kernels.host(here, operand, here)
                 except (ValueError, TypeError):

@@ -42,6 +42,7 @@ import numpy as np
 
 from . import graph
 from .backends import Composed, Kernels, array_types, backend_of, parameters_of
+from .backends.kept import IN_FLOAT32
 from .dtypes import get_default_dtype, of, of_number, result_of
 from .graph import Node, mode, remember_place, tick
 from .refusal import beside, refused
@@ -65,7 +66,7 @@ class Output:
 
     __slots__ = ("grad_name", "name")
     saves_out = False
-    shown = None
+    shown = gradients = None
 
     def __init__(self, name: str, grad_name: str) -> None:
         self.name, self.grad_name = name, grad_name
@@ -255,7 +256,7 @@ def _write_out(self: Operation, promote: str | None, extras: tuple[str, ...], te
     namespace = {
         "__name__": __name__, "Composed": Composed, "beside": beside, "FREED": FREED, "Node": Node, "Tensor": Tensor, "array_types": array_types,
         "asarray": np.asarray, "current_node": current_node, "float32": np.dtype("float32"),
-        "float64": np.dtype("float64"), "int64": np.dtype("int64"), "graph": graph, "kernels": self.kernels, "ndarray": np.ndarray,
+        "float64": np.dtype("float64"), "int64": np.dtype("int64"), "graph": graph, "in_float32": IN_FLOAT32, "kernels": self.kernels, "ndarray": np.ndarray,
         "mode": mode, "blank": partial(object.__new__, Tensor), "op": self, "promoted": promoted, "raw_call": _raw_call,
         "refused": refused, "remember_place": remember_place, "overwritten": overwritten,
         "storage_of": storage_of, "tick": tick, "write_out": _write_to,

@@ -22,13 +22,8 @@ __all__ = ["Storage", "TypedStorage", "UntypedStorage"]
 class Storage:
     """The version that a buffer's windows share, and whether they were asked to be for other processes."""
 
-    __slots__ = ("shared", "version")
-    version: int
-    shared: bool  # what ``is_shared`` says: share_memory_ was called
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.shared = False
+    version = 0
+    shared = False  # what ``is_shared`` says: share_memory_ was called
 
 
 def buffer_of(array: Array) -> Array:

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from .operation import Operation
 
@@ -73,11 +75,42 @@ _INPUT = """\
         {p}_node = None
 """
 
+# Of two that may be Tensors: raw arrays alone, what gradient formulas compute with, are handed to the kernel as they are.
+_INPUTS = """\
+    if {p}.__class__ is Tensor or isinstance({p}, Tensor):
+        {p}_array = {p}._array
+        {p}_node = {p}._node if {p}._view is None else current_node({p})
+        if {q}.__class__ is Tensor or isinstance({q}, Tensor):
+            {q}_array = {q}._array
+            {q}_node = {q}._node if {q}._view is None else current_node({q})
+        else:
+            {q}_array = {q}
+            {q}_node = None
+    elif {p}.__class__ is {q}.__class__ is ndarray:
+        return kernels.host({arguments})
+    elif isinstance({q}, Tensor):
+        {p}_array = {p}
+        {p}_node = None
+        {q}_array = {q}._array
+        {q}_node = {q}._node if {q}._view is None else current_node({q})
+    else:
+        return {kernel}({arguments})
+"""
+
+_ONE_INPUT = """\
+    if {p}.__class__ is not Tensor and not isinstance({p}, Tensor):
+        return {kernel}({arguments})
+    {p}_array = {p}._array
+    {p}_node = {p}._node if {p}._view is None else current_node({p})
+"""
+
+_KERNEL = "(kernels.host if {first}.__class__ is ndarray else kernels[{first}.__class__])"
+
 _TEMPLATE = """\
 def {name}({signature}):
 {unwrap}\
     try:
-        {results} = (kernels.host if {first}.__class__ is ndarray else kernels[{first}.__class__])({arrays})
+        {results} = {kernel}({arrays})
 {composed}\
     except (TypeError, ValueError) as error:
 {beside}\
@@ -141,7 +174,7 @@ _WINDOW = """\
 
 
 _UNARY = """\
-    if isinstance(input, Tensor):
+    if input.__class__ is Tensor or isinstance(input, Tensor):
         input_array = input._array
         input_node = input._node if input._view is None else current_node(input)
     else:
@@ -153,30 +186,34 @@ _UNARY_FLOAT = """\
         return promoted(op, "float", input, None, out)
 """
 
+# A number as the ufunc is given it (``backends.kept.Numbers``), beside a tensor of dtype d.
+_NUMBER = "in_float32[{p}] if d is float32 and array.__class__ is ndarray else {p}"
+
 # Of a number of class c beside a tensor of dtype d: whether it does not simply take on that dtype.
 _MISFIT = "not (((c is float or c is int) and (d is float32 or d is float64)) or (c is int and d is int64))"
 
 _BINARY = """\
-    if isinstance(input, Tensor):
+    if input.__class__ is Tensor or isinstance(input, Tensor):
         array = input_array = input._array
         input_node = input._node if input._view is None else current_node(input)
-        if isinstance(other, Tensor):
+        c = other.__class__
+        if c is Tensor or (c is not float and isinstance(other, Tensor)):
             other_array = other._array
             other_node = other._node if other._view is None else current_node(other)
             if array.dtype is not other_array.dtype:
                 return promoted(op, {promote!r}, input, other, out)
         else:  # a Python number takes on the tensor's dtype, if that can hold it
-            c, d = other.__class__, array.dtype
+            d = array.dtype
             if {misfit}:
                 return promoted(op, {promote!r}, input, other, out)
-            other_array = other
+            other_array = {other}
             other_node = None
     elif isinstance(other, Tensor):
         array = other_array = other._array
         c, d = input.__class__, array.dtype
         if {misfit}:
             return promoted(op, {promote!r}, input, other, out)
-        input_array = input
+        input_array = {input}
         input_node = None
         other_node = other._node if other._view is None else current_node(other)
     else:
@@ -207,15 +244,22 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
     able = [called[p] for p in self.parameters if p in tensor_like or promote]
     able = able or [called[self.parameters[0]]]
     arrays = [f"{p}_array" if p in able else p for p in called.values()]
-    signature = ", ".join(called.values())
-
+    signature = arguments = ", ".join(called.values())
+    early = not extras and self.plain is None and len(able) < 3  # whether raw arrays are done with at once
     if promote:
-        unwrap = _promotion(promote, able)
+        unwrap = _promotion(promote, able, isinstance(self.forward, np.ufunc))
         # An operator is only ever given `out` by the function around it, by name; a keyword-only parameter costs a call
         # of Python's 30 ns.
         signature += ", out=None" if self.infix else ", *, out=None"
+    elif early:
+        p, q = able[0], able[-1]
+        text = _INPUTS if len(able) == 2 else _ONE_INPUT
+        unwrap = text.format(p=p, q=q, kernel=_KERNEL.format(first=p), arguments=arguments)
     else:
         unwrap = "".join(_INPUT.format(p=p) for p in able)
+    if not promote:  # what has no gradient has no node
+        nodeless = [f"{p}_node = " for p in able if p not in ins]
+        unwrap = "".join(line for line in unwrap.splitlines(True) if not line.strip().startswith(tuple(nodeless)))
 
     record = "    t._node = None\n"
     if ins:
@@ -234,11 +278,12 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
                 value = f"{value} if {' or '.join(f'{u}_node is not None' for u in users)} else None"
             saved.append(value)
         stamps = [called[self.saves[i]] for i in self.checked]
+        is_tensor = "isinstance({p}, Tensor)" if promote else "{p} is not {p}_array"  # what was unwrapped is one
         record = _RECORD.format(
             no_node="(" + " and ".join(f"{n} is None" for n in tracked) + ")",
             edges=_tuple(tracked),
             saved=_tuple(saved),
-            stamps=_tuple([f"{p}._storage.version if isinstance({p}, Tensor) and {p}._storage else 0" for p in stamps]),
+            stamps=_tuple([f"{p}._storage.version if {is_tensor.format(p=p)} and {p}._storage else 0" for p in stamps]),
         )
     if self.view:
         window = _WINDOW.format(p=able[0], arguments=_tuple(list(called.values())[1:]))
@@ -249,11 +294,11 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
         signature=signature,
         unwrap=unwrap,
         results=", ".join(("r", *extras)),
-        composed="" if self.plain is None else _COMPOSED.format(arguments=", ".join(called.values())),
+        composed="" if self.plain is None else _COMPOSED.format(arguments=arguments),
         beside=_BESIDE.format(able=", ".join(able)) if promote and len(able) == 2 else "",
-        first="array" if promote and len(able) == 2 else f"{able[0]}_array",
+        kernel=_KERNEL.format(first="array" if promote and len(able) == 2 else f"{able[0]}_array"),
         arrays=", ".join(arrays),
-        raw="" if promote else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
+        raw="" if promote or early else _RAW.format(all_raw=" and ".join(f"{p}_array is {p}" for p in able)),
         ordered=_ORDERED if self.ordered else "",
         window=window,
         record=record,
@@ -261,8 +306,11 @@ def forward_text(self: Operation, promote: str | None, extras: tuple[str, ...], 
     )
 
 
-def _promotion(promote: str, able: list[str]) -> str:
-    text = _UNARY if len(able) == 1 else _BINARY.format(promote=promote, misfit=_MISFIT)
+def _promotion(promote: str, able: list[str], ufunc: bool) -> str:
+    text = _UNARY
+    if len(able) == 2:
+        numbers = {p: _NUMBER.format(p=p) if ufunc else p for p in able}
+        text = _BINARY.format(promote=promote, misfit=_MISFIT, **numbers)
     if promote == "float":
         text += _UNARY_FLOAT if len(able) == 1 else _BINARY_FLOAT
     return text + _OUT.format(operands=", ".join(able))
@@ -315,7 +363,7 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
     for i, name in enumerate(self.saves):
         if i in stamps:
             unpack += _CHECKED.format(s=names[i], stamp=stamps[i])
-        elif i in used and _may_hold(name, self, extras):
+        elif i in used and name in tensor_like:  # the result and what came with it are kept as arrays
             unpack += _UNCHECKED.format(s=names[i])
     # What holds memory is let go, and operands (`x * 2` too, as in PyTorch); shapes and options can be passed again.
     free = ""

@@ -363,16 +363,21 @@ class Tensor:
     @property
     def data(self) -> Tensor:
         """The same memory outside the graph, with a version count of its own: writes go unnoticed."""
-        return new_tensor(self._array)
+        t: Tensor = _new(Tensor)  # as new_tensor does: an optimiser by hand reads it for every parameter
+        t._array = self._array
+        t._node = t._view = t._storage = t._grad = None
+        return t
 
     @data.setter
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        self._array = value._array
-        node = self._node
+        array, node = value._array, self._node
+        if array is self._array:
+            return
+        self._array = array
         if node is not None and node.op is None:
-            node.shape, node.dtype = self._array.shape, self._array.dtype
+            node.shape, node.dtype = array.shape, array.dtype
 
     # ------------------------------------------------------------------ leaving
 

@@ -29,7 +29,7 @@ def summed_rows(n: int, rows: Array, values: Array) -> Array:
     """
     count = rows.size
     if n <= FEW_ROWS and count * n <= ONE_HOT and values.dtype.char in "fd":
-        sums = _identity(n, values.dtype).take(rows, 0).T.dot(values)
+        sums = _identity[n, values.dtype].take(rows, 0).T.dot(values)
         # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
         size = float(np.vdot(sums, sums))
         if size - size == 0:

@@ -37,23 +37,23 @@ def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Ar
         ndim = x.ndim
         if dim is None:
             if size <= LONGEST:
-                sums = x.reshape(-1).dot(ones(size, x.dtype))
+                sums = x.reshape(-1).dot(ones[size, x.dtype])
                 return sums.reshape((1,) * ndim) if keepdim else sums
         elif ndim == 2:
             rows, columns = x.shape
             if dim == 0:
                 if columns > 1 and rows <= LONGEST:
-                    return ones((1, rows) if keepdim else rows, x.dtype).dot(x)
+                    return ones[(1, rows) if keepdim else rows, x.dtype].dot(x)
             elif (dim == 1 or dim == -1) and rows > 1 and 1 < columns <= LONGEST:
-                return x.dot(ones((columns, 1) if keepdim else columns, x.dtype))
+                return x.dot(ones[(columns, 1) if keepdim else columns, x.dtype])
         elif ndim > 2:
             n = x.shape[-1]
             # What is left is the last axis: everything before it is rows.
             if dim.__class__ is tuple and dim == tuple(range(ndim - 1)):
                 if n > 1 and size // n <= LONGEST:
-                    sums = ones(size // n, x.dtype).dot(x.reshape(-1, n))
+                    sums = ones[size // n, x.dtype].dot(x.reshape(-1, n))
                     return sums.reshape((1,) * (ndim - 1) + (n,)) if keepdim else sums
             elif (dim == -1 or dim == ndim - 1) and 1 < n <= LONGEST and size > n:
-                sums = x.reshape(-1, n).dot(ones(n, x.dtype))
+                sums = x.reshape(-1, n).dot(ones[n, x.dtype])
                 return sums.reshape(x.shape[:-1] + (1,) if keepdim else x.shape[:-1])
     return _add(x, dim, None, None, keepdim)

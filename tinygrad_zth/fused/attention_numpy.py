@@ -194,7 +194,7 @@ def _forward(
             if shift is None:
                 shift = np.zeros_like(inverse)
             shift[..., rows, :] = moved
-        (one,) = constants(sums.dtype, 1.0)
+        (one,) = constants[sums.dtype, 1.0]
         r = np.divide(one, sums, inverse[..., rows, :])
         if moved is not None or not e.size:  # else the sums are known to be large enough
             empty = sums == 0
@@ -412,7 +412,7 @@ def _hide(a: Array, rule: Any, rows: slice, seen: int, value: float | None) -> N
             return
         if a.shape[-2] == seen - start == 1:
             return
-        shown = _lower(a.shape[-2], seen - start)
+        shown = _lower[a.shape[-2], seen - start]
     elif rule.mask is not None and rule.mask.dtype.kind == "b":
         shown = rule.mask[..., rows, :seen]
     else:

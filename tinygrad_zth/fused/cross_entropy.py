@@ -94,8 +94,8 @@ def cross_entropy_forward(
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
         losses = np.log(sums.astype(np.float64))
-        at = _row_starts(count, classes) + index
-        picked = rows.reshape(-1)[at]
+        at = _row_starts[count, classes] + index
+        picked = rows.take(at)
         losses -= (picked if shift is None else picked - shift).astype(np.float64)
     else:
         e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, np.float64)
@@ -254,6 +254,8 @@ def check(x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, redu
 
 def _class_rows(x: np.ndarray) -> np.ndarray:
     """`(N, C, d1, …)` or `(C,)` as a contiguous matrix `(rows, C)`."""
+    if x.ndim == 2 and x.flags.c_contiguous:
+        return x
     if x.ndim > 2:
         x = np.moveaxis(x, 1, -1)
     classes = x.shape[-1]

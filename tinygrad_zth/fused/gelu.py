@@ -46,7 +46,7 @@ def _exact(x: Array, phi: Array, out: Array) -> None:
         phi[...] = erf(out)
     else:
         np.multiply(x, x, out)
-        horner(constants(x.dtype, *_TANH_OF_NORMAL), out, phi)
+        horner(constants[x.dtype, *_TANH_OF_NORMAL], out, phi)
         phi *= x
         np.tanh(phi, phi)
     _halve(x, phi, out)
@@ -61,7 +61,7 @@ def gelu_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndarray:
 
 
 def _exact_slope(x: Array, g: Array, phi: Array, out: Array) -> None:
-    scale, shift = constants(x.dtype, _DENSITY_SCALE, _DENSITY_SHIFT)
+    scale, shift = constants[x.dtype, _DENSITY_SCALE, _DENSITY_SHIFT]
     np.multiply(x, x, out)
     out *= scale
     out += shift
@@ -80,7 +80,7 @@ def gelu_tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_tanh(x: Array, phi: Array, out: Array) -> None:
-    cubic, linear = constants(x.dtype, _K * _CUBIC, _K)
+    cubic, linear = constants[x.dtype, _K * _CUBIC, _K]
     np.multiply(x, x, phi)
     phi *= cubic
     phi += linear
@@ -99,7 +99,7 @@ def gelu_tanh_backward(g: np.ndarray, x: np.ndarray, cdf: np.ndarray) -> np.ndar
 
 
 def _slope_by_tanh(x: Array, g: Array, c: Array, out: Array) -> None:
-    cubic, linear, one = constants(x.dtype, 6.0 * _K * _CUBIC, 2.0 * _K, 1.0)
+    cubic, linear, one = constants[x.dtype, 6.0 * _K * _CUBIC, 2.0 * _K, 1.0]
     # Far out, c (1 - c) is exactly 0, and x u' must stay finite to meet it.
     x = np.clip(x, -100.0, 100.0)
     np.multiply(x, x, out)
@@ -114,7 +114,7 @@ def _slope_by_tanh(x: Array, g: Array, c: Array, out: Array) -> None:
 
 def _halve(x: np.ndarray, phi: np.ndarray, out: np.ndarray) -> None:
     """From erf or tanh in `phi` make Phi, and `out = x Phi`."""
-    (half,) = constants(x.dtype, 0.5)
+    (half,) = constants[x.dtype, 0.5]
     phi *= half
     phi += half
     np.multiply(x, phi, out)

@@ -137,7 +137,7 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
     if count == 1:
         out, z, rstd = _one_row(rows[0], weight, bias, eps, centred)
         return narrowed(out.reshape(x.shape), x.dtype), z.reshape(1, n), rstd
-    share, eps, one = constants(dtype, 1.0 / n, eps, 1.0)
+    share, eps, one = constants[dtype, 1.0 / n, eps, 1.0]
     mean = None
     if centred:
         mean = row_sums(rows)[:, None]
@@ -176,7 +176,7 @@ def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) ->
     Half the time, for a model that generates token by token."""
     n = x.size
     number = x.dtype.type
-    z = x - x.dot(ones(n, x.dtype)) / number(n) if centred else x
+    z = x - x.dot(ones[n, x.dtype]) / number(n) if centred else x
     rstd = number(1) / np.sqrt(z.dot(z) / number(n) + number(eps))
     z = z * rstd
     out = z.copy() if weight is None else z * weight  # z is the backward's
@@ -203,11 +203,11 @@ def _backward(
         gx = np.empty_like(g) if needs[0] else None
         gw, gb = (np.zeros(shape, g.dtype) if need else None for need in needs[1:])
         return gx, gw, gb
-    total = ones(count, dtype)
+    total = ones[count, dtype]
     if needs[2]:
         gb = (total @ dy).reshape(shape).astype(g.dtype, copy=False)
     need_x, need_w = needs[0], needs[1]
-    (share,) = constants(dtype, 1.0 / n)
+    (share,) = constants[dtype, 1.0 / n]
     mean = None
     if need_x and centred:
         mean = (row_sums(dy) if w is None else dy @ w)[:, None]

@@ -49,7 +49,7 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Returns `(e, sums, shift)`: `e = exp(x - shift)`, shape of `x`; `sums`, `(rows,)`, its row sums;
     `shift`, `(rows,)`, or None where none was needed.
     """
-    e = np.empty_like(x)
+    e = np.empty(x.shape, x.dtype)
     if below(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
         on_blocks(np.exp, _EXP_NS, x, e)
         sums = row_sums(e)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..autograd import alias
 from ..backends import array_types, backend_of
@@ -259,27 +260,22 @@ def _read_advanced(x: Tensor, advanced: Any, apply: Applied | None = None) -> Te
 def getitem(self: Tensor, key: Any) -> Tensor:
     """``x[key]``: a view for integers, slices, None and ``...``; a copy for index tensors and masks."""
     c = key.__class__
-    if c is int or (c is slice and key.step is None):
-        key, c = (key,), tuple
-    if c is tuple:  # the common keys need no thought: NumPy reads them as PyTorch does
-        for k in key:
+    if c is Tensor:
+        k, x = key._array, self._array
+        if k.dtype is INT64 and k.__class__ is x.__class__ is ndarray and k.ndim and x.ndim:
+            return _read_advanced(self, (k if self._node is None else k.copy(),))  # see _item
+    elif c is int or c is slice or c is tuple:  # the common keys need no thought: NumPy reads them as PyTorch does
+        keys = key if c is tuple else (key,)
+        for k in keys:
             c = k.__class__
             if c is not int and (c is not slice or k.step is not None):
                 break
         else:
             try:
-                result: Tensor = (_select if c is int else slice_of)(self, key)
+                result: Tensor = (_select if c is int else slice_of)(self, keys)
                 return result
             except IndexError:
                 pass  # said below, in PyTorch's words
-    elif (
-        isinstance(key, Tensor)
-        and key._array.dtype is INT64
-        and key._array.__class__ is self._array.__class__ is np.ndarray
-        and key._array.ndim
-        and self._array.ndim
-    ):
-        return _read_advanced(self, (key._array if self._node is None else key._array.copy(),))  # see _item
     basic, advanced = split_key(self, key)
     for window, arguments in _windows_of(basic):
         self = window(self, *arguments)

@@ -20,6 +20,7 @@ from ..generator import AHEAD, Generator, default_generator
 from ..graph import mode
 from ..inplace import check_writeable, write
 from ..operation import Applied, op
+from ..sampling.integers import FEW, SHORT, few
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Device, Sizes
 from .calling import wrong_size
@@ -160,6 +161,16 @@ def _host(p: Any) -> Array:
 MOST = 1 << 13  # elements that are drawn in one piece
 
 
+def _few(shape: Any, generator: Any) -> int:
+    """How many elements ``shape`` has, if they are few and the call needs no thought; else 0."""
+    if shape.__class__ is not tuple or (generator is not None and generator.__class__ is not Generator):
+        return 0
+    n = 1
+    for k in shape:
+        n *= k if k.__class__ is int and k > 0 else 0
+    return n if n <= MOST and default_device() is None else 0
+
+
 def _quick_uniform(source: Generator, n: int) -> Array:
     with source.lock:
         reals = source.uniform24(n)
@@ -183,13 +194,10 @@ def _drawn(name: str, sampler: Callable[..., Any], quick: Callable[..., Any], do
         if dtype is None and device is None and out is None and size and not named:
             # The common call, without ado. What it does not understand is understood below.
             shape = size if size[0].__class__ is int else size[0]
-            if shape.__class__ is tuple and default_device() is None and dtypes.get_default_dtype() is dtypes.float32:
-                n = 1
-                for k in shape:
-                    n *= k if k.__class__ is int and k > 0 else 0
-                if 0 < n <= MOST and (generator is None or generator.__class__ is Generator):
-                    t = new_tensor(quick(generator or default_generator, n).reshape(shape))
-                    return t.requires_grad_() if requires_grad else t
+            n = _few(shape, generator)
+            if n and dtypes.get_default_dtype() is dtypes.float32:
+                t = new_tensor(quick(generator or default_generator, n).reshape(shape))
+                return t.requires_grad_() if requires_grad else t
         if "size" in named:
             size = (named.pop("size"),)
         if named:
@@ -268,6 +276,10 @@ def randint(
     dtype int64 unless given. Raises RuntimeError if low >= high.
     """
     low, high, size = _bounds("randint", args, named, ("size",))
+    if dtype is None and device is None and out is None and not requires_grad:
+        n = _few(size, generator)  # the common call, as in ``rand``
+        if 0 < n <= FEW and 0 < high - low < SHORT and -(2**63) <= low and high <= 2**63:
+            return new_tensor(few(generator or default_generator, low, high, n).reshape(size))
     array = np.empty(_shape("randint", (size,)), _kind(dtype, dtypes.int64 if out is None else out.dtype))
     sampling.random_(array, low, high, generator=generator)
     return _finish("randint", _made(array, device, requires_grad), out)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.kept import as_operand
 from ..backends.sums import total
 from ..dtypes import dtype, get_default_dtype, of, to_numpy
 from ..operation import Applied, cast, op
@@ -110,7 +111,7 @@ def _mean(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     n = count_of(x.shape, dim)
     if x.itemsize == 2 and x.dtype is FLOAT16:
         return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
-    return total(x, dim, keepdim) / n
+    return total(x, dim, keepdim) / as_operand(n, x.dtype)
 
 
 def _mean_any(x: Any, dim: Any, keepdim: Any) -> Any:
@@ -210,10 +211,11 @@ def _variance_by(add: Callable[..., Any]) -> Callable[..., Any]:
 
     def variance(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
         wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-        mean = add(wide, dim, True) / count_of(x.shape, dim)
+        n = count_of(x.shape, dim)
+        mean = add(wide, dim, True) / n
         d = wide - mean
         d *= d
-        r = add(d, dim, keepdim) / _freedom(x.shape, dim, correction)
+        r = add(d, dim, keepdim) / _freedom(n, correction)
         return (r, mean) if wide is x else (r.astype(x.dtype), mean)
 
     return variance
@@ -222,9 +224,12 @@ def _variance_by(add: Callable[..., Any]) -> Callable[..., Any]:
 _variance, _variance_any = _variance_by(total), _variance_by(_sum_any)
 
 
-def _freedom(shape: tuple[int, ...], dim: Any, correction: float) -> float:
+def _freedom(n: int, correction: float) -> float:
     """n - correction, not below 0; a Python number, so that it widens nothing."""
-    freedom = max(0, count_of(shape, dim) - correction)
+    freedom = n - correction
+    if freedom.__class__ is int and freedom > 0:
+        return freedom
+    freedom = max(0, freedom)
     return int(freedom) if freedom == int(freedom) else freedom
 
 

@@ -16,7 +16,18 @@ __all__ = ["random_", "randperm"]
 
 INT64 = np.dtype(np.int64)
 _FEW_EXCHANGES = 800  # below this, a loop of Python's is faster than NumPy's calls
-_SMALL = 1024  # below this, one slow division is faster than three fast passes
+FEW = 1024  # elements; up to here, one slow division is faster than three fast passes
+SHORT = 1 << 28  # a span below this takes one word an element, a wider one two
+
+
+def few(source: Generator, low: int, high: int, n: int) -> np.ndarray:
+    """``n`` integers, int64, uniform on [low, high), a span below ``SHORT``."""
+    span = np.array(high - low, np.uint32)  # faster beside an array than a number
+    with source.lock:
+        integers = (source.words(n) % span).astype(INT64)
+    if low:
+        integers += low
+    return integers
 
 
 def random_(
@@ -39,16 +50,10 @@ def random_(
     dtype = out.dtype
     if dtype is INT64 and low.__class__ is int and high.__class__ is int and -(2**63) <= low < high < 2**63:
         # The common case, which can hold all it is asked for: a batch's indices.
-        if out.flags.c_contiguous and out.size <= _SMALL and high - low < 1 << 28:
-            source = generator or default_generator
-            count = np.array(high - low, np.uint32)
-            with source.lock:
-                rest = source.words(out.size) % count
-            out[...] = rest if out.ndim == 1 else rest.reshape(out.shape)  # widened faster than by the division
-            if low:
-                out += low
+        if out.flags.c_contiguous and out.size <= FEW and high - low < SHORT:
+            out[...] = few(generator or default_generator, low, high, out.size).reshape(out.shape)
             return out
-        return draw(out, generator, _integers(low, high - low, wide=high - low >= 1 << 28))
+        return draw(out, generator, _integers(low, high - low, wide=high - low >= SHORT))
     digits = DIGITS.get(dtype)
     most = 1 << digits if digits else LIMITS[dtype][1]
     if low is None and high is None:
@@ -83,7 +88,7 @@ def random_(
         last = high - 1
     _check_holds(dtype, low, last)
     span = last - low + 1
-    return draw(out, generator, _integers(low, span, wide=span >= 1 << 28))
+    return draw(out, generator, _integers(low, span, wide=span >= SHORT))
 
 
 def _integers(low: int, span: int, wide: bool) -> Callable[[Generator, int], np.ndarray]:

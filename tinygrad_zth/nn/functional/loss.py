@@ -28,6 +28,8 @@ __all__ = [
     "kl_div", "l1_loss", "mse_loss", "nll_loss", "poisson_nll_loss", "smooth_l1_loss",
 ]  # fmt: skip
 
+INT64, UINT8 = np.dtype("int64"), np.dtype("uint8")
+
 
 def _difference(name: str, input: Tensor, target: Tensor) -> Tensor:
     """input - target, with a warning where their shapes differ. Raises NotImplementedError for integers."""
@@ -76,9 +78,10 @@ def cross_entropy(
         raise NotImplementedError(f"\"log_softmax_lastdim_kernel_impl\" not implemented for '{kind}'")
     if label_smoothing < 0 or label_smoothing > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    shape = input._array.shape
-    if shape != target._array.shape or not shape:
-        _check_nll(input, target, weight)
+    shape, wanted = input._array.shape, target._array.shape
+    if shape != wanted or not shape:
+        if weight is not None or len(shape) != 2 or wanted != shape[:1] or target._array.dtype is not INT64:
+            _check_nll(input, target, weight)  # else there is nothing wrong
     elif target._array.dtype.kind != "f":
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {of(target._array.dtype).legacy}"
@@ -113,9 +116,6 @@ def nll_loss(
     return losses.sum() / row.sum() if reduction == "mean" else reduced(losses, reduction)
 
 
-_INDEX_DTYPES = (np.dtype("int64"), np.dtype("uint8"))
-
-
 def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     shape, wanted = input._array.shape, target._array.shape
     if not shape:
@@ -130,7 +130,7 @@ def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     elif wanted[1:] != shape[2:]:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     kind = target._array.dtype
-    if kind not in _INDEX_DTYPES:
+    if kind is not INT64 and kind is not UINT8:
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {of(kind).legacy}")
     classes = shape[1] if len(shape) > 1 else shape[0]
     if weight is not None and tuple(weight.shape) != (classes,):
