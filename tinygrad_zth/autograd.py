@@ -7,7 +7,8 @@ reverse topological order of ``value.py``, without sorting.
 
 Three things are done here, once, for every operation:
 
-* broadcasting is undone: a gradient larger than its edge is summed to the edge's shape;
+* broadcasting is undone: a gradient larger than its edge is summed to the edge's shape, and one that is
+  smaller, the gradient of a sum, is repeated;
 * casting is undone: a gradient takes on its edge's dtype;
 * gradients that meet are added, in place once the sum is a buffer that nobody else can see.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +103,7 @@ sum_to: Applied = op(
     _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},
     x=lambda g, x_shape: expand_to(g, x_shape),
 )  # fmt: skip
-_reduced = sum_to.op.kernels
+_repeated, _reduced = expand_to.op.kernels, sum_to.op.kernels
 
 
 def _alias(x: Array) -> Array:
@@ -135,15 +137,40 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
     useful: Any = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
     pending: dict[int, list[Any]] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
     queue: list[int] = []  # a heap of -seq; the leaves are not in it, but come last
-    for node, gradient in roots:
-        _deliver(pending, queue, node, gradient if create_graph else gradient._array, False)
+    # The roots are the first that something is handed to.
+    edges: Any = [node for node, _ in roots]
+    gradients: Any = [gradient if create_graph else gradient._array for _, gradient in roots]
+    g: Any
+    g, ours, fresh = None, False, False
 
     before = mode.recording
     mode.recording = create_graph
     plainly = not create_graph and targets is None  # every edge wants its gradient, as an array
     follow, anomaly = backends.follow, graph.anomaly
     try:
-        while queue:
+        while True:
+            for edge, gi in zip(edges, gradients):
+                if gi is None or edge is None:
+                    continue
+                # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
+                # adds to it would change what the other was given); a view of something is never ours;
+                # anything else a formula returns is a fresh buffer.
+                mine = fresh and gi.base is None if gi is not g else ours and len(edges) == 1
+                seq = edge.seq
+                entry = pending.get(seq)
+                if gi.shape != edge.shape or gi.dtype is not edge.dtype:
+                    gi, mine = _fitted(gi, edge, mine, entry is None)
+                if entry is None:
+                    pending[seq] = [edge, gi, mine]
+                    if edge.op is not None:
+                        heappush(queue, -seq)
+                elif entry[2]:
+                    entry[1] += gi
+                else:
+                    entry[1] = entry[1] + gi
+                    entry[2] = not create_graph
+            if not queue:
+                break
             node, g, ours = pending.pop(-heappop(queue))
             if node.extra is not None:
                 g, ours = _arrive(node, g, ours)
@@ -156,29 +183,17 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
                 if targets is not None and node in targets:
                     found[targets[node]] = g
                     if useful.isdisjoint(edges):
+                        edges = ()
                         continue
                     ours = False  # another target lies behind this one; what arrived here stays as it is
                 if operation.__class__ is Output:
                     _collect(pending, queue, node, g)
+                    edges = ()
                     continue
                 gradients = _gradients(node, g, keep, create_graph, useful)
                 fresh = operation.fresh and not create_graph
             if anomaly:
                 _check_nan(node, gradients)
-            for edge, gi in zip(edges, gradients):
-                if gi is None or edge is None:
-                    continue
-                # The gradient handed on unchanged stays ours if only one gets it (of two, the one who
-                # adds to it would change what the other was given); a view of something is never ours;
-                # anything else a formula returns is a fresh buffer.
-                mine = fresh and gi.base is None if gi is not g else ours and len(edges) == 1
-                seq = edge.seq
-                if seq in pending or gi.shape != edge.shape or gi.dtype is not edge.dtype:
-                    _deliver(pending, queue, edge, gi, mine)
-                else:
-                    pending[seq] = [edge, gi, mine]
-                    if edge.op is not None:
-                        heappush(queue, -seq)
         for leaf, g, ours in pending.values():  # what is left
             if leaf.extra.hooks is not None:
                 g, ours = _arrive(leaf, g, ours)
@@ -191,27 +206,32 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
     return found
 
 
-def _deliver(pending: dict[int, list[Any]], queue: list[Any], edge: Node, g: Array, ours: bool) -> None:
-    """Add ``g`` to what has arrived at ``edge``, in the edge's shape and dtype."""
+def _fitted(g: Value, edge: Node, ours: bool, alone: bool) -> tuple[Any, bool]:
+    """``g`` in the edge's shape and dtype, and whether it is a buffer of ours. One value for many places is left as it
+    is unless it is ``alone``: what it is added to repeats it."""
     recorded = g.__class__ not in array_types and isinstance(g, Tensor)
     array = g._array if recorded else g
-    if array.shape != edge.shape:
-        g = sum_to(g, edge.shape) if recorded else _reduced[g.__class__](g, edge.shape)
-        ours = not recorded and g.base is None
+    shape = edge.shape
+    if array.shape != shape:
+        if _is_to_repeat(array, shape):
+            if alone:
+                g = expand_to(g, shape) if recorded else _repeated[g.__class__](g, shape)
+            ours = False
+        else:
+            g = sum_to(g, shape) if recorded else _reduced[g.__class__](g, shape)
+            ours = not recorded and g.base is None
     if array.dtype is not edge.dtype:
         g = cast(g, edge.dtype)
         ours = not recorded
-    seq = edge.seq
-    entry = pending.get(seq)
-    if entry is None:
-        pending[seq] = [edge, g, ours]
-        if edge.op is not None:
-            heappush(queue, -seq)
-    elif entry[2]:
-        entry[1] += g
-    else:
-        entry[1] = entry[1] + g
-        entry[2] = not recorded
+    return g, ours
+
+
+def _is_to_repeat(x: Array, shape: tuple[int, ...]) -> bool:
+    """Whether ``x``, of another shape than ``shape``, becomes one of it by being repeated, and not by sums."""
+    size = prod(shape)
+    if size:
+        return 0 < x.size < size
+    return x.ndim <= len(shape) and all(n == 1 or n == m for n, m in zip(x.shape[::-1], shape[::-1], strict=False))
 
 
 def _collect(pending: dict[int, list[Any]], queue: list[Any], node: Node, g: Value) -> None:

@@ -37,7 +37,7 @@ def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Ar
         ndim = x.ndim
         if dim is None:
             if size <= LONGEST:
-                sums = x.reshape(-1).dot(ones[size, x.dtype])
+                sums = (x if ndim == 1 else x.reshape(-1)).dot(ones[size, x.dtype])
                 return sums.reshape((1,) * ndim) if keepdim else sums
         elif ndim == 2:
             rows, columns = x.shape

@@ -34,6 +34,7 @@ __all__ = [
     "cross_entropy_probabilities_forward",
 ]
 
+FLOAT64, INTP, UINTP = np.dtype(np.float64), np.dtype(np.intp), np.dtype(np.uintp)
 _PASS_NS = 0.1
 _REDUCTIONS = ("none", "mean", "sum")
 
@@ -87,16 +88,16 @@ def cross_entropy_forward(
     shape = check_target(x, target)
     rows = _class_rows(widened(x))
     count, classes = rows.shape
-    index, counted = _valid_indices(target.reshape(-1), classes, ignore_index)
+    index, counted = _valid_indices(target if target.ndim == 1 else target.reshape(-1), classes, ignore_index)
     if weight is not None:
         weight = weight.astype(rows.dtype, copy=False)
     if count:
         e, sums, shift = exp_rows(rows)
         # In float64, (rows,) only: log-probabilities near 0 lose nothing of what the logits still show.
-        losses = np.log(sums.astype(np.float64))
+        losses = np.log(sums.astype(FLOAT64))
         at = _row_starts[count, classes] + index
         picked = rows.take(at)
-        losses -= (picked if shift is None else picked - shift).astype(np.float64)
+        losses -= (picked if shift is None else picked - shift).astype(FLOAT64)
     else:
         e, sums, losses = rows, np.empty(0, rows.dtype), np.empty(0, np.float64)
         at = index
@@ -278,11 +279,12 @@ def _row_starts(count: int, classes: int) -> np.ndarray:
 
 def _valid_indices(index: np.ndarray, classes: int, ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices fit to index with, 0 where ignored, and which rows count (None: all do)."""
-    index = np.ascontiguousarray(index, np.intp)
+    if index.dtype is not INTP or not index.flags.c_contiguous:
+        index = np.ascontiguousarray(index, INTP)
     if index.size == 0:
         return index, None
     # Seen as unsigned, a negative index is too large as well: one comparison finds both.
-    unsigned = index.view(np.uintp)
+    unsigned = index.view(UINTP)
     inside = unsigned.item(unsigned.argmax()) < classes
     if inside and not 0 <= ignore_index < classes:
         return index, None

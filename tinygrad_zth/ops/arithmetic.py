@@ -34,16 +34,20 @@ zeros_of = op(_zeros, name="zeros_of")
 # ---------------------------------------------------------------------------- + - * /
 
 
+def _summed(g: Value, shape: tuple[int, ...]) -> Value:
+    """What the engine would do to ``g`` at last, done where what is left to do is then less."""
+    return g if g.shape == shape else sum_to(g, shape)
+
+
 def _by_divisor(g: Value, x: Value, y: Value) -> Value:
     """-g x / y^2. Where y was broadcast, what goes to each y is summed before the last division, of y's size."""
-    slope = g * (x / y)
-    return (slope if slope.shape == y.shape else sum_to(slope, y.shape)) / -y
+    return _summed(g * (x / y), y.shape) / -y
 
 
 _add = op(np.add, name="add", promote="same", infix=True, x=lambda g: g, y=lambda g: g)
 _sub = op(
     np.subtract, name="sub", promote="same", infix=True, refuses_bool=_NO_BOOL,
-    x=lambda g: g, y=lambda g: -g,
+    x=lambda g: g, y=lambda g, y_shape: -_summed(g, y_shape),
 )  # fmt: skip
 _rsub = op(  # other - self
     np.subtract, name="rsub", grad_name="RsubBackward1", promote="same", infix=True, refuses_bool=_NO_BOOL,

@@ -246,10 +246,6 @@ randn_like = _drawn_like("randn_like", sampling.normal_, "Standard normal number
 def _bounds(name: str, args: tuple[Any, ...], named: dict[str, Any], last: tuple[str, ...]) -> list[Any]:
     """``(low, high, *last)`` from PyTorch's two forms, ``(high, ...)`` and ``(low, high, ...)``."""
     names: tuple[str, ...] = ("low", "high", *last)
-    if not named and len(names) - 1 <= len(args) <= len(names):  # the common forms
-        low, high, *rest = args if len(args) == len(names) else (0, *args)
-        if low.__class__ is int and high.__class__ is int:
-            return [low, high, *rest]
     if len(args) + len(named) < len(names) and "low" not in named:
         names = names[1:]
     given = dict(zip(names, args, strict=False))
@@ -275,7 +271,10 @@ def randint(
 
     dtype int64 unless given. Raises RuntimeError if low >= high.
     """
-    low, high, size = _bounds("randint", args, named, ("size",))
+    if len(args) == 3 and args[0].__class__ is int and args[1].__class__ is int and not named:
+        low, high, size = args
+    else:
+        low, high, size = _bounds("randint", args, named, ("size",))
     if dtype is None and device is None and out is None and not requires_grad:
         n = _few(size, generator)  # the common call, as in ``rand``
         if 0 < n <= FEW and 0 < high - low < SHORT and -(2**63) <= low and high <= 2**63:

@@ -1,8 +1,8 @@
 """Sums, means, extremes: what takes dimensions away.
 
 All take ``dim`` (an int, a tuple of ints, or None for all dimensions) and ``keepdim``; a
-reduction's gradient is its incoming gradient spread over what was reduced (:data:`spread`), times
-something.
+reduction's gradient is its incoming gradient, repeated over what was reduced (by the engine, or, where
+there is something to multiply it with, as :data:`spread`).
 """
 
 from __future__ import annotations
@@ -126,18 +126,23 @@ spread = op(
 )  # fmt: skip
 
 
+def _kept_dim(g: Value, shape: Sequence[int], dim: Any, keepdim: bool) -> Value:
+    """``g`` as if the dimensions had been kept: the engine repeats it along them."""
+    return g if keepdim else g.reshape(kept(shape, dim))
+
+
 def _sum_entry(name: str, grad_name: str) -> Applied:
     """One entry per name that PyTorch prints for it; so for the mean."""
     return op(
         _sum, name=name, grad_name=grad_name, ordered=True, kernels={"cupy": _sum_any},
-        x=lambda g, x_shape, dim, keepdim: spread(g, x_shape, dim, keepdim),
+        x=lambda g, x_shape, dim, keepdim: _kept_dim(g, x_shape, dim, keepdim),
     )  # fmt: skip
 
 
 def _mean_entry(name: str, grad_name: str) -> Applied:
     return op(
         _mean, name=name, grad_name=grad_name, ordered=True, kernels={"cupy": _mean_any},
-        x=lambda g, x_shape, dim, keepdim: spread(g / count_of(x_shape, dim), x_shape, dim, keepdim),
+        x=lambda g, x_shape, dim, keepdim: _kept_dim(g, x_shape, dim, keepdim) / count_of(x_shape, dim),
     )  # fmt: skip
 
 

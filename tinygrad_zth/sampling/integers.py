@@ -14,7 +14,7 @@ from .fill import C_NAMES, DIGITS, FLOAT32, FLOAT64, LIMITS, draw, legacy_name
 
 __all__ = ["random_", "randperm"]
 
-INT64 = np.dtype(np.int64)
+INT64, UINT32 = np.dtype(np.int64), np.dtype(np.uint32)
 _FEW_EXCHANGES = 800  # below this, a loop of Python's is faster than NumPy's calls
 FEW = 1024  # elements; up to here, one slow division is faster than three fast passes
 SHORT = 1 << 28  # a span below this takes one word an element, a wider one two
@@ -22,7 +22,7 @@ SHORT = 1 << 28  # a span below this takes one word an element, a wider one two
 
 def few(source: Generator, low: int, high: int, n: int) -> np.ndarray:
     """``n`` integers, int64, uniform on [low, high), a span below ``SHORT``."""
-    span = np.array(high - low, np.uint32)  # faster beside an array than a number
+    span = np.array(high - low, UINT32)  # faster beside an array than a number
     with source.lock:
         integers = (source.words(n) % span).astype(INT64)
     if low:
