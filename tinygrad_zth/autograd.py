@@ -230,7 +230,7 @@ def _is_to_repeat(x: Array, shape: tuple[int, ...]) -> bool:
     """Whether ``x``, of another shape than ``shape``, becomes one of it by being repeated, and not by sums."""
     size = prod(shape)
     if size:
-        return 0 < x.size < size
+        return bool(0 < x.size < size)
     return x.ndim <= len(shape) and all(n == 1 or n == m for n, m in zip(x.shape[::-1], shape[::-1], strict=False))
 
 

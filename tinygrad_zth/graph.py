@@ -185,6 +185,10 @@ class _ModeSwitch:
     _setting: bool
     _before: list[tuple[bool, bool]]
 
+    if TYPE_CHECKING:  # what is made is one, but for ``@no_grad``
+
+        def __init__(self) -> None: ...
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = _new(cls)
         self._before = []
@@ -276,9 +280,9 @@ class inference_mode(_ModeSwitch):
     """
 
     def __new__(cls, mode_: bool = True) -> Any:
-        self = super().__new__(cls)
+        self: inference_mode = super().__new__(cls)
         self._setting = bool(mode_)
-        return self(mode_) if callable(mode_) else self
+        return cast(inference_mode, self(mode_)) if callable(mode_) else self
 
     def __enter__(self) -> None:
         self._before.append((mode.recording, mode.inference))

@@ -10,7 +10,7 @@ al., FlashAttention (2022), so that memory stays linear in the sequence's length
 The leading dimensions are cut into parts; long work is shared between threads part by part, each
 multiplying on its own core.
 
-The scores are scaled by log2(e), which costs nothing, so that 2^s can stand for e^s.
+The scores are scaled so that the faster of 2^s and e^s is the exponential (``backends.exponential``).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backends.exponential import POWER, RATE
 from ..backends.kept import kept
 from ..backends.parallel import on_blocks, run_tasks, sharers
 from ..types import Array
@@ -27,8 +28,7 @@ from .rows import at_least, below, constants, narrowed, row_sums, widened
 
 __all__ = ["Part", "Saved", "attention_backward", "attention_forward", "fits", "one_query"]
 
-_LOG2E = math.log2(math.e)
-_LARGEST_POWER = {"f": 90.0, "d": 700.0}
+_LARGEST_POWER = {"f": 62.0 * RATE, "d": 485.0 * RATE}
 _SMALLEST_SUM = {"f": 2.0**-60, "d": 2.0**-600}
 _CAUSAL_BLOCK = 64  # queries; smaller blocks skip more and cost more calls
 _SCORES_AT_ONCE = 1 << 22  # elements of one block of scores, over all heads
@@ -124,7 +124,7 @@ def one_query(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None) 
     kind = s.dtype.char
     if not below(s, _LARGEST_POWER[kind]):
         return None
-    e = np.exp2(s)
+    e = POWER(s)
     sums = _sums(e)
     if not at_least(sums, _SMALLEST_SUM[kind]):
         return None
@@ -224,7 +224,7 @@ def _backward(
     """One part of the backward, into the arrays `into` for q, k, v and the mask, or None."""
     gq, gk, gv, g_mask = into
     length, keys, width = q.shape[-2], k.shape[-2], v.shape[-1]
-    natural = q.dtype.type(factor / _LOG2E)
+    natural = q.dtype.type(factor / RATE)
     # g / row sum, in place of P = e / row sum; and -D as one column more, which meets a column of
     # ones beside V: then g V^T - D is one product.
     wide = np.empty((*g.shape[:-1], width + 1), q.dtype)
@@ -247,7 +247,7 @@ def _backward(
         if part.exponentials is not None:
             e = part.exponentials[i]
         else:
-            powers = _scores(scaled_q * q.dtype.type(_LOG2E), k, rule, rows, seen)
+            powers = _scores(scaled_q * q.dtype.type(RATE), k, rule, rows, seen)
             moved = None if part.shift is None else part.shift[..., rows, :]
             e = _powers(powers, rule, rows, seen, moved)
         drop = None if dropout is None else dropout[..., rows, :seen]
@@ -317,9 +317,9 @@ def _broadcast(a: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
 
 
 def _prepared(mask: Array, full: tuple[int, ...], dtype: np.dtype) -> Array:
-    """A mask seen in the shape of the scores; a floating one in their dtype and powers of two."""
+    """A mask seen in the shape of the scores; a floating one in their dtype and scale."""
     if mask.dtype.kind == "f":
-        mask = mask.astype(dtype, copy=False) * dtype.type(_LOG2E)
+        mask = mask.astype(dtype, copy=False) * dtype.type(RATE)
     return np.broadcast_to(mask, full)
 
 
@@ -349,15 +349,15 @@ def _blocks(lead: tuple[int, ...], length: int, keys: int, is_causal: bool) -> l
 
 
 def _factor(q: np.ndarray, scale: float | None) -> np.floating:
-    """What the scores are multiplied by, to be exponents of two."""
+    """What the scores are multiplied by, to be exponents of ``POWER``."""
     if scale is None:
         scale = 1.0 / math.sqrt(max(q.shape[-1], 1))
-    result: np.floating = q.dtype.type(scale * _LOG2E)
+    result: np.floating = q.dtype.type(scale * RATE)
     return result
 
 
 def _scores(scaled: Array, k: Array, rule: _Rule, rows: slice, seen: int) -> np.ndarray:
-    """A block of scores, in powers of two, an additive mask added."""
+    """A block of scores, exponents of ``POWER``, an additive mask added."""
     part = _by_rows(scaled[..., rows, :], k[..., :seen, :])
     if rule.mask is not None and rule.mask.dtype.kind == "f":
         part += rule.mask[..., rows, :seen]
@@ -377,7 +377,7 @@ def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Arr
         return part, np.zeros((*part.shape[:-1], 1), part.dtype), None
     if below(part, _LARGEST_POWER[kind]):
         e = np.empty_like(part)
-        _exp2(part, e)
+        _exponential(part, e)
         _hide(e, rule, rows, seen, None)
         sums = _sums(e)
         if at_least(sums, _SMALLEST_SUM[kind]):
@@ -390,15 +390,15 @@ def _exponentials(part: Array, rule: _Rule, rows: slice, seen: int) -> tuple[Arr
 
 
 def _powers(part: Array, rule: _Rule | None, rows: slice, seen: int, shift: Array) -> Array:
-    """2^(part - shift), 0 where `rule` hides the key; in the memory of `part`."""
+    """The exponentials of part - shift, 0 where `rule` hides the key; in the memory of `part`."""
     if shift is None:
-        _exp2(part, part)
+        _exponential(part, part)
         _hide(part, rule, rows, seen, None)
         return part
     if rule is not None:
         _hide(part, rule, rows, seen, -np.inf)
     part -= shift
-    _exp2(part, part)
+    _exponential(part, part)
     return part
 
 
@@ -434,8 +434,8 @@ def _sums(e: Array) -> Array:
     return row_sums(e.reshape(-1, e.shape[-1])).reshape((*e.shape[:-1], 1))
 
 
-def _exp2(source: np.ndarray, out: np.ndarray) -> None:
-    on_blocks(np.exp2, _EXP_NS, source.reshape(-1), out.reshape(-1))
+def _exponential(source: np.ndarray, out: np.ndarray) -> None:
+    on_blocks(POWER, _EXP_NS, source.reshape(-1), out.reshape(-1))
 
 
 def _product(out: np.ndarray, by: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..approximations import TANH_OF_ERF, erf, horner
 from ..backends import Kernels
+from ..backends.exponential import POWER, RATE
 from ..backends.parallel import on_blocks
 from ..operation import op
 from ..ops.error_function import erf as erf_op
@@ -27,9 +28,9 @@ _K = math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
 # erf(x / sqrt 2) = tanh(x R(x^2)): the coefficients of Q with the division by sqrt 2 worked in.
 _TANH_OF_NORMAL = tuple(c * 0.5 ** (len(TANH_OF_ERF) - 1 - i) * math.sqrt(0.5) for i, c in enumerate(TANH_OF_ERF))
-# exp(-x^2 / 2) / sqrt(2 pi) = 2^(x^2 _DENSITY_SCALE + _DENSITY_SHIFT)
-_DENSITY_SCALE = -0.5 / math.log(2.0)
-_DENSITY_SHIFT = -0.5 * math.log2(2.0 * math.pi)
+# exp(-x^2 / 2) / sqrt(2 pi) = POWER(x^2 _DENSITY_SCALE + _DENSITY_SHIFT)
+_DENSITY_SCALE = -0.5 * RATE
+_DENSITY_SHIFT = -0.5 * math.log(2.0 * math.pi) * RATE
 
 
 def gelu_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +66,7 @@ def _exact_slope(x: Array, g: Array, phi: Array, out: Array) -> None:
     np.multiply(x, x, out)
     out *= scale
     out += shift
-    np.exp2(out, out)
+    POWER(out, out)
     out *= x
     out += phi
     out *= g

@@ -271,6 +271,8 @@ def randint(
 
     dtype int64 unless given. Raises RuntimeError if low >= high.
     """
+    low: Any
+    high: Any
     if len(args) == 3 and args[0].__class__ is int and args[1].__class__ is int and not named:
         low, high, size = args
     else:
