@@ -280,9 +280,9 @@ class inference_mode(_ModeSwitch):
     """
 
     def __new__(cls, mode_: bool = True) -> Any:
-        self: inference_mode = super().__new__(cls)
+        self = super().__new__(cls)
         self._setting = bool(mode_)
-        return cast(inference_mode, self(mode_)) if callable(mode_) else self
+        return self(mode_) if callable(mode_) else self
 
     def __enter__(self) -> None:
         self._before.append((mode.recording, mode.inference))
@@ -290,7 +290,8 @@ class inference_mode(_ModeSwitch):
         mode.recording = not self._setting
 
     def clone(self) -> inference_mode:
-        return inference_mode(self._setting)
+        same: inference_mode = inference_mode(self._setting)
+        return same
 
 
 # ---------------------------------------------------------------------------- anomaly mode

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from ..autograd import _joint, _unpack, sum_to
+from ..autograd import _fitted, _joint, _unpack
 from ..backends import backend_of
 from ..graph import Node, no_grad
 from ..operation import Output
@@ -119,8 +119,6 @@ def _flows(node: Node, g: Any) -> list[Flow]:
     for place, (edge, raw) in enumerate(zip(node.edges, gradients)):
         if edge is None or raw is None:
             continue
-        received = sum_to(raw, edge.shape) if raw.shape != edge.shape else raw
-        if received.dtype != edge.dtype:
-            received = received.astype(edge.dtype)
+        received, _ = _fitted(raw, edge, False, True)
         flows.append(Flow(node, place, edge, tuple(raw.shape), raw.dtype, received))
     return flows
