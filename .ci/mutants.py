@@ -6,7 +6,7 @@ The four kinds of change, each made wherever it can be made:
     factor      a factor, a divisor, a power, a term or a call dropped; a statement that changes an array left out
     argument    two arguments of a call or of an operator that does not commute change places (a condition's two
                 outcomes in ``where``, too); one value that a formula is given is taken for another
-    broadcast   the engine (autograd.py) leaves out what undoes broadcasting, casts and fan-out
+    broadcast   the engine (autograd.py, broadcasting.py) leaves out what undoes broadcasting, casts and fan-out
 
 A change that is none is not made. These rules, and nothing else, say which those are:
 
@@ -41,9 +41,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.properties.table import operations  # noqa: E402
-from tinygrad_zth import autograd  # noqa: E402
+from tinygrad_zth import autograd, broadcasting  # noqa: E402
 
-ENGINE = ("_deliver", "_collect", "_sum_to_size", "_sum_to_size_numpy")  # of autograd.py, with these operations:
+ENGINE = [  # is mutated with these operations:
+    autograd.run, autograd._collect, broadcasting.fitted, broadcasting._is_to_repeat, broadcasting._sum_to_size,
+    broadcasting._sum_to_size_numpy,
+]  # fmt: skip
 ENGINE_OPERATIONS = ("add", "mul", "split", "where", "sum_to_size", "stack", "unbind", "masked_fill", "linear", "to")
 COMMUTE = {
     "_equal",
@@ -110,8 +113,8 @@ def targets() -> list[Target]:
         for function in found:
             formulas.add(function)
             visit(function, name, 3)
-    for name in ENGINE:
-        concerned[getattr(autograd, name)] = list(ENGINE_OPERATIONS)
+    for function in ENGINE:
+        concerned[function] = list(ENGINE_OPERATIONS)
     return [Target(f, tuple(names), f in formulas) for f, names in concerned.items() if f not in public]
 
 
@@ -146,7 +149,7 @@ def _public() -> set:
                 found |= {f for f in getattr(module, table, {}).values() if isinstance(f, FunctionType)}
     for operation in operations().values():
         found |= {f for f in (operation.forward, operation.plain) if isinstance(f, FunctionType)}
-    return found - {getattr(autograd, name) for name in ENGINE}
+    return found - {*ENGINE}
 
 
 def source_of(function: FunctionType) -> ast.Lambda | ast.FunctionDef:

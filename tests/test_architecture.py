@@ -39,7 +39,7 @@ FLOORS: list[set[str]] = [
         "types",
         "type_info",
     },
-    {"tensor", "autograd", "graph", "operation", "template", "refusal", "inplace", "function"},
+    {"tensor", "autograd", "broadcasting", "graph", "operation", "template", "refusal", "inplace", "function"},
     {"ops", "linalg", "random", "jacobians", "func"},
     {"fused"},
     {

@@ -17,14 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from math import prod
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from . import backends, graph
 from .backends import array_types, backend_of
-from .backends.sums import LONGEST, ones, total
+from .broadcasting import alias, fitted
 from .dtypes import of
 from .graph import (
     Node,
@@ -36,9 +33,9 @@ from .graph import (
     set_detect_anomaly,
     set_grad_enabled,
 )
-from .operation import FREED, Applied, Operation, Output, cast, op, overwritten
+from .operation import FREED, Operation, Output, overwritten
 from .tensor import Tensor, current_node, new_tensor, storage_of
-from .types import Array, Namespace, Value
+from .types import Array, Value
 
 if TYPE_CHECKING:  # torch.autograd has these, too; api.py puts them here
     from . import jacobians
@@ -59,59 +56,6 @@ __all__ = [
     "set_detect_anomaly",
     "set_grad_enabled",
 ]
-
-# ---------------------------------------------------------------------------- broadcasting, and its undoing
-
-
-def _expand(xp: Namespace, x: Array, shape: Any) -> Any:
-    return xp.broadcast_to(x, shape)
-
-
-def _expand_numpy(x: Array, shape: tuple[int, ...]) -> Array:
-    window = np.broadcast_to(x, shape)
-    if x.flags.writeable:  # a part of it, in which no element shares its place, can be written to
-        window.flags.writeable = True
-    return window
-
-
-def _sum_to_size(xp: Namespace, x: Array, shape: Any) -> Any:
-    lead = x.ndim - len(shape)
-    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and x.shape[i] != 1))
-    small = xp.add.reduce(x, axes) if axes else x
-    return small if small.shape == shape else small.reshape(shape)
-
-
-def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
-    rest = x.shape
-    if len(rest) == 2 and x.flags.c_contiguous and x.dtype.char in "fd" and 0 < rest[0] <= LONGEST:
-        rows, columns = rest
-        # A bias or a gain, the common case: the rows are summed.
-        if shape == (columns,):
-            return ones[rows, x.dtype].dot(x)
-        if shape == (1, columns):
-            return ones[(1, rows), x.dtype].dot(x)
-    lead = len(rest) - len(shape)
-    axes = (*range(lead), *(i for i, n in enumerate(shape, lead) if n == 1 and rest[i] != 1))
-    small = total(x, axes[0] if len(axes) == 1 else axes, False) if axes else x
-    return small if small.shape == shape else small.reshape(shape)
-
-
-expand_to = op(
-    _expand, name="expand", view=True, kernels={"numpy": _expand_numpy}, x=lambda g, x_shape: sum_to(g, x_shape)
-)
-sum_to: Applied = op(
-    _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},
-    x=lambda g, x_shape: expand_to(g, x_shape),
-)  # fmt: skip
-_repeated, _reduced = expand_to.op.kernels, sum_to.op.kernels
-
-
-def _alias(x: Array) -> Array:
-    return x[...]
-
-
-alias = op(_alias, name="alias", view=True, x=lambda g: g)
-
 
 # ---------------------------------------------------------------------------- the pass
 
@@ -159,7 +103,7 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
                 seq = edge.seq
                 entry = pending.get(seq)
                 if gi.shape != edge.shape or gi.dtype is not edge.dtype:
-                    gi, mine = _fitted(gi, edge, mine, entry is None)
+                    gi, mine = fitted(gi, edge, mine, entry is None)
                 if entry is None:
                     pending[seq] = [edge, gi, mine]
                     if edge.op is not None:
@@ -204,34 +148,6 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
     finally:
         mode.recording = before
     return found
-
-
-def _fitted(g: Value, edge: Node, ours: bool, alone: bool) -> tuple[Any, bool]:
-    """``g`` in the edge's shape and dtype, and whether it is a buffer of ours. One value for many places is left as it
-    is unless it is ``alone``: what it is added to repeats it."""
-    recorded = g.__class__ not in array_types and isinstance(g, Tensor)
-    array = g._array if recorded else g
-    shape = edge.shape
-    if array.shape != shape:
-        if _is_to_repeat(array, shape):
-            if alone:
-                g = expand_to(g, shape) if recorded else _repeated[g.__class__](g, shape)
-            ours = False
-        else:
-            g = sum_to(g, shape) if recorded else _reduced[g.__class__](g, shape)
-            ours = not recorded and g.base is None
-    if array.dtype is not edge.dtype:
-        g = cast(g, edge.dtype)
-        ours = not recorded
-    return g, ours
-
-
-def _is_to_repeat(x: Array, shape: tuple[int, ...]) -> bool:
-    """Whether ``x``, of another shape than ``shape``, becomes one of it by being repeated, and not by sums."""
-    size = prod(shape)
-    if size:
-        return bool(0 < x.size < size)
-    return x.ndim <= len(shape) and all(n == 1 or n == m for n, m in zip(x.shape[::-1], shape[::-1], strict=False))
 
 
 def _collect(pending: dict[int, list[Any]], queue: list[Any], node: Node, g: Value) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import sum_to
 from ..backends import backend_of
+from ..broadcasting import sum_to
 from ..inplace import twin
 from ..operation import Applied, as_function, op
 from ..tensor import Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from ..autograd import alias, expand_to
+from ..broadcasting import alias, expand_to
 from ..tensor import Tensor
 from .view import named_sizes, sizes_of
 

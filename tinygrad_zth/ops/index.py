@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..autograd import alias
 from ..backends import array_types, backend_of
+from ..broadcasting import alias
 from ..dtypes import of
 from ..inplace import write, write_back
 from ..operation import Applied, op

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd import alias
+from ..broadcasting import alias
 from ..tensor import Size, Tensor, new_tensor
 from ..types import Device
 from .create import tensor

@@ -7,8 +7,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..autograd import sum_to
 from ..backends import backend_of
+from ..broadcasting import sum_to
 from ..dtypes import int64
 from ..operation import Applied, op
 from ..tensor import Tensor, new_tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, NoReturn
 
-from ..autograd import alias
+from ..broadcasting import alias
 from ..tensor import Tensor
 
 __all__ = ["FUNCTIONS", "METHODS", "Variable"]

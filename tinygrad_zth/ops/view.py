@@ -12,8 +12,8 @@ from operator import index
 from typing import Any, overload
 
 from .. import dtypes
-from ..autograd import alias
 from ..backends import backend_of
+from ..broadcasting import alias
 from ..operation import Applied, op
 from ..storage import buffer_of
 from ..tensor import Size, Tensor, new_tensor, replay, storage_of

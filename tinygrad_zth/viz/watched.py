@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from ..autograd import _fitted, _joint, _unpack
+from ..autograd import _joint, _unpack
 from ..backends import backend_of
+from ..broadcasting import fitted
 from ..graph import Node, no_grad
 from ..operation import Output
 from ..tensor import Tensor, current_node
@@ -119,6 +120,6 @@ def _flows(node: Node, g: Any) -> list[Flow]:
     for place, (edge, raw) in enumerate(zip(node.edges, gradients)):
         if edge is None or raw is None:
             continue
-        received, _ = _fitted(raw, edge, False, True)
+        received, _ = fitted(raw, edge, False, True)
         flows.append(Flow(node, place, edge, tuple(raw.shape), raw.dtype, received))
     return flows
