@@ -325,7 +325,11 @@ def same_with_out(calls: tuple[Callable, Callable], case: Case, where: str) -> N
         for t, call in zip(LIBRARIES, calls, strict=True):
             t.manual_seed(7)
             outs = [
-                t.zeros(tuple(p.shape) if fits else (0,), dtype=getattr(t, str(p.dtype).removeprefix("torch.")))
+                t.zeros(
+                    tuple(p.shape) if fits else (0,),
+                    dtype=getattr(t, str(p.dtype).removeprefix("torch.")),
+                    device=case.kwargs.get("device"),
+                )
                 for p in parts
             ]
             out = tuple(outs) if isinstance(result, tuple) else outs[0]
