@@ -146,7 +146,9 @@ def _public() -> set:
     for module in list(sys.modules.values()):
         if getattr(module, "__name__", "").startswith("tinygrad_zth"):
             for table in ("FUNCTIONS", "METHODS"):
-                found |= {f for f in getattr(module, table, {}).values() if isinstance(f, FunctionType)}
+                functions = getattr(module, table, {})
+                if isinstance(functions, dict):  # and not absent.METHODS, which are names
+                    found |= {f for f in functions.values() if isinstance(f, FunctionType)}
     for operation in operations().values():
         found |= {f for f in (operation.forward, operation.plain) if isinstance(f, FunctionType)}
     return found - {*ENGINE}

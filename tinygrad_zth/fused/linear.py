@@ -11,7 +11,7 @@ import math
 from ..dtypes import of
 from ..graph import Node
 from ..operation import op
-from ..ops.matmul import matmul
+from ..ops.matmul import matmul, matrix_product, product
 from ..tensor import Tensor
 from ..types import Array
 from .rows import column_sums
@@ -35,10 +35,12 @@ def linear_forward(x: Array, weight: Array, bias: Array) -> Array:
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1]} and "
             f"{weight.shape[-1]}x{weight.shape[0] if weight.ndim == 2 else 1})"
         )
-    if x.ndim <= 2 or weight.ndim == 1:
-        out = x @ weight.T
+    if weight.ndim == 1 or x.ndim == 1:
+        out = product(x, weight.T)
+    elif x.ndim == 2:
+        out = matrix_product(x, weight.T)
     else:
-        out = (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], weight.shape[0])
+        out = matrix_product(x.reshape(-1, x.shape[-1]), weight.T).reshape(*x.shape[:-1], weight.shape[0])
     if bias is None:
         return out
     if bias.dtype is not out.dtype:
@@ -66,9 +68,9 @@ def linear_backward(g: Array, needs: tuple[bool, ...], x: Array, weight: Array) 
     g2 = g.reshape(rows, g.shape[-1])
     dx = dw = db = None
     if needs[0]:
-        dx = (g2 @ weight2).reshape(x.shape)
+        dx = matrix_product(g2, weight2).reshape(x.shape)
     if needs[1]:
-        dw = (g2.T @ x.reshape(rows, x.shape[-1])).reshape(weight.shape)
+        dw = matrix_product(g2.T, x.reshape(rows, x.shape[-1])).reshape(weight.shape)
     if needs[2]:
         db = column_sums[g2.__class__](g2) if weight.ndim == 2 else g2.reshape(g.shape[:-1])
     return dx, dw, db

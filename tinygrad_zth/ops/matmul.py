@@ -18,9 +18,10 @@ from ..types import Array, Value
 from .calling import torch_call
 from .view import reshape
 
-__all__ = ["FUNCTIONS", "METHODS", "c_name", "matmul", "product", "refuse_operands"]
+__all__ = ["FUNCTIONS", "METHODS", "c_name", "matmul", "matrix_product", "product", "refuse_operands"]
 
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
+LARGE = 256  # rows
 _matmul = np.matmul
 
 
@@ -49,14 +50,16 @@ def _rows_gradient(g: Value, x: Value) -> Value:
     return mm_of(_flat(x).swapaxes(0, 1), _flat(g))
 
 
-def _matrix_product(x: Array, y: Array) -> Array:
+def matrix_product(x: Array, y: Array) -> Array:
+    """The product of two matrices: that of ``dot``, with less ado around it, unless it is so large that the zeros that
+    ``dot`` fills it with first are worth more."""
     if x.dtype is FLOAT16:
         return product(x, y)
-    return x.dot(y)  # for two matrices the same product as matmul's, with less ado around it
+    return x.dot(y) if len(x) < LARGE else _matmul(x, y)
 
 
 mm_of: Applied = op(
-    _matrix_product, name="mm",
+    matrix_product, name="mm",
     x=lambda g, y: mm_of(g, y.swapaxes(0, 1)),
     y=lambda g, x: mm_of(x.swapaxes(0, 1), g),
 )  # fmt: skip
