@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 import weakref
 
@@ -357,3 +358,34 @@ def test_a_pass_that_fails_changes_no_leaf():
     with pytest.raises(ValueError, match="no"):
         (h * w2).sum().backward()
     assert w1.grad is None and w2.grad is None
+
+
+@st.composite
+def reduced(draw):
+    """A shape, also without elements or dimensions, and some of its dimensions."""
+    shape = draw(st.lists(st.sampled_from([0, 1, 1, 2, 3]), max_size=4).map(tuple))
+    return shape, draw(st.lists(st.sampled_from(range(len(shape))), unique=True).map(tuple)) if shape else ()
+
+
+@given(reduced(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from(["sum", "mean"]))
+def test_the_gradient_of_a_sum_is_repeated_whatever_it_meets(case, keepdim, first, recorded, name):
+    """The engine repeats it where it adds it: to nothing, to a buffer of its own or of somebody else's, before or after."""
+    shape, dims = case
+    x = torch.arange(float(math.prod(shape))).reshape(shape).requires_grad_()
+    inner = x * 2  # so that the gradients meet at an inner node
+
+    def by_itself():
+        return (inner * (inner.detach() + 1)).sum()
+
+    terms = [by_itself()] if first else []
+    small = getattr(inner, name)(dims or None, keepdim)
+    w = torch.arange(1.0, 1 + small.numel()).reshape(small.shape)
+    terms.append((small * w).sum())
+    terms += [] if first else [by_itself()]
+    loss = terms[0] + terms[1] + inner.sum()
+    (g,) = torch.autograd.grad(loss, x, create_graph=recorded)
+    full = np.expand_dims(w.numpy(), dims or tuple(range(len(shape)))) if not keepdim else w.numpy()
+    count = math.prod(shape[d] for d in dims) if dims else math.prod(shape)
+    full = full / (count if name == "mean" and count else 1)
+    np.testing.assert_allclose(g.detach().numpy(), 2 * (full + 2 * x.detach().numpy() + 2), rtol=1e-6)
+    assert g.shape == x.shape

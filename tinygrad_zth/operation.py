@@ -14,10 +14,11 @@ whatever it asks for by name, which is then kept for the backward pass, and noth
     x_shape            only the shape of an input
     an extra's name    something the kernel returned beside the result (``extras=("rstd",)``)
 
-A formula returns the gradient as if nothing had been broadcast or cast: the engine undoes both
-(``autograd.py``). In a normal backward it is given arrays; under ``create_graph=True``, Tensors.
-So it is written with operators and with other operations, which take either, and every primitive
-has gradients of all orders from the one formula.
+A formula returns the gradient as if nothing had been broadcast or cast: the engine undoes both, and
+repeats what is the same all along a dimension and has size 1 there (``broadcasting.py``). In a normal
+backward it is given arrays; under ``create_graph=True``, Tensors. So it is written with operators and
+with other operations, which take either, and every primitive has gradients of all orders from the one
+formula.
 
 A fused operation gives one ``backward`` for all its inputs in place of formulas,
 ``backward(g, needs, ...)``, which returns a gradient (or None) per differentiable input and only
