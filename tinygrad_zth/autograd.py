@@ -458,7 +458,8 @@ def _backward_method(
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
-    if inputs is None and not create_graph:  # the common case, without ado
+    plain = gradient is None or isinstance(gradient, Tensor)
+    if plain and inputs is None and not create_graph:  # the common case, without ado
         run([_root(self, gradient, 0)], bool(retain_graph), False)
     else:
         backward(self, gradient, retain_graph, create_graph, inputs)

@@ -161,7 +161,7 @@ def _host(p: Any) -> Array:
 MOST = 1 << 13  # elements that are drawn in one piece
 
 
-def _few(shape: Any, generator: Any) -> int:
+def _plain_size(shape: Any, generator: Any) -> int:
     """How many elements ``shape`` has, if they are few and the call needs no thought; else 0."""
     if shape.__class__ is not tuple or (generator is not None and generator.__class__ is not Generator):
         return 0
@@ -194,7 +194,7 @@ def _drawn(name: str, sampler: Callable[..., Any], quick: Callable[..., Any], do
         if dtype is None and device is None and out is None and size and not named:
             # The common call, without ado. What it does not understand is understood below.
             shape = size if size[0].__class__ is int else size[0]
-            n = _few(shape, generator)
+            n = _plain_size(shape, generator)
             if n and dtypes.get_default_dtype() is dtypes.float32:
                 t = new_tensor(quick(generator or default_generator, n).reshape(shape))
                 return t.requires_grad_() if requires_grad else t
@@ -278,7 +278,7 @@ def randint(
     else:
         low, high, size = _bounds("randint", args, named, ("size",))
     if dtype is None and device is None and out is None and not requires_grad:
-        n = _few(size, generator)  # the common call, as in ``rand``
+        n = _plain_size(size, generator)  # the common call, as in ``rand``
         if 0 < n <= FEW and 0 < high - low < SHORT and -(2**63) <= low and high <= 2**63:
             return new_tensor(few(generator or default_generator, low, high, n).reshape(size))
     array = np.empty(_shape("randint", (size,)), _kind(dtype, dtypes.int64 if out is None else out.dtype))
