@@ -62,7 +62,7 @@ COMMUTE = {
 }
 KEEPING = {"array", "as_tensor", "ascontiguousarray", "asarray", "astype", "copy", "from_array", "new_tensor", "raw_of"}
 KEEPING |= {"_raw", "reshape", "widened", *vars(builtins)} - {"abs", "sum"}  # rule 4
-ASKING = {"backend_of", "zeros_of", "empty_like", "zeros_like", "ones_like", "isinstance", "len"}  # rule 3
+ASKING = {"backend_of", "zeros_of", "empty_like", "zeros_like", "ones_like", "isinstance", "len", "made"}  # rule 3
 READ_ONLY = {"shape", "dtype", "ndim", "size", "device", "flags", "strides", "itemsize", "__class__"}  # rule 3
 
 

@@ -316,15 +316,17 @@ def _extreme(name: str, ufunc: str, include_self: bool = True) -> Applied:
 
     def of_self(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> Value:
         _, here, each = share(g, x, dim, index, src, out)
-        own = pick(here != 0, each, 0)
-        return own if include_self else _scatter_fill_op(own, dim, index, 0)
+        return here * each  # NaN where the result is NaN, which nothing equals: 0 / 0, as in PyTorch
+
+    def of_what_counted(g: Value, x: Value, dim: int, index: Value, src: Value, out: Value) -> Value:
+        return _scatter_fill_op(of_self(g, x, dim, index, src, out), dim, index, 0)
 
     def of_src(g: Value, x: Value, dim: int, index: Value, src: Value, src_shape: tuple[int, ...], out: Value) -> Value:
         hits, _, each = share(g, x, dim, index, src, out)
-        return _from_corner(pick(hits != 0, _gather_op(each, dim, index), 0), src_shape)
+        return _from_corner(hits * _gather_op(each, dim, index), src_shape)
 
     return op(_combining(ufunc) if include_self else _alone(ufunc, name), name=f"scatter_{name}" + "_alone" * (not include_self),
-              grad_name="ScatterReduceBackward0", tensors=("index",), x=of_self, src=of_src)  # fmt: skip
+              grad_name="ScatterReduceBackward0", tensors=("index",), x=of_self if include_self else of_what_counted, src=of_src)  # fmt: skip
 
 
 def src_corner(src: Value, index: Value) -> Value:
