@@ -130,7 +130,7 @@ def _check_nll(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     elif wanted[1:] != shape[2:]:
         raise RuntimeError(f"Expected target size {[shape[0], *shape[2:]]}, got {list(wanted)}")
     kind = target._array.dtype
-    if kind is not INT64 and kind is not UINT8:
+    if kind not in (INT64, UINT8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {of(kind).legacy}")
     classes = shape[1] if len(shape) > 1 else shape[0]
     if weight is not None and tuple(weight.shape) != (classes,):
