@@ -18,14 +18,15 @@ from .operation import Applied, cast, op
 from .tensor import Tensor
 from .types import Array, Namespace, Value
 
-__all__ = ["alias", "expand_to", "fitted", "sum_to"]
+__all__ = ["alias", "expand_numpy", "expand_to", "fitted", "sum_to"]
 
 
 def _expand(xp: Namespace, x: Array, shape: Any) -> Any:
     return xp.broadcast_to(x, shape)
 
 
-def _expand_numpy(x: Array, shape: tuple[int, ...]) -> Array:
+def expand_numpy(x: Array, shape: tuple[int, ...]) -> Array:
+    """``x`` as a window of this shape, to be written to where ``x`` can be."""
     sizes = x.shape
     if x.__class__ is np.ndarray and x.flags.c_contiguous and x.size and len(sizes) == len(shape):
         steps = [s if n == m else 0 if n == 1 else -1 for n, m, s in zip(sizes, shape, x.strides)]
@@ -60,7 +61,7 @@ def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 expand_to = op(
-    _expand, name="expand", view=True, kernels={"numpy": _expand_numpy}, x=lambda g, x_shape: sum_to(g, x_shape)
+    _expand, name="expand", view=True, kernels={"numpy": expand_numpy}, x=lambda g, x_shape: sum_to(g, x_shape)
 )
 sum_to: Applied = op(
     _sum_to_size, name="sum_to_size", grad_name="SumBackward1", kernels={"numpy": _sum_to_size_numpy},

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backends.kept import as_operand
 from ..backends.sums import total
+from ..broadcasting import expand_numpy
 from ..dtypes import dtype, get_default_dtype, of, to_numpy
 from ..operation import Applied, cast, op
 from ..tensor import Tensor
@@ -73,24 +74,17 @@ def kept(shape: Sequence[int], dim: Any) -> tuple[Any, ...]:
 # ---------------------------------------------------------------------------- spread, sum, mean
 
 
+def _kept_dim(g: Value, shape: Sequence[int], dim: Any, keepdim: bool) -> Value:
+    """``g`` as if the dimensions had been kept: the engine repeats it along them."""
+    return g if keepdim else g.reshape(kept(shape, dim))
+
+
 def _spread_any(xp: Namespace, x: Array, shape: Any, dim: Any, keepdim: Any) -> Any:
-    return xp.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
+    return xp.broadcast_to(_kept_dim(x, shape, dim, keepdim), shape)
 
 
 def _spread(x: Array, shape: tuple[int, ...], dim: Any, keepdim: bool) -> Array:
-    x = np.asarray(x)
-    if not x.flags.c_contiguous or 0 in shape:
-        return np.broadcast_to(x if keepdim else x.reshape(kept(shape, dim)), shape)
-    if dim is None:
-        strides: tuple[int, ...] = (0,) * len(shape)
-    elif dim.__class__ is int:
-        dim %= len(shape)
-        strides = (*x.strides[:dim], 0, *x.strides[dim + keepdim :])
-    else:
-        if not keepdim:
-            x = x.reshape(kept(shape, dim))
-        strides = tuple([0 if i in dim else s for i, s in enumerate(x.strides)])
-    window = np.ndarray(shape, x.dtype, x, 0, strides)  # np.broadcast_to takes five times as long
+    window = expand_numpy(_kept_dim(np.asarray(x), shape, dim, keepdim), shape)
     window.flags.writeable = False
     return window
 
@@ -124,11 +118,6 @@ spread = op(
     _spread, name="spread", grad_name="ExpandBackward0", kernels={"cupy": _spread_any},
     x=lambda g, dim, keepdim: sum_of(g, dim, keepdim),
 )  # fmt: skip
-
-
-def _kept_dim(g: Value, shape: Sequence[int], dim: Any, keepdim: bool) -> Value:
-    """``g`` as if the dimensions had been kept: the engine repeats it along them."""
-    return g if keepdim else g.reshape(kept(shape, dim))
 
 
 def _sum_entry(name: str, grad_name: str) -> Applied:
@@ -276,7 +265,7 @@ def _var_gradient(
 ) -> Value:
     if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
         return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, math.inf)
-    scale = g if keepdim else g.reshape(kept(x_shape, dim))
+    scale = _kept_dim(g, x_shape, dim, keepdim)
     return times_centred(scale * (factor * _slope(x_shape, dim, correction)), x, mean, dim)
 
 
