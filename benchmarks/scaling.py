@@ -33,6 +33,8 @@ from .workloads import BABY, SMALL, gpt_step
 
 #: The part of the machine's sgemm rate that the six-layer GPT is held to, in model FLOPs.
 BAR = 0.75
+#: Seconds after a product of BLAS in which its threads may spin, on cores that a step would use.
+SETTLE = 0.15
 BABY_BATCH, SMALL_BATCH = 8, 12
 SWEEPS: dict[str, tuple[int, ...]] = {
     "block": (16, 32, 64, 128, 256, 512),
@@ -80,6 +82,7 @@ def measure(size: Size, batch: int, rounds: int) -> dict[str, float]:
     found: dict[str, list[float]] = {"us_per_token": [], "bound_us": [], "fraction": []}
     for _ in range(rounds):
         before = rate()
+        time.sleep(SETTLE)
         seconds = timed(step, 0.1) / tokens
         speed = (before + rate()) / 2
         found["us_per_token"].append(1e6 * seconds)

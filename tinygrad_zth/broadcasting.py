@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .backends import array_types
+from .backends.products import SHORT_VECTOR
 from .backends.sums import LONGEST, ones, total
 from .graph import Node
 from .operation import Applied, cast, op
@@ -47,7 +48,13 @@ def _sum_to_size(xp: Namespace, x: Array, shape: Any) -> Any:
 
 def _sum_to_size_numpy(x: Array, shape: tuple[int, ...]) -> Array:
     rest = x.shape
-    if len(rest) == 2 and x.flags.c_contiguous and x.dtype.char in "fd" and 0 < rest[0] <= LONGEST:
+    if (
+        len(rest) == 2
+        and x.flags.c_contiguous
+        and x.dtype.char in "fd"
+        and 0 < rest[0] <= LONGEST
+        and x.size < SHORT_VECTOR
+    ):
         rows, columns = rest
         # A bias or a gain, the common case: the rows are summed.
         if shape == (columns,):

@@ -33,7 +33,7 @@ BLOCK = 65536
 """Elements in a block: four float32 blocks fit in a 1 MB L2 cache, and a ufunc call on one takes
 a few microseconds, against half of one for the call itself."""
 
-WORTH_SHARING_NS = 600_000
+WORTH_SHARING_NS = 300_000
 """Work shorter than this stays on the calling thread (measured: break-even is near 0.3 ms when the
 other core is idle, near 1 ms when a BLAS worker is spinning on it)."""
 

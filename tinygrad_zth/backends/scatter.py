@@ -15,6 +15,7 @@ import numpy as np
 
 from ..types import Array
 from .kept import kept
+from .products import matmul
 
 SMALL = 2048  # elements below which sorting costs more than it saves
 FEW_ROWS = 128  # rows of a table up to which a product is faster than either
@@ -29,7 +30,7 @@ def summed_rows(n: int, rows: Array, values: Array) -> Array:
     """
     count = rows.size
     if n <= FEW_ROWS and count * n <= ONE_HOT and values.dtype.char in "fd":
-        sums = _identity[n, values.dtype].take(rows, 0).T.dot(values)
+        sums = matmul(_identity[n, values.dtype].take(rows, 0).T, values)
         # Zero times infinity is NaN: what is not finite would reach rows that it does not belong to.
         size = float(np.vdot(sums, sums))
         if size - size == 0:

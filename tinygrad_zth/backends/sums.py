@@ -12,7 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..types import Array
+from .blas import one_blas_thread
 from .kept import kept
+from .products import SHORT_VECTOR
 
 __all__ = ["LONGEST", "ones", "total"]
 
@@ -30,9 +32,15 @@ def ones(shape: int | tuple[int, int], dtype: np.dtype) -> np.ndarray:
     return np.ones(shape, dtype)
 
 
-def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
-    """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them)."""
+def total(x: np.ndarray, dim: int | tuple[int, ...] | None, keepdim: bool, alone: bool = False) -> Array:
+    """The sum of `x` over `dim` (an axis, a tuple of axes in order, or None for all of them).
+
+    alone: BLAS has been told to use this thread only, as it is for large arrays (see `products.dot`).
+    """
     size = x.size
+    if size >= SHORT_VECTOR and not alone:
+        with one_blas_thread():
+            return total(x, dim, keepdim, True)
     if size > 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
         ndim = x.ndim
         if dim is None:

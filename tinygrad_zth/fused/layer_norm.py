@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backends import Kernels
 from ..backends.parallel import BLOCK, on_blocks
+from ..backends.products import dot
 from ..operation import op
 from ..tensor import Tensor
 from ..types import Array
@@ -205,12 +206,12 @@ def _backward(
         return gx, gw, gb
     total = ones[count, dtype]
     if needs[2]:
-        gb = (total @ dy).reshape(shape).astype(g.dtype, copy=False)
+        gb = dot(total, dy).reshape(shape).astype(g.dtype, copy=False)
     need_x, need_w = needs[0], needs[1]
     (share,) = constants[dtype, 1.0 / n]
     mean = None
     if need_x and centred:
-        mean = (row_sums(dy) if w is None else dy @ w)[:, None]
+        mean = (row_sums(dy) if w is None else dot(dy, w))[:, None]
         mean *= share
     product = np.empty_like(dy) if need_w else None
     gx = np.empty_like(dy) if need_x else None
@@ -230,7 +231,7 @@ def _backward(
 
     on_blocks(body, (8 if need_w else 7) * _PASS_NS, dy, normalised, product, gx, mean, rstd)
     if need_w:
-        gw = (total @ product).reshape(shape).astype(g.dtype, copy=False)
+        gw = dot(total, product).reshape(shape).astype(g.dtype, copy=False)
     if gx is not None:
         gx = narrowed(gx.reshape(g.shape), g.dtype)
     return gx, gw, gb

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..backends import Kernels
 from ..backends.kept import kept
+from ..backends.products import dot
 from ..backends.sums import ones
 from ..types import Array
 
@@ -38,7 +39,7 @@ SMALLEST_PLAIN_SUM = {"f": 1e-18, "d": 1e-200}
 """With a row sum of at least this, what exp(x) lost by underflow is below 1e-19 of it."""
 
 
-column_sums = Kernels(lambda g: ones[g.shape[0], g.dtype] @ g, {"cupy": lambda g: g.sum(0)})
+column_sums = Kernels(lambda g: dot(ones[g.shape[0], g.dtype], g), {"cupy": lambda g: g.sum(0)})
 """By array type: the sum of each column of a matrix, shape `(columns,)`."""
 
 
@@ -85,4 +86,4 @@ def at_least(x: np.ndarray, bound: float) -> bool:
 
 def row_sums(x: np.ndarray) -> Array:
     """The sum of each row of a contiguous matrix, shape `(rows,)`."""
-    return x.dot(ones[x.shape[1], x.dtype])
+    return dot(x, ones[x.shape[1], x.dtype])

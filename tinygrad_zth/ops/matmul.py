@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import Kernels, products
 from ..dtypes import dtype, of
 from ..operation import Applied, op
 from ..tensor import Tensor
@@ -21,21 +22,23 @@ from .view import reshape
 __all__ = ["FUNCTIONS", "METHODS", "c_name", "matmul", "matrix_product", "product", "refuse_operands"]
 
 FLOAT16, FLOAT32 = np.dtype("float16"), np.dtype("float32")
-LARGE = 256  # rows
 _matmul = np.matmul
 
 
 def product(x: Array, y: Array) -> Array:
     if x.dtype is FLOAT16:  # accumulated in float32, as PyTorch does, and much faster
         return _matmul(x.astype(FLOAT32), y.astype(FLOAT32)).astype(FLOAT16)
-    return _matmul(x, y)
+    return _large[x.__class__](x, y) if x.ndim > 1 < y.ndim else _matmul(x, y)
+
+
+_large = Kernels(products.matmul, {"cupy": _matmul})
 
 
 def _rows_product(x: Array, y: Array) -> Array:
     """(..., n) times (n, m) as one product of matrices, where the rows lie as one in memory."""
     if not x.flags.c_contiguous or x.size == 0:
         return product(x, y)
-    r = product(x.reshape(-1, x.shape[-1]), y)
+    r = matrix_product(x.reshape(-1, x.shape[-1]), y)
     return r.reshape(*x.shape[:-1], y.shape[1])
 
 
@@ -55,7 +58,7 @@ def matrix_product(x: Array, y: Array) -> Array:
     ``dot`` fills it with first are worth more."""
     if x.dtype is FLOAT16:
         return product(x, y)
-    return x.dot(y) if len(x) < LARGE else _matmul(x, y)
+    return x.dot(y) if len(x) * y.size <= products.SHORT else _large[x.__class__](x, y)
 
 
 mm_of: Applied = op(

@@ -1,0 +1,167 @@
+"""Long products cut between threads equal NumPy's, and know when cutting them is of no use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_zth as torch
+from tinygrad_zth.backends import blas, parallel, products
+from tinygrad_zth.testing import assert_close
+
+pytestmark = pytest.mark.host
+SIZES = st.integers(0, 40)
+
+
+def array(rng, shape, kind, order):
+    """Of this shape, its memory in rows, in columns, or with gaps."""
+    if order == "gaps":
+        return rng.standard_normal((*shape[:-1], 2 * shape[-1])).astype(kind)[..., ::2]
+    x = rng.standard_normal(shape).astype(kind)
+    return x if order == "rows" else np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    monkeypatch.setattr(products, "_cores", products._Cores())
+    return products._cores
+
+
+@st.composite
+def operands(draw):
+    m, k, n = draw(SIZES), draw(SIZES), draw(SIZES)
+    lead = draw(st.sampled_from([(), (), (1,), (2,), (5,), (3, 2)]))
+    other = draw(st.sampled_from([lead, lead, (), (1,) * len(lead)]))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    kind, orders = draw(st.sampled_from("fd")), st.sampled_from(["rows", "columns", "gaps"])
+    return array(rng, (*lead, m, k), kind, draw(orders)), array(rng, (*other, k, n), kind, draw(orders))
+
+
+@given(operands(), st.integers(1, 5), st.booleans(), st.sampled_from([0, 500, 10**9]))
+def test_cut_or_not_it_is_numpys_product(xy, threads, among, worth_cutting):
+    x, y = xy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "_cores", products._Cores())
+        patch.setattr(products, "LONG", 10**9 if among else 1)
+        patch.setattr(products, "SHORT", 50)
+        patch.setattr(products, "WORTH_CUTTING", worth_cutting)
+        patch.setattr(parallel, "_threads", threads)
+        if among:
+            products._cores.are_ours()
+        found = products.matmul(x, y)
+    expected = np.matmul(x, y)
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    assert_close(found, expected)
+
+
+@pytest.mark.parametrize("long", [1, 10**9])
+def test_what_does_not_fit_is_refused_as_numpy_refuses_it(monkeypatch, fresh, long):
+    monkeypatch.setattr(products, "LONG", long)
+    monkeypatch.setattr(parallel, "_threads", 2)
+    with pytest.raises(ValueError, match="matmul|shapes"):
+        products.matmul(np.zeros((40, 30)), np.zeros((29, 40)))
+    assert blas.can_limit() is False or blas._users == 0
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (1, 700_000), (700_000, 1), (1000, 600)])
+def test_a_product_with_a_vector(shape):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
+    assert_close(products.dot(x, np.ones(shape[1])), x.sum(1))
+    assert_close(products.dot(np.ones(shape[0]), x), x.sum(0))
+
+
+def threads_of_blas(monkeypatch, function, *arguments):
+    """How many threads BLAS may use while NumPy multiplies in ``function``."""
+    read = blas._controls()[0]
+    seen = []
+
+    def watched(*args):
+        seen.append(read())
+        return np_matmul(*args)
+
+    np_matmul = np.matmul
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "matmul", watched)
+        function(*arguments)
+    return seen
+
+
+@pytest.fixture
+def two(monkeypatch, fresh):
+    if not blas.can_limit():
+        pytest.skip("this NumPy's BLAS is no OpenBLAS")
+    monkeypatch.setattr(parallel, "_threads", 2)
+    read, write = blas._controls()
+    before = read()
+    write(2)
+    yield fresh
+    write(before)
+
+
+SHORT, MIDDLE, CUT, LONG = (np.ones((n, n), "f") for n in (50, 240, 300, 800))
+
+
+def test_who_multiplies(monkeypatch, two):
+    def used(x):
+        return threads_of_blas(monkeypatch, products.matmul, x, x)
+
+    assert used(MIDDLE) == [2] and used(CUT) == [2]  # alone, they are BLAS's
+    assert used(LONG) == [1, 1]
+    assert used(SHORT) == [2] and used(MIDDLE) == [1] and used(CUT) == [1, 1]  # beside a long one
+    two.among -= two.AMONG + 1
+    assert used(MIDDLE) == [2] and two.among == 0
+
+
+def test_long_products_are_left_to_blas_once_cutting_them_is_of_no_use(monkeypatch, two):
+    def used():
+        return threads_of_blas(monkeypatch, products.matmul, LONG, LONG)
+
+    now = 100.0
+    monkeypatch.setattr(products, "perf_counter", lambda: now)
+    monkeypatch.setattr(two, "were_ours", lambda *times, told=two.were_ours: told(0.5, 1.0))
+    assert used() == [1, 1]
+    now += two.ASLEEP / 2
+    assert used() == [1, 1]  # BLAS's threads may be falling asleep
+    now += two.ASLEEP
+    assert used() == [1, 1]
+    assert used() == [2]
+    assert threads_of_blas(monkeypatch, products.matmul, MIDDLE, MIDDLE) == [2]
+    now += two.AGAIN
+    assert used() == [1, 1]  # another try
+    monkeypatch.undo()
+    two.were_ours(0.9, 1.0)
+    assert not two.wanting
+
+
+def test_products_of_tensors_are_cut(monkeypatch, two):
+    monkeypatch.setattr(products, "LONG", 10_000)
+    monkeypatch.setattr(products, "WORTH_CUTTING", 10_000)
+    monkeypatch.setattr(products, "SHORT", 100)
+    x, w, b = torch.randn(6, 40, 32), torch.randn(32, 48, requires_grad=True), torch.randn(6, 32, 50)
+    for function, parts in (
+        (lambda: x @ w, 2),
+        (lambda: x[0] @ w, 2),
+        (lambda: x @ b, 2),
+        (lambda: torch.einsum("bik,kj->bij", x, w), 2),
+        (lambda: torch.nn.functional.linear(x, w.t()).sum().backward(), 4),
+    ):
+        assert threads_of_blas(monkeypatch, function) == [1] * parts
+
+
+def test_the_sum_of_a_large_array_is_the_calling_threads(two):
+    read, seen = blas._controls()[0], []
+
+    class Watched(np.ndarray):
+        def dot(self, other):
+            seen.append(read())
+            return np.asarray(self).dot(other)
+
+    from tinygrad_zth.backends import sums
+
+    for shape in ((1000, 20), (1000, 600)):
+        x = np.ones(shape).view(Watched)
+        assert (sums.total(x, 1, False) == shape[1]).all()
+    assert seen == [2, 1]

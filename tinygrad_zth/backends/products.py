@@ -1,0 +1,119 @@
+"""Long products on this package's threads instead of BLAS's own.
+
+OpenBLAS's threads wait for their next product by spinning, for a tenth of a second after the last. A training step that
+goes on with element-wise work shared between the threads of ``parallel`` has to share its cores with them: a
+six-layer GPT then takes an eighth longer. So a product that is long is cut into parts, each multiplied by one of
+those threads with BLAS on one, and while there are long products the shorter ones do not wake BLAS's threads
+either. A program without long ones leaves all to BLAS, which hands them over in less time.
+
+Whether the parts got a core each is measured. Where they do not, for longer than BLAS's threads need to fall asleep,
+something else has the cores, BLAS's threads that other code keeps awake as a rule: long products are BLAS's again
+for some seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter, thread_time
+
+import numpy as np
+
+from ..types import Array
+from .blas import one_blas_thread
+from .parallel import run_tasks, sharers
+
+__all__ = ["SHORT", "SHORT_VECTOR", "dot", "matmul"]
+
+LONG = 500_000_000  # multiplications, two milliseconds on two cores; shorter ones are slower when cut (measured)
+WORTH_CUTTING = 15_000_000  # multiplications, while there are long products
+SHORT = 250_000  # multiplications; OpenBLAS does not wake a thread for fewer
+SHORT_VECTOR = 500_000  # elements of a matrix that a vector is multiplied with; the same
+FILLED = 50_000  # elements of a result that ``dot``, with less ado around it than ``matmul``, fills with zeros first
+
+
+class _Cores:
+    """Who has the cores, as far as long products can tell. Times are of ``perf_counter``."""
+
+    AMONG = 0.25  # seconds after a long product in which others do not wake BLAS's threads
+    ASLEEP = 0.15  # seconds after which BLAS's threads have stopped spinning
+    AGAIN = 10.0  # seconds for which products are left to BLAS once cutting them was of no use
+    SHARE = 0.75  # of the time of all threads together, that parts which have a core each are computing
+
+    def __init__(self) -> None:
+        self.among = 0.0  # until then, a product is in the company of long ones; 0: there are none
+        self.wanting = 0.0  # since then, parts have had no core each
+        self.of_blas = 0.0  # until then, long products are left to BLAS
+
+    def are_there_long_ones(self) -> bool:
+        if perf_counter() > self.among:
+            self.among = 0.0
+        return bool(self.among)
+
+    def are_ours(self) -> bool:
+        """Asked before a long product."""
+        now = perf_counter()
+        if now < self.of_blas:
+            return False
+        self.among = now + self.AMONG
+        return True
+
+    def were_ours(self, computing: float, possible: float) -> None:
+        """Told after a long product: for how long all parts together were computed, and could have been."""
+        now = perf_counter()
+        if computing >= self.SHARE * possible:
+            self.wanting = 0.0
+        elif not self.wanting:
+            self.wanting = now
+        elif now - self.wanting > self.ASLEEP:
+            self.wanting = self.among = 0.0
+            self.of_blas = now + self.AGAIN
+
+
+_cores = _Cores()
+
+
+def matmul(x: np.ndarray, y: np.ndarray) -> Array:
+    """``numpy.matmul`` of two matrices, or of batches of them.
+
+    Raises ValueError as NumPy does for shapes that do not fit.
+    """
+    columns = y.shape[-1]
+    work = x.size * columns
+    if work < LONG and not (_cores.among and _cores.are_there_long_ones()):
+        return x.dot(y) if x.ndim == 2 and len(x) * columns < FILLED and y.ndim == 2 else np.matmul(x, y)
+    threads = sharers(math.inf)
+    if threads == 1 or work <= SHORT or (work >= LONG and not _cores.are_ours()):
+        return np.matmul(x, y)
+    batch = x.ndim > 2
+    if work < WORTH_CUTTING or ((batch or y.ndim > 2) and (x.shape[:-2] != y.shape[:-2] or len(x) < threads)):
+        with one_blas_thread():
+            return np.matmul(x, y)
+    rows = len(x)
+    out = np.empty((*x.shape[:-1], columns), np.result_type(x, y))
+    step = -(-max(rows, 0 if batch else columns) // threads)
+    computing = [0.0] * threads
+
+    def task(i: int) -> None:
+        began = thread_time()
+        part = slice(i * step, (i + 1) * step)
+        if batch:
+            np.matmul(x[part], y[part], out[part])
+        elif rows >= columns:
+            np.matmul(x[part], y, out[part])
+        else:
+            np.matmul(x, y[:, part], out[:, part])
+        computing[i] = thread_time() - began
+
+    began = perf_counter()
+    run_tasks(task, threads, threads)
+    if work >= LONG:
+        _cores.were_ours(sum(computing), threads * (perf_counter() - began))
+    return out
+
+
+def dot(x: Array, y: Array) -> Array:
+    """``x.dot(y)`` where one is a matrix and the other a vector."""
+    if x.size < SHORT_VECTOR > y.size:
+        return x.dot(y)
+    with one_blas_thread():
+        return x.dot(y)
