@@ -165,3 +165,43 @@ def test_the_sum_of_a_large_array_is_the_calling_threads(two):
         x = np.ones(shape).view(Watched)
         assert (sums.total(x, 1, False) == shape[1]).all()
     assert seen == [2, 1]
+
+
+@given(st.integers(1, 40), st.integers(0, 70), st.integers(0, 300), st.integers(0, 9))
+def test_few_rows_times_a_transposed_matrix(rows, inner, columns, seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((rows, inner), "f"), rng.standard_normal((columns, inner), "f")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "kernels_for", lambda: "SkylakeX")  # whatever this processor is
+        n = products.columns_at_once(rows, inner, columns)
+        assert_close(products.times_transposed(x, w), x @ w.T)
+    assert n in (0, 32, 64, 128) and rows * n <= 1200
+    assert n or not 1 < rows <= products.FEW or inner < 32 or rows * columns <= 1200
+
+
+@pytest.mark.parametrize("kernels, pieces", [("SkylakeX", 128), ("SapphireRapids", 128), ("Haswell", 0), ("", 0)])
+def test_pieces_are_for_the_processors_that_gain_by_them(monkeypatch, kernels, pieces):
+    monkeypatch.setattr(products, "kernels_for", lambda: kernels)
+    assert products.columns_at_once(8, 128, 384) == pieces
+
+
+def test_blas_says_whom_its_kernels_are_for(monkeypatch):
+    assert isinstance(blas.kernels_for(), str) and bool(blas.kernels_for()) == blas.can_limit()
+    monkeypatch.setattr(blas, "_library", lambda: None)
+    assert blas.kernels_for.__wrapped__() == "" and blas._controls.__wrapped__() is None
+
+
+@given(st.integers(1, 40), st.sampled_from([(3, 40), (130, 64), (257, 96)]), st.booleans())
+def test_linear_is_the_same_in_pieces(rows, shape, biased):
+    torch.manual_seed(rows)
+    x, w = torch.randn(rows, shape[1], requires_grad=True), torch.randn(*shape, requires_grad=True)
+    b = torch.randn(shape[0]) if biased else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "kernels_for", lambda: "SkylakeX")
+        found = torch.nn.functional.linear(x, w, b)
+    expected = x @ w.t() + (0 if b is None else b)
+    near = {"rtol": 1e-4, "atol": 1e-4 * shape[0]}  # of sums of so many products of float32
+    torch.testing.assert_close(found, expected, **near)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.square().sum(), (x, w)), torch.autograd.grad(expected.square().sum(), (x, w)), **near
+    )

@@ -89,7 +89,7 @@ def test_without_openblas_nothing_is_shared(monkeypatch, two_threads):
 
 def test_no_openblas_is_looked_for_on_other_systems(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert blas._controls.__wrapped__() is None
+    assert blas._library.__wrapped__() is None
     assert memory._glibc() is None and not memory.keep_freed_memory() and not memory.release_freed_memory()
 
 

@@ -13,14 +13,16 @@ Accelerate, Windows builds), `can_limit()` is False and callers keep to one Pyth
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
-__all__ = ["can_limit", "one_blas_thread"]
+__all__ = ["can_limit", "kernels_for", "one_blas_thread"]
 
 # NumPy's own wheels, distributions with 64-bit integers, and the plain library.
 _NAMES = ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}")
@@ -30,12 +32,10 @@ _before = 0
 
 
 @cache
-def _controls() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """OpenBLAS's own functions that read and set its number of threads, or None."""
+def _library() -> tuple[Any, str] | None:
+    """OpenBLAS, and how it names its functions, or None."""
     if not sys.platform.startswith("linux"):
         return None
-    import ctypes
-
     try:
         with open(f"/proc/{os.getpid()}/maps") as maps:
             paths = {line.split(maxsplit=5)[5].strip() for line in maps if "openblas" in line}
@@ -47,15 +47,32 @@ def _controls() -> tuple[Callable[[], int], Callable[[int], None]] | None:
         except OSError:
             continue
         for pattern in _NAMES:
-            try:
-                read = library[pattern.format("get_num_threads")]
-                write = library[pattern.format("set_num_threads")]
-            except AttributeError:
-                continue
-            read.restype, read.argtypes = ctypes.c_int, []
-            write.restype, write.argtypes = None, [ctypes.c_int]
-            return read, write
+            if hasattr(library, pattern.format("set_num_threads")):
+                return library, pattern
     return None
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    """OpenBLAS's function of this name, or None."""
+    found = _library()
+    function = found and getattr(found[0], found[1].format(name), None)
+    if function is not None:
+        function.restype, function.argtypes = result, arguments
+    return function
+
+
+@cache
+def _controls() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """OpenBLAS's own functions that read and set its number of threads, or None."""
+    read, write = _function("get_num_threads", ctypes.c_int), _function("set_num_threads", None, ctypes.c_int)
+    return None if read is None or write is None else (read, write)
+
+
+@cache
+def kernels_for() -> str:
+    """The processor that OpenBLAS's kernels are written for, by OpenBLAS's name ("SkylakeX"); "" where it cannot say."""
+    name = _function("get_corename", ctypes.c_char_p)
+    return "" if name is None else name().decode()
 
 
 def can_limit() -> bool:

@@ -19,15 +19,16 @@ from time import perf_counter, thread_time
 import numpy as np
 
 from ..types import Array
-from .blas import one_blas_thread
+from .blas import kernels_for, one_blas_thread
 from .parallel import run_tasks, sharers
 
-__all__ = ["SHORT", "SHORT_VECTOR", "dot", "matmul"]
+__all__ = ["FEW", "SHORT", "SHORT_VECTOR", "dot", "matmul", "times_transposed"]
 
 LONG = 500_000_000  # multiplications, two milliseconds on two cores; shorter ones are slower when cut (measured)
 WORTH_CUTTING = 15_000_000  # multiplications, while there are long products
 SHORT = 250_000  # multiplications; OpenBLAS does not wake a thread for fewer
 SHORT_VECTOR = 500_000  # elements of a matrix that a vector is multiplied with; the same
+FEW = 36  # rows up to which a product with a transposed matrix is worth taking in pieces
 FILLED = 50_000  # elements of a result that ``dot``, with less ado around it than ``matmul``, fills with zeros first
 
 
@@ -70,6 +71,7 @@ class _Cores:
 
 
 _cores = _Cores()
+_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 
 def matmul(x: np.ndarray, y: np.ndarray) -> Array:
@@ -108,6 +110,35 @@ def matmul(x: np.ndarray, y: np.ndarray) -> Array:
     run_tasks(task, threads, threads)
     if work >= LONG:
         _cores.were_ours(sum(computing), threads * (perf_counter() - began))
+    return out
+
+
+def columns_at_once(rows: int, inner: int, columns: int) -> int:
+    """How many columns of w^T to multiply x with at a time, x (rows, inner) and w (columns, inner); 0: with all.
+
+    OpenBLAS's kernels for AVX-512 multiply small float32 matrices as they lie; larger ones are first copied into
+    another order, which for w^T beside an x of few rows takes most of the time: two to five times as long, measured.
+    The bounds are those of OpenBLAS's kernel/x86_64/sgemm_small_kernel_permit_skylakex.c.
+    """
+    if not 1 < rows <= FEW or inner < 32 or kernels_for() not in _SMALL_KERNELS:
+        return 0
+    most = min(1200, 1_000_000 // inner) // rows
+    return 0 if columns <= most else next((n for n in (128, 64, 32) if n <= most), 0)
+
+
+def times_transposed(x: np.ndarray, w: np.ndarray) -> Array:
+    """x w^T for float32 matrices (rows, inner) and (columns, inner), both in C order."""
+    rows, inner = x.shape
+    columns = len(w)
+    n = columns_at_once(rows, inner, columns)
+    if not n:
+        return x.dot(w.T)
+    out = np.empty((rows, columns), x.dtype)
+    whole = columns - columns % n
+    pieces = out[:, :whole].reshape(rows, -1, n).swapaxes(0, 1)
+    np.matmul(x, w[:whole].reshape(-1, n, inner).swapaxes(1, 2), pieces)
+    if whole < columns:
+        np.matmul(x, w[whole:].T, out[:, whole:])
     return out
 
 

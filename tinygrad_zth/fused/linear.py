@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from ..backends import Kernels
+from ..backends.products import FEW, times_transposed
 from ..dtypes import of
 from ..graph import Node
 from ..operation import op
@@ -17,6 +21,8 @@ from ..types import Array
 from .rows import column_sums
 
 __all__ = ["linear"]
+
+FLOAT32 = np.dtype("float32")
 
 
 def linear_forward(x: Array, weight: Array, bias: Array) -> Array:
@@ -38,9 +44,9 @@ def linear_forward(x: Array, weight: Array, bias: Array) -> Array:
     if weight.ndim == 1 or x.ndim == 1:
         out = product(x, weight.T)
     elif x.ndim == 2:
-        out = matrix_product(x, weight.T)
+        out = _product_by_rows(x, weight)
     else:
-        out = matrix_product(x.reshape(-1, x.shape[-1]), weight.T).reshape(*x.shape[:-1], weight.shape[0])
+        out = _product_by_rows(x.reshape(-1, x.shape[-1]), weight).reshape(*x.shape[:-1], weight.shape[0])
     if bias is None:
         return out
     if bias.dtype is not out.dtype:
@@ -56,6 +62,16 @@ def linear_forward(x: Array, weight: Array, bias: Array) -> Array:
         return out + bias
     out += bias
     return out
+
+
+def _product_by_rows(x: Array, weight: Array) -> Array:
+    """x W^T for x (n, in)."""
+    if 1 < len(x) <= FEW and x.dtype is FLOAT32 and x.flags.c_contiguous and weight.flags.c_contiguous:
+        return _of_few_rows[x.__class__](x, weight)
+    return matrix_product(x, weight.T)
+
+
+_of_few_rows = Kernels(times_transposed, {"cupy": lambda x, weight: matrix_product(x, weight.T)})
 
 
 def linear_backward(g: Array, needs: tuple[bool, ...], x: Array, weight: Array) -> tuple[Array | None, ...]:
