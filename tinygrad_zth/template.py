@@ -112,7 +112,7 @@ def {name}({signature}):
     try:
         {results} = {kernel}({arrays})
 {composed}\
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
 {beside}\
         raise refused(op, error, {able}) from None
 {raw}\

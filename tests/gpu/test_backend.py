@@ -230,6 +230,7 @@ def test_two_devices(cuda):
         lambda: nn.functional.scaled_dot_product_attention(rows, rows, rows, torch.ones(3, 3, device="cuda:0").bool()),
         lambda: rows.scatter_reduce(1, classes.to("cuda:1").view(3, 1), elsewhere[:3].view(3, 1), "amax"),
         lambda: nn.functional.conv1d(rows, elsewhere.view(1, 1, 4).expand(1, 3, 4)),
+        lambda: torch.searchsorted(elsewhere, rows), lambda: torch.linalg.solve(rows[:, :3], elsewhere[:3]),
     ):  # fmt: skip
         with pytest.raises(RuntimeError, match="at least two devices"):
             use()

@@ -137,6 +137,7 @@ SUITES = {
     "kernels and layers": ["tests/fused", "tests/ops", "tests/nn", "tests/testing"],
     "optimisers and the engine": ["tests/optim", "tests/test_autograd.py", "tests/test_bad_input.py"],
     "PyTorch's programs and errors": ["tests/parity/test_snippets.py", "tests/parity/test_errors.py"],
+    "two devices": ["tests/gpu/strict/mixed_devices.py"],
     "models": ["tests/models/test_learning.py", "tests/models/test_gpt.py", "tests/models/test_rnn.py", "tests/models/test_mlp.py"],
 }  # fmt: skip
 
@@ -157,7 +158,7 @@ def run(*arguments: str) -> SimpleNamespace:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_suite_on_the_stand_in(suite, record_property):
-    if "PyTorch" in suite and find_spec("torch") is None:
+    if suite in ("PyTorch's programs and errors", "two devices") and find_spec("torch") is None:
         pytest.skip("torch is not installed (extra: parity)")
     done = run(*SUITES[suite])
     record_property("layer_counts", {"passed": done.passed, "failed": done.failed, "skipped": done.skipped})

@@ -308,6 +308,8 @@ class CupyBackend:
         def on_host(*arguments: Any, **named: Any) -> Any:
             first = next((a for a in _leaves(arguments) if isinstance(a, array_type)), None)
             where = CPU if first is None else self.device_of(first)
+            if first is not None and any(isinstance(a, np.ndarray) and a.ndim for a in arguments):
+                raise TypeError("Unsupported type <class 'numpy.ndarray'>")  # CuPy's own words for a mixture
             moved = _mapped(arguments, array_type, self.to_numpy)
             found = kernel(*moved, **named)
             return _mapped(found, (np.ndarray, np.generic), lambda a: self._to_device(np.asarray(a), where))

@@ -10,6 +10,7 @@ from typing import Any
 from ..dtypes import of, promote_types
 from ..inplace import write_result
 from ..operation import op
+from ..refusal import on_one_device
 from ..tensor import Tensor
 from .calling import torch_call
 from .expand import broadcast_to
@@ -41,6 +42,7 @@ def _added(name: str, input: Tensor, product: Tensor, beta: float, alpha: float)
     if alpha != 1:
         product = product * alpha
     if beta == 0:
+        on_one_device(name, input._array, product._array)
         return nothing(input) + product if input.requires_grad else product
     return (input if beta == 1 else input * beta) + product
 
@@ -62,6 +64,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     """beta * input + alpha * (the outer product of two vectors)."""
     if all(t._array.dtype.kind == "b" for t in (input, vec1, vec2)):
         product = outer(vec1, vec2) if alpha else outer(vec1, vec2) & False
+        on_one_device("addr", input._array, product._array)
         return broadcast_to(input, product._array.shape) | product if beta else product
     product = outer(vec1, vec2)
     kind = promote_types(input.dtype, product.dtype)

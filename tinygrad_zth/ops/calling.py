@@ -10,13 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 from ..device import CPU
 from ..graph import extra_of, tick
 from ..inplace import write_out
-from ..refusal import on_host
+from ..refusal import on_host, on_several_devices
 from ..tensor import Tensor
 
 __all__ = ["by_host", "shown_as", "torch_call", "wrong_size"]
@@ -108,22 +108,37 @@ def wrong_size(name: str, size: tuple[Any, ...]) -> TypeError:
     )
 
 
-def by_host(function: Function) -> Function:
+def by_host(function: Function, one_device: bool = True) -> Function:
     """``function`` computed by the host, wherever its tensors are: they are copied there, and the results back.
 
     For what needs LAPACK, or makes a result whose size depends on the data. The copies are recorded, so that
-    gradients go through them.
+    gradients go through them. With ``one_device``, tensors of two are refused (numbers, 0-d on the host, are not).
     """
+    name = function.__name__.strip("_")
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        where = next((t.device for t in (*args, *options.values()) if isinstance(t, Tensor) and not on_host(t)), None)
+        tensors = list(_tensors((*args, *options.values())))
+        where = next((t.device for t in tensors if not on_host(t)), None)
         if where is None:
             return function(*args, **options)
+        if one_device:
+            apart = on_several_devices(name, [t._array for t in tensors if t._array.ndim or not on_host(t)])
+            if apart:
+                raise apart
         result = function(*(_moved(a, CPU) for a in args), **{k: _moved(a, CPU) for k, a in options.items()})
         return _moved(result, where)
 
     return cast(Function, call)
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    """The tensors among values, and in their tuples and lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _tensors(value)
 
 
 def _moved(value: Any, where: Any) -> Any:

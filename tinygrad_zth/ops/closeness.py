@@ -10,6 +10,7 @@ import numpy as np
 from ..backends import backend_of
 from ..dtypes import of
 from ..operation import Applied, op
+from ..refusal import beside, on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Number
 from .calling import by_host
@@ -40,6 +41,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     Raises RuntimeError for different dtypes or negative tolerances.
     """
     a, b = input._array, other._array
+    if a.__class__ is not b.__class__:
+        a, b = (t._array for t in beside(input, other) or (input, other))
+        on_one_device("isclose", a, b)
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{of(a.dtype).legacy} did not match {of(b.dtype).legacy}")
     if rtol < 0 or atol < 0:
@@ -65,6 +69,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have one shape and equal elements (a NaN equals nothing)."""
     if not isinstance(other, Tensor):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    on_one_device("equal", input._array, other._array)
     if input._array.shape != other._array.shape:
         return False
     return bool((input._array == other._array).all())

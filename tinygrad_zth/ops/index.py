@@ -23,7 +23,7 @@ from ..broadcasting import alias
 from ..dtypes import of
 from ..inplace import write, write_back
 from ..operation import Applied, op
-from ..refusal import on_one_device
+from ..refusal import beside, on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Number
 from .compare import where
@@ -300,6 +300,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     path = _windows_of(basic)
     if advanced is not None:
         path += ((index, (advanced,)),)
+        if isinstance(value, Tensor) and value._array.ndim:  # a window takes values from anywhere, as copy_ does
+            on_one_device("index_put_", self._array, value._array)
     try:
         write(self, value, path, "setitem")
     except ValueError:
@@ -323,7 +325,11 @@ def contains(self: Tensor, element: Tensor | Number) -> bool:
     """Whether some element equals ``element`` (a number or a Tensor that broadcasts)."""
     if not isinstance(element, (Tensor, numbers.Number)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool((self._array == (element._array if isinstance(element, Tensor) else element)).any())
+    if not isinstance(element, Tensor):
+        return bool((self._array == element).any())
+    self, element = beside(self, element) or (self, element)
+    on_one_device("eq", self._array, element._array)
+    return bool((self._array == element._array).any())
 
 
 # ---------------------------------------------------------------------------- one dimension
@@ -482,6 +488,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     key = tuple(slice(None) if i is None else i for i in indices)
     basic, advanced = split_key(input, key)
     if accumulate:
+        on_one_device("index_put_", input._array, values._array)
         shape = _read_advanced(input.detach(), advanced)._array.shape
         return _index_add_op(input, values.expand(shape) if values._array.shape != shape else values, advanced)
     out = input.clone()

@@ -15,7 +15,7 @@ from ..backends import backend_of
 from ..dtypes import of, promote_types
 from ..graph import mode
 from ..operation import Operation, Output, cast, joint, record
-from ..refusal import mismatch, on_several_devices
+from ..refusal import mismatch, on_one_device, on_several_devices
 from ..storage import buffer_of, channels_are_last, in_channels_last
 from ..tensor import Size, Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Number, Sizes, Value
@@ -385,6 +385,8 @@ def meshgrid(*given: Tensor | Sequence[Tensor], indexing: str | None = None) -> 
     for t in tensors:
         if t._array.ndim > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t}")
+        if t.device != tensors[0].device:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same device")
     swap = indexing == "xy" and len(tensors) > 1
     if swap:
         tensors[:2] = tensors[1::-1]
@@ -428,8 +430,14 @@ def block_diag(*tensors: Tensor) -> Tensor:
     from .create import zeros
 
     blocks = [atleast_2d(t) for t in tensors]
-    kind = _listed("block_diag", blocks)[0].dtype
-    out = zeros(sum(b.size(0) for b in blocks), sum(b.size(1) for b in blocks), dtype=kind)
+    kind, where = _listed("block_diag", blocks)[0].dtype, blocks[0].device
+    for at, b in enumerate(blocks):
+        if b.device != where:
+            raise RuntimeError(
+                "torch.block_diag: input tensors must all be on the same device. "
+                f"Input 0 is on device {where} and input {at} is on device {b.device}"
+            )
+    out = zeros(sum(b.size(0) for b in blocks), sum(b.size(1) for b in blocks), dtype=kind, device=where)
     i = j = 0
     for b in blocks:
         out[i : i + b.size(0), j : j + b.size(1)] = b
@@ -491,6 +499,8 @@ def repeat_interleave(
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     d = dim_of(dim, input._array.ndim)
+    if isinstance(repeats, Tensor):
+        on_one_device("repeat_interleave", input._array, repeats._array)
     # How much memory the result takes, they say: a device is waited for.
     counts = backend_of(repeats._array).to_numpy(repeats._array) if isinstance(repeats, Tensor) else np.asarray(repeats)
     if (counts < 0).any():

@@ -76,6 +76,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype}")
     if source._array.dtype is not input._array.dtype:
         raise RuntimeError("masked_scatter: expected self and source to have same dtypes")
+    on_one_device("masked_scatter", input._array, mask._array, source._array)
     shape = _common(mask._array.shape, input._array.shape)
     out, mask = input.expand(shape).clone(), mask.expand(shape)
     n = int(np.count_nonzero(mask._array))

@@ -87,7 +87,7 @@ def _integer_power(xp: Namespace, x: Array, y: Array) -> Array:
     """Integers to integers; to a negative one, the reciprocal cut off to an integer: 0, 1 or -1."""
     if (x if hasattr(x, "dtype") else y).dtype.kind == "b":
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
-    x, y = xp.asarray(x), xp.asarray(y)
+    x, y = (v if hasattr(v, "dtype") else xp.asarray(v) for v in (x, y))
     below = y < 0
     if backend_of(below).on_host and not below.any():  # a device is not waited for
         return xp.power(x, y)

@@ -20,6 +20,7 @@ from ..generator import AHEAD, Generator, default_generator
 from ..graph import mode
 from ..inplace import check_writeable, write
 from ..operation import Applied, op
+from ..refusal import on_one_device
 from ..sampling.integers import FEW, SHORT, few
 from ..tensor import Tensor, current_node, new_tensor, storage_of
 from ..types import Array, Device, Sizes
@@ -327,6 +328,7 @@ def normal(
     given = [v for v in (mean, std) if isinstance(v, Tensor)]
     if not given:
         raise TypeError("normal() of two numbers needs a size: normal(mean, std, size)")
+    on_one_device("normal", *(v._array for v in given))
     if isinstance(std, Tensor) and std._array.size and not (std._array >= 0).all():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if not isinstance(std, Tensor) and not std >= 0:

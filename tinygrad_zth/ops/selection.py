@@ -207,6 +207,8 @@ def _quantile(name: str, input: Tensor, q: Any, dim: int | None, keepdim: bool, 
             raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
         if q._array.ndim > 1:
             raise RuntimeError("quantile() q must be a scalar or 1D tensor")
+        if q.device != input.device:
+            raise RuntimeError("quantile() q tensor must be on the same device as the input tensor")
         points = q._array
     else:
         points = from_array(np.asarray(q, array.dtype))._array

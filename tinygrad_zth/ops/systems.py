@@ -64,6 +64,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 @torch_call
+@by_host
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """X with A X = ``input``, from A's Cholesky factor ``L``."""
     lower = mt(L) if upper else L

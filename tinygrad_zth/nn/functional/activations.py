@@ -22,6 +22,7 @@ from ...ops.compare import pick
 from ...ops.elementwise import sigmoid, tanh
 from ...ops.powers import exp
 from ...ops.view import dim_of
+from ...refusal import on_one_device
 from ...tensor import Tensor, new_tensor
 from ...types import Array, Namespace, Value
 from .dropout import beside
@@ -214,6 +215,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         raise RuntimeError(
             f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight._array.ndim}"
         )
+    if weight._array.ndim:
+        on_one_device("prelu", input._array, weight._array)
     if n == 1:
         w = weight.reshape(())
     else:

@@ -10,6 +10,7 @@ from ...fused.embedding import embedding as _embedding
 from ...fused.linear import linear as _linear
 from ...graph import no_grad
 from ...ops.contract import einsum
+from ...refusal import on_one_device
 from ...tensor import Tensor, new_tensor, storage_of
 from .dropout import beside
 
@@ -130,6 +131,7 @@ def embedding_bag(
             raise ValueError("offsets has to be a 1D Tensor but got None")
         if offsets.dim() != 1:
             raise ValueError("offsets has to be a 1D Tensor")
+        on_one_device("embedding_bag", weight._array, input._array, offsets._array)
         starts = offsets.tolist()
         if starts and starts[0] != 0:
             raise RuntimeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ def _added(logs: list[Tensor], floor: float) -> Tensor:
 
 
 @shown_as("CtcLossBackward0")
-@by_host  # the recursion goes step by step, over lengths that the host must know
+# The recursion goes step by step, over lengths that the host must know: PyTorch takes labels and lengths from anywhere.
+@partial(by_host, one_device=False)
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

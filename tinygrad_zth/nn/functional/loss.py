@@ -18,6 +18,7 @@ from ...ops.calling import shown_as
 from ...ops.compare import where
 from ...ops.elementwise import sigmoid
 from ...ops.powers import exp, log
+from ...refusal import on_one_device
 from ...tensor import Tensor, new_tensor
 from ...types import Array, Namespace, Value
 from .activations import logsigmoid
@@ -86,6 +87,8 @@ def cross_entropy(
         raise RuntimeError(
             f"Expected floating point type for target with class probabilities, got {of(target._array.dtype).legacy}"
         )
+    if weight is not None:
+        on_one_device("cross_entropy", input._array, target._array, weight._array)
     return _cross_entropy(input, target, weight, ignore_index, label_smoothing, reduction)
 
 
@@ -103,6 +106,7 @@ def nll_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     shape, wanted = input.shape, target.shape
     _check_nll(input, target, weight)
+    on_one_device("nll_loss", input._array, target._array, None if weight is None else weight._array)
     if len(shape) == 1 and len(wanted) == 1:  # one sample, in PyTorch's eyes, too
         target = target.squeeze(0)
     axis = 1 if len(shape) > 1 else 0

@@ -10,6 +10,7 @@ from ...backends import backend_of
 from ...dtypes import of
 from ...ops.calling import shown_as
 from ...ops.compare import where
+from ...refusal import on_one_device
 from ...tensor import Tensor, new_tensor
 from .activations import logsigmoid, softplus
 from .distance import pairwise_distance
@@ -94,6 +95,7 @@ def multilabel_margin_loss(
     rows = _rows(input)
     if target.shape != input.shape and not (input.dim() < 2 and target.dim() < 2 and target.numel() == input.numel()):
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    on_one_device("multilabel_margin_loss", input._array, target._array)
     labels = backend_of(target._array).to_numpy(target._array).reshape(rows.shape)  # the host finds what is compared
     if labels.dtype != np.int64:
         raise RuntimeError(f"expected scalar type Long but found {of(labels.dtype).legacy}")

@@ -144,6 +144,9 @@ def instance_norm(
     for name, t in (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)):
         if t is not None and t._array.size != c:
             raise RuntimeError(f"{name} should contain {n * c} elements not {n * t._array.size}")
+    on_one_device(
+        "instance_norm", *(t._array for t in (input, running_mean, running_var, weight, bias) if t is not None)
+    )
     apart = input.reshape(1, n * c, *input.shape[2:])
     own = [
         None if r is None else new_tensor(r._array[None].repeat(n, 0).reshape(-1)) for r in (running_mean, running_var)
