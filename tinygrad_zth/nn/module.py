@@ -74,9 +74,15 @@ class Module(Calls, State):
     def __getattr__(self, name: str) -> Any:
         # Only called for what is not an ordinary attribute.
         own = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            named = own.get(table)
-            if named is not None and name in named:
+        if "_parameters" in own:
+            named: dict[str, Any] = own["_parameters"]
+            if name in named:
+                return named[name]
+            named = own["_modules"]
+            if name in named:
+                return named[name]
+            named = own["_buffers"]
+            if name in named:
                 return named[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
