@@ -15,9 +15,10 @@ from .snippets import same_in_both  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
-# How near PyTorch comes in float64: its rational functions for J and Y lose up to nine digits between 5 and 15.
+# How near PyTorch comes in float64: its rational functions for J and Y lose up to nine digits between 5 and 15, those
+# for Ai up to ten below -2.09 (measured; at -3 ours has all digits of the tables, PyTorch's eight).
 NEAR = {
-    "airy_ai": 1e-11, "bessel_j0": 2e-6, "bessel_j1": 2e-6, "bessel_y0": 2e-6, "bessel_y1": 2e-6, "spherical_bessel_j0": 1e-13,
+    "airy_ai": 4e-6, "bessel_j0": 2e-6, "bessel_j1": 2e-6, "bessel_y0": 2e-6, "bessel_y1": 2e-6, "spherical_bessel_j0": 1e-13,
     "modified_bessel_i0": 1e-12, "modified_bessel_i1": 1e-12, "modified_bessel_k0": 1e-12, "modified_bessel_k1": 1e-12,
     "scaled_modified_bessel_k0": 1e-12, "scaled_modified_bessel_k1": 1e-12, "i1e": 1e-12,
 }  # fmt: skip
