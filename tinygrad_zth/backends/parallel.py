@@ -33,6 +33,10 @@ BLOCK = 65536
 """Elements in a block: four float32 blocks fit in a 1 MB L2 cache, and a ufunc call on one takes
 a few microseconds, against half of one for the call itself."""
 
+SHARED_BLOCK = 3 * BLOCK
+"""Elements in a block at most where threads share them: a thread may wait for another at each call, for Python's
+lock, and fewer and longer calls are worth more than the cache (measured with LayerNorm, whose calls are short)."""
+
 WORTH_SHARING_NS = 300_000
 """Work shorter than this stays on the calling thread (measured: break-even is near 0.3 ms when the
 other core is idle, near 1 ms when a BLAS worker is spinning on it)."""
@@ -121,6 +125,7 @@ def run_blocks(body: Callable[[int, int], object], rows: int, width: int, ns_per
         for start in range(0, rows, step):
             body(start, min(start + step, rows))
         return
+    step = max(step, min(SHARED_BLOCK // width, -(-rows // (2 * helpers + 2))))
     _share(body, deque(range(0, rows, step)), step, rows, helpers)
 
 
