@@ -31,8 +31,15 @@ def test_every_row_is_worked_on_once_by_whoever_is_free(two_threads):
         if start in (0, 1):
             both.wait()  # the first block and the second are on two threads
 
-    parallel.run_blocks(body, 300, parallel.BLOCK, 1.0)
+    parallel.run_blocks(body, 300, parallel.SHARED_BLOCK, 1.0)
     assert (seen == 1).all() and len(threads) == 2
+
+
+@pytest.mark.parametrize("rows, width, longest", [(1000, 384, 250), (4000, 384, 512), (3, 10**6, 1), (9, 65536, 3)])
+def test_shared_blocks_are_longer_but_leave_two_for_each_thread(two_threads, rows, width, longest):
+    lengths = []
+    parallel.run_blocks(lambda start, stop: lengths.append(stop - start), rows, width, 1.0)
+    assert sum(lengths) == rows and max(lengths) == longest
 
 
 def test_an_exception_on_another_thread_is_raised_here_and_stops_the_work(two_threads):
@@ -45,9 +52,9 @@ def test_an_exception_on_another_thread_is_raised_here_and_stops_the_work(two_th
         raise ValueError(f"block {start}")
 
     with pytest.raises(ValueError, match="block [01]"):
-        parallel.run_blocks(body, 100, parallel.BLOCK, 1.0)
+        parallel.run_blocks(body, 100, parallel.SHARED_BLOCK, 1.0)
     assert sorted(started) == [0, 1]
-    parallel.run_blocks(lambda start, stop: started.append(start), 100, parallel.BLOCK, 1.0)
+    parallel.run_blocks(lambda start, stop: started.append(start), 100, parallel.SHARED_BLOCK, 1.0)
     assert len(started) == 102  # the threads are there for the next
 
 
@@ -116,12 +123,12 @@ def test_the_environment_says_how_many_threads(monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_threads_are_started_again_after_a_fork(two_threads):
-    parallel.run_blocks(lambda start, stop: None, 10, parallel.BLOCK, 1.0)
+    parallel.run_blocks(lambda start, stop: None, 10, parallel.SHARED_BLOCK, 1.0)
     mine = parallel._workers
     parallel._after_fork()  # what the child does first
     assert parallel._workers is not mine and parallel._workers.count == 0
     done = []
-    parallel.run_blocks(lambda start, stop: done.append(start), 10, parallel.BLOCK, 1.0)
+    parallel.run_blocks(lambda start, stop: done.append(start), 10, parallel.SHARED_BLOCK, 1.0)
     assert sorted(done) == list(range(10))
 
 
