@@ -30,7 +30,7 @@ __all__ = ["Part", "Saved", "attention_backward", "attention_forward", "fits", "
 
 _LARGEST_POWER = {"f": 62.0 * RATE, "d": 485.0 * RATE}
 _SMALLEST_SUM = {"f": 2.0**-60, "d": 2.0**-600}
-_CAUSAL_BLOCK = 64  # queries; smaller blocks skip more and cost more calls
+_CAUSAL_BLOCK, _LONG_CAUSAL_BLOCK = 64, 96  # queries, of up to 128 and of more: smaller blocks skip more, in more calls
 _SCORES_AT_ONCE = 1 << 22  # elements of one block of scores, over all heads
 _KEPT_PER_INPUT = 2.0  # exponentials kept for each element of q, k, v and the output
 _SCORES_IN_CACHE = 1 << 17  # elements of the scores of a part, when threads share the parts
@@ -338,7 +338,7 @@ def _blocks(lead: tuple[int, ...], length: int, keys: int, is_causal: bool) -> l
     """`(first query, past the last, keys seen)` for each block of queries."""
     step = max(16, _SCORES_AT_ONCE // max(1, math.prod(lead) * keys))
     if is_causal:
-        step = min(step, _CAUSAL_BLOCK)
+        step = min(step, _CAUSAL_BLOCK if length <= 2 * _CAUSAL_BLOCK else _LONG_CAUSAL_BLOCK)
     if 0 < length <= step:
         return [(0, length, min(length, keys) if is_causal else keys)]
     return [
