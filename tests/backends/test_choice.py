@@ -28,6 +28,15 @@ def test_bits_are_those_of_where(dtype):
     equal_bits(select(c, x, 0), np.where(c, x, dtype_zero(dtype)))
 
 
+def test_a_repeated_operand_is_chosen_by_bits_too():
+    c, x = RNG.random((100, 100)) < 0.5, floats("f").reshape(100, 100)
+    row, number = np.broadcast_to(x[:1], x.shape), np.broadcast_to(np.float32(2), x.shape)
+    for one, other in ((row, x), (x, number), (0, row), (row, number)):
+        expected = np.where(c, dtype_zero("f") if one.__class__ is int else one, other)
+        equal_bits(select(c, one, other), expected)
+        assert select(c, one, other).flags.c_contiguous
+
+
 def dtype_zero(dtype):
     return np.dtype(dtype).type(0)
 

@@ -29,9 +29,11 @@ def _is_zero(value: Any) -> bool:
 
 
 def _words(value: Any, like: np.ndarray) -> Array:
-    """The array's elements in a row, as integers of their size; None where that would be a copy."""
+    """The array's elements in a row, as integers of their size; None where they lie in another order."""
     if not isinstance(value, np.ndarray) or value.dtype != like.dtype or value.shape != like.shape:
         return None
+    if 0 in value.strides:  # repeated along a dimension, as the gradient of a sum is: a copy costs less than branches
+        value = np.ascontiguousarray(value)
     return value.reshape(-1).view(_WORDS[like.itemsize]) if value.flags.c_contiguous else None
 
 
