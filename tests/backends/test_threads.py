@@ -68,7 +68,7 @@ def test_work_within_shared_work_stays_on_its_thread(two_threads):
     assert len(inside) == 200 and all(inside)
 
 
-def test_tasks_multiply_with_blas_on_one_thread(two_threads):
+def test_tasks_multiply_with_blas_on_one_thread(monkeypatch, two_threads):
     if not blas.can_limit():
         pytest.skip("this NumPy's BLAS is no OpenBLAS")
     read, write = blas._controls()
@@ -83,6 +83,11 @@ def test_tasks_multiply_with_blas_on_one_thread(two_threads):
                 assert read() == 1
             assert read() == 1
         assert read() == 2
+        parallel.run_tasks(lambda i: found.append(read()), 3, 1)  # too short to be shared
+        assert found[4:] == [1] * 3
+        monkeypatch.setattr(parallel, "_threads", 1)  # told to leave sharing to BLAS
+        parallel.run_tasks(lambda i: found.append(read()), 2, 1)
+        assert found[7:] == [2] * 2
     finally:
         write(before)
 

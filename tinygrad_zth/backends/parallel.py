@@ -21,6 +21,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
@@ -154,10 +155,12 @@ def sharers(total_ns: float) -> int:
 
 def run_tasks(task: Callable[[int], object], count: int, threads: int) -> None:
     """Call `task(i)` for each i in `range(count)`, on `threads` threads (see `sharers`), with
-    BLAS kept to one thread if they are several. Otherwise as `run_blocks`."""
+    BLAS kept to one thread if they are several. Otherwise as `run_blocks`; work that is too short to
+    be shared does not wake BLAS's threads either, which would then spin on the cores of what comes next."""
     if threads == 1 or count < 2 or getattr(_inside, "working", False):
-        for i in range(count):
-            task(i)
+        with one_blas_thread() if threads == 1 < _threads else nullcontext():
+            for i in range(count):
+                task(i)
         return
     with one_blas_thread():
         _share(lambda i, _: task(i), deque(range(count)), 1, count, min(threads, count) - 1)
