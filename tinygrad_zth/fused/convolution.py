@@ -28,9 +28,7 @@ from .windows import Geometry, add_windows, padded, windows_of
 
 __all__ = ["convolution", "conv_input", "conv_weight", "plain"]
 
-_COLUMNS_AT_ONCE = (
-    1 << 19
-)  # elements of a block's columns (measured: less costs waits for Python's lock, more the cache)
+_COLUMNS_AT_ONCE = 1 << 19  # elements of a block's columns (measured: fewer cost waits for the lock, more the cache)
 _NS_PER_PRODUCT, _NS_PER_COPY = 0.03, 0.7
 
 
