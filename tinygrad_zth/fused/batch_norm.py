@@ -21,6 +21,7 @@ import numpy as np
 from ..backends import Kernels
 from ..backends.cuda_source import cuda_kernel
 from ..backends.parallel import run_blocks
+from ..backends.sums import LONGEST, ones
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Value
@@ -61,6 +62,15 @@ def _run(body: Callable[..., Any], x: Array) -> None:
     run_blocks(body, x.shape[0], x.shape[1] * x.shape[2], _NS_PER_ELEMENT)
 
 
+def _add_up(slabs: Array, out: Array) -> None:
+    """The sums along L of contiguous (N, C, L), into (N, C)."""
+    length = slabs.shape[2]
+    if length <= LONGEST:
+        np.dot(slabs.reshape(-1, length), ones[length, slabs.dtype], out=out.reshape(-1))
+    else:
+        np.add.reduce(slabs, 2, out=out)
+
+
 def batch_statistics(xp: Namespace, x: Array) -> tuple[Array, ...]:
     """Mean and biased variance per channel of (N, C, ...), each (C,), in x's dtype (at least float32)."""
     work = widened(x)
@@ -71,13 +81,13 @@ def batch_statistics(xp: Namespace, x: Array) -> tuple[Array, ...]:
         centred = work - _column(mean, x)
         return mean, xp.add.reduce(centred * centred, _axes(x)) / n
     sums = np.empty(slabs.shape[:2], slabs.dtype)  # by sample: the result does not depend on the blocks
-    _run(lambda a, b: np.add.reduce(slabs[a:b], 2, out=sums[a:b]), slabs)
+    _run(lambda a, b: _add_up(slabs[a:b], sums[a:b]), slabs)
     mean = np.add.reduce(sums, 0) / n
     column = mean[:, None]
 
     def squares(a: int, b: int) -> None:
         centred = slabs[a:b] - column
-        np.einsum("ncl,ncl->nc", centred, centred, out=sums[a:b])
+        np.vecdot(centred, centred, out=sums[a:b])
 
     _run(squares, slabs)
     return mean, np.add.reduce(sums, 0) / n
@@ -144,8 +154,8 @@ def batch_norm_backward(
 
     def add_up(a: int, b: int) -> None:
         block = gs[a:b]
-        np.add.reduce(block, 2, out=sums[a:b])
-        np.einsum("ncl,ncl->nc", block, slabs[a:b] - column, out=products[a:b])
+        _add_up(block, sums[a:b])
+        np.vecdot(block, slabs[a:b] - column, out=products[a:b])
 
     _run(add_up, gs)
     sum_g, sum_gx = np.add.reduce(sums, 0), np.add.reduce(products, 0) * rstd
