@@ -110,6 +110,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
             axes.plot([BARS[result.workload]] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=2)
         axes.text(ratio, place, f" {ratio:.2f}", va="center", fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.margins(x=0.1)  # room for the numbers
     axes.set_yticks(list(places), [r.workload.removeprefix("kernel:") for r in shown])
     axes.set(xlabel="PyTorch's time / our time (right of the line: ours is faster; orange: the bar)")
     save_chart(figure, path)
