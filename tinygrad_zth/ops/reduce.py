@@ -102,6 +102,8 @@ def _sum_any(x: Any, dim: Any, keepdim: Any) -> Any:
 
 
 def _mean(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
+    if dim is None and not keepdim and x.dtype is not FLOAT16:
+        return total(x, None, False) / x.size  # NumPy's scalars, unlike its arrays, take a Python number fastest
     n = count_of(x.shape, dim)
     if x.itemsize == 2 and x.dtype is FLOAT16:
         return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
