@@ -108,3 +108,45 @@ def test_operation(cuda, name):
 def test_operation_on_many_examples(cuda, name):
     for seed in range(FEW, MANY):
         compare(name, seed, cuda)
+
+
+F = torch.nn.functional
+# Of an image or a volume (2, 4, 8, 8[, 8]) with n dimensions.
+LAYERS_OF_IMAGES = {
+    "max_pool": lambda x, n: getattr(F, f"max_pool{n}d")(x, 2),
+    "max_pool and places": lambda x, n: getattr(F, f"max_pool{n}d")(x, 3, 2, 1, return_indices=True),
+    "avg_pool": lambda x, n: getattr(F, f"avg_pool{n}d")(x, 2),
+    "avg_pool without padding": lambda x, n: getattr(F, f"avg_pool{n}d")(x, 3, 2, 1, count_include_pad=False),
+    "lp_pool": lambda x, n: getattr(F, f"lp_pool{n}d")(x, 2, 2),
+    "adaptive_avg_pool to one": lambda x, n: getattr(F, f"adaptive_avg_pool{n}d")(x, 1),
+    "adaptive_avg_pool to a divisor": lambda x, n: getattr(F, f"adaptive_avg_pool{n}d")(x, 4),
+    "adaptive_avg_pool": lambda x, n: getattr(F, f"adaptive_avg_pool{n}d")(x, 3),
+    "adaptive_max_pool": lambda x, n: getattr(F, f"adaptive_max_pool{n}d")(x, 3, return_indices=True),
+    "conv": lambda x, n: getattr(F, f"conv{n}d")(x, torch.ones(3, 4, *[2] * n, device=x.device)),
+    "batch_norm": lambda x, n: F.batch_norm(x, None, None, training=True),
+    "group_norm": lambda x, n: F.group_norm(x, 2, torch.ones(4, device=x.device)),
+}
+
+ALSO_OF_VOLUMES = {
+    "max_pool",
+    "max_pool and places",
+    "conv",
+    "batch_norm",
+    "group_norm",
+}  # keep channels last, as PyTorch's
+
+
+@pytest.mark.parametrize("name", LAYERS_OF_IMAGES)
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("last", [True, False], ids=["channels last", "channels first"])
+def test_layers_of_images_lie_as_on_the_cpu(cuda, rng, name, n, last):
+    image = rng.standard_normal((2, *[8] * n, 4)).astype("float32")
+    found = {}
+    for device in ("cpu", cuda):
+        x = torch.tensor(image, device=device).movedim(-1, 1)
+        results = _leaves(LAYERS_OF_IMAGES[name](x if last else x.contiguous(), n))
+        found[device] = [(tuple(t.shape), t.stride()) for t in results]
+    assert found[cuda] == found["cpu"]
+    assert any(stride[1] == 1 for _, stride in found["cpu"]) == (
+        last and (n == 2 or name in ALSO_OF_VOLUMES) or name.endswith("to one")
+    )

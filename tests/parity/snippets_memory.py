@@ -7,6 +7,8 @@ ROWS = "e = t.arange(12.0).view(3, 4).expand(2, 3, 4)"
 PROGRAMS = [
     f"{IMAGES}; [f(v).stride() for f in (nn.Conv2d(4, 6, 3), nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.ConvTranspose2d(4, 6, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4).eval(), nn.GroupNorm(2, 4)) for v in (x, y, x.contiguous())]",
     f"{IMAGES}; [f(v).stride() for f in (lambda v: F.max_pool2d(v, 2), lambda v: F.avg_pool2d(v, 3, 1, 1), lambda v: F.adaptive_avg_pool2d(v, 2), lambda v: F.adaptive_avg_pool2d(v, 3)) for v in (x, y, x.contiguous())] + [F.adaptive_avg_pool2d(x, (6, 8)).stride()]",
+    f"{IMAGES}; [[r.stride() for r in f(v, 2, return_indices=True)] for f in (F.max_pool2d, F.adaptive_max_pool2d) for v in (x, y, x.contiguous())] + [F.lp_pool2d(v, 2, 2).stride() for v in (x, y)]",
+    "x = t.arange(2 * 4 * 4 * 4 * 3.0).view(2, 4, 4, 4, 3).permute(0, 4, 1, 2, 3); [f(x, 2).stride() for f in (F.max_pool3d, F.avg_pool3d, F.adaptive_avg_pool3d, F.adaptive_max_pool3d)] + [F.adaptive_avg_pool3d(x, 3).stride(), F.lp_pool3d(x, 2, 2).stride()] + [[r.stride() for r in f(x, 2, return_indices=True)] for f in (F.max_pool3d, F.adaptive_max_pool3d)]",
     f"{IMAGES}; c = nn.GroupNorm(2, 4)(x); t.manual_seed(3); [c, F.dropout(c, 0.5), nn.Conv2d(4, 2, 1, bias=False)(x).shape]",
     "x = t.arange(24.0).view(2, 3, 4).transpose(1, 2); b = nn.BatchNorm1d(4); [b(x).stride(), b(x).view(2, -1), b.eval()(x).stride()]",
     f"{IMAGES}; [f(v).stride() for f in (lambda v: v.sum(2), lambda v: v.mean((0, 3)), lambda v: v.std(1), lambda v: v.var(1), lambda v: v.max(1).values, lambda v: v.min(3).values, lambda v: v.amax(2), lambda v: v.prod(1), lambda v: v.logsumexp(3), lambda v: v.norm(dim=1), lambda v: v.argmax(1)) for v in (x, y)]",

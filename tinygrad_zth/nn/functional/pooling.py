@@ -103,7 +103,9 @@ def _max_pool(
         result = lying_like(getattr(kernels, f"max_pool{n}d")(x, geometry), x)
         return result if batched else result.squeeze(0)
     _, place, position = kernels.max_pool_places(backend_of(x._array).xp, x._array, geometry)
-    result, where = kernels.take_taps(x, new_tensor(place), geometry), new_tensor(position)
+    result, where = (
+        lying_like(t, x) for t in (kernels.take_taps(x, new_tensor(place), geometry), new_tensor(position))
+    )
     return (result, where) if batched else (result.squeeze(0), where.squeeze(0))
 
 
@@ -132,7 +134,7 @@ def _average(
         result = total * (1 / counts)
     else:
         result = total * new_tensor(backend_of(x._array).asarray((1 / counts).astype(kind)))
-    result = lying_like(result, x)
+    result = lying_like(result, x, volumes=False)
     return result if batched else result.squeeze(0)
 
 
@@ -156,7 +158,7 @@ def _lp_pool(
     x, batched = _batched(name, n, input)
     kernel = ints(kernel_size, n, f"{name}: kernel_size")
     mean = _average(name, n, x**norm_type, kernel, stride, 0, ceil_mode, True, None)
-    result = (mean.sign() * mean.abs().relu() * math.prod(kernel)) ** (1.0 / norm_type)
+    result = lying_like((mean.sign() * mean.abs().relu() * math.prod(kernel)) ** (1.0 / norm_type), x, volumes=False)
     return result if batched else result.squeeze(0)
 
 
@@ -203,7 +205,7 @@ def _adaptive_average(name: str, n: int, input: Tensor, output_size: Any) -> Ten
         for i, (s, o) in enumerate(zip(size, out)):
             if s != o:
                 result = resample(result, averaging(s, o), i + 2)
-    result = lying_like(result, x)
+    result = lying_like(result, x, volumes=False)
     return result if batched else result.squeeze(0)
 
 
@@ -234,7 +236,7 @@ def _adaptive_max(name: str, n: int, input: Tensor, output_size: Any, return_ind
             flat = flat * s + a + w
         where[(..., *cell)] = flat
     positions = new_tensor(where)
-    result = kernels.take_places(x, positions)
+    result, positions = (lying_like(t, x, volumes=False) for t in (kernels.take_places(x, positions), positions))
     if not batched:
         result, positions = result.squeeze(0), positions.squeeze(0)
     return (result, positions) if return_indices else result
