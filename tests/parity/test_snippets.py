@@ -20,10 +20,11 @@ from .snippets import same_in_both
 
 pytestmark = pytest.mark.parity
 
-# What these words say or do is another thing on a device (where pooling's results lie in C order, whatever its input's).
+# What these words say or do is another thing on a device (and max pooling of the stand-in, which runs as its definition, lies
+# in C order: how a device's results lie, tests/gpu/test_operations.py compares).
 _OF_THE_HOST = (
     "is_cuda", "is_cpu", "is_shared", "dlpack", "pin_memory", "'cuda'", "t.cuda;", "frombuffer", "t.asarray(a, copy", "t.Tensor(2",
-    "R.PackedSequence(d, b)", "str(t.zeros(0).storage())", "lambda v: F.max_pool2d(v, 2), lambda",
+    "R.PackedSequence(d, b)", "str(t.zeros(0).storage())", "lambda v: F.max_pool2d(v, 2), lambda", "for f in (F.max_pool3d, F.avg_pool3d",
 )  # fmt: skip
 
 PROGRAMS = [
