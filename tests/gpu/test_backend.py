@@ -13,7 +13,7 @@ import pytest
 
 import tinygrad_zth as torch
 from tinygrad_zth import nn
-from tinygrad_zth.backends import transfers
+from tinygrad_zth.backends import backend_of, transfers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -310,6 +310,19 @@ def test_a_window_by_strides_knows_whose_memory_it_shows(cuda, window):
     found += 100
     expected += 100
     assert there.cpu().tolist() == here.tolist() and there._version == here._version
+
+
+def test_cupy_has_no_public_way_to_a_window_with_a_base(only_simulated):
+    """Why ``as_strided`` of the backend takes a private one; it can be let go when this fails."""
+    import cupy
+
+    x = cupy.arange(6.0)
+    public = cupy.lib.stride_tricks.as_strided(x, (2,), (8,)), cupy.ndarray((2,), x.dtype, x.data, (8,))
+    assert [w.base for w in public] == [None, None] and backend_of(x).as_strided(x, (2,), (8,)).base is x
+    with pytest.raises(AttributeError):
+        public[0].base = x
+    with pytest.raises(AttributeError):  # nor the strides of a view
+        x.view().strides = (16,)
 
 
 def test_a_gradient_that_is_a_window_by_strides_is_not_added_to_in_place(cuda):

@@ -150,3 +150,23 @@ def test_layers_of_images_lie_as_on_the_cpu(cuda, rng, name, n, last):
     assert any(stride[1] == 1 for _, stride in found["cpu"]) == (
         last and (n == 2 or name in ALSO_OF_VOLUMES) or name.endswith("to one")
     )
+
+
+# `sort` is stable, the others choose as the CPU's do (PyTorch's GPU as it happens).
+BY_RANK = {
+    "kthvalue": lambda x: x.kthvalue(3, 1), "kthvalue of rows": lambda x: x.kthvalue(2, 0, True), "topk": lambda x: x.topk(4, 1),
+    "smallest": lambda x: x.topk(3, 0, largest=False), "topk in no order": lambda x: x.topk(3, 1, sorted=False),
+    "sort": lambda x: x.sort(1), "descending": lambda x: x.sort(1, descending=True), "median": lambda x: x.median(1),
+    "nanmedian": lambda x: x.nanmedian(0), "mode": lambda x: x.mode(1), "max": lambda x: x.max(1), "min": lambda x: x.min(0),
+    "argmax": lambda x: (x.argmax(1),), "cummax": lambda x: x.cummax(1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_RANK)
+def test_of_equal_elements_that_of_the_cpu_is_found(cuda, rng, name):
+    rows = [rng.integers(0, 3, (7, 9)).astype("float32")]
+    if not name.endswith(("max", "min")):  # of several NaN, CuPy's argmax names any
+        rows.append(np.where(rng.random((7, 9)) < 0.3, np.float32(np.nan), rows[0]))
+    for x in map(torch.from_numpy, rows):
+        for here, there in zip(BY_RANK[name](x), BY_RANK[name](x.to(cuda)), strict=True):
+            np.testing.assert_array_equal(there.cpu().numpy(), here.numpy())

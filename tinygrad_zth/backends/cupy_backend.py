@@ -197,8 +197,9 @@ class CupyBackend:
         )
 
     def as_strided(self, array: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-        # CuPy's own function makes an array that does not know whose memory it shows: without a base it would have a
-        # storage of its own, and the backward pass would take it for a fresh buffer. A view has the base.
+        # CuPy's own function, and its constructor, make an array that does not know whose memory it shows, and a base cannot
+        # be set: it would have a storage of its own, and the backward pass would take it for a fresh buffer. A view has the
+        # base; that it can be given strides is CuPy's own affair (a test says when there is a public way).
         window = array.view()
         window._set_shape_and_strides(shape, strides, True, True)
         return window

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..backends import backend_of
+from ..backends import HOST, Kernels, backend_of
 from ..operation import op
 from ..partial_order import comparison, index_of_rank
 from ..tensor import Tensor, from_array
@@ -82,9 +82,10 @@ def _picked(name: str, input: Tensor, dim: int, keepdim: bool, find: Callable[..
     return pair(pick(input, indices, dim, keepdim), indices)
 
 
-def _retraced(x: Array, index: Array, k: int, dim: int, keepdim: bool) -> Array:
-    """``index`` with PyTorch's choice in the rows where the element of rank ``k`` has equals."""
-    if x.__class__ is not np.ndarray or x.shape[dim] > RETRACED:
+def _retraced(x: Array, k: int, dim: int, keepdim: bool) -> Array:
+    """``rank_index`` with PyTorch's choice in the rows where the element of rank ``k`` has equals."""
+    index: Array = rank_index(x, k, dim, keepdim)
+    if x.shape[dim] > RETRACED:
         return index
     rows = np.moveaxis(x, dim, -1)
     flat = np.moveaxis(index if keepdim else np.expand_dims(index, dim), dim, -1)
@@ -100,6 +101,9 @@ def _retraced(x: Array, index: Array, k: int, dim: int, keepdim: bool) -> Array:
     return found if keepdim else found.squeeze(dim)
 
 
+_rank_found = Kernels(_retraced, HOST)
+
+
 @torch_call
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """The named tuple (values, indices) of the ``k``-th smallest (from 1) along ``dim``."""
@@ -113,7 +117,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ret
         input,
         dim,
         keepdim,
-        lambda x, d: _retraced(x, rank_index(x, k - 1, d, keepdim), k - 1, d, keepdim),
+        lambda x, d: _rank_found[x.__class__](x, k - 1, d, keepdim),
         return_types.kthvalue,
     )
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends import HOST, backend_of
+from ..backends import HOST, Kernels, backend_of
 from ..operation import op
 from ..partial_order import comparison, first_indices
 from ..tensor import Tensor, from_array
@@ -68,11 +68,13 @@ def msort(input: Tensor) -> Tensor:
 RETRACED = 4096  # the longest row of which PyTorch's choice among equal elements is retraced
 
 
-def _as_found(array: Array, indices: Array, dim: int, largest: bool, ordered: bool) -> Array:
-    """``indices`` with PyTorch's choice in the rows where others would do, because elements are equal."""
+def _as_found(array: Array, k: int, dim: int, largest: bool, ordered: bool) -> Array:
+    """``top`` with PyTorch's choice in the rows where others would do, because elements are equal."""
+    indices: Array = top(array, k, dim, largest)
+    if not k or array.shape[dim] > RETRACED:
+        return indices
     rows = np.moveaxis(array, dim, -1)
     found = np.moveaxis(indices, dim, -1)
-    k = found.shape[-1]
     values = np.take_along_axis(rows, found, -1)
     last = values[..., -1:]
     same = (rows == last) | ((rows != rows) & (last != last))
@@ -89,6 +91,9 @@ def _as_found(array: Array, indices: Array, dim: int, largest: bool, ordered: bo
         row = rows[place].tolist()
         found[place] = first_indices(len(row), k, comparison(row, largest), ordered)
     return np.moveaxis(found, -1, dim)
+
+
+_top_found = Kernels(_as_found, HOST)
 
 
 @torch_call
@@ -108,10 +113,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if array.ndim == 0:
         values, indices = _ordered(input, dim, False)
         return return_types.topk(values, indices)
-    found = top(array, k, dim, bool(largest))
-    if k and array.__class__ is np.ndarray and array.shape[dim] <= RETRACED:
-        found = _as_found(array, found, dim, bool(largest), bool(sorted))
-    indices = from_array(found)
+    indices = from_array(_top_found[array.__class__](array, k, dim, bool(largest), bool(sorted)))
     return return_types.topk(top_values(input, indices, dim, True), indices)
 
 
