@@ -21,7 +21,7 @@ import numpy as np
 from ..backends import Kernels
 from ..backends.cuda_source import cuda_kernel
 from ..backends.parallel import run_blocks
-from ..backends.sums import LONGEST, ones
+from ..backends.sums import total
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Namespace, Value
@@ -62,15 +62,6 @@ def _run(body: Callable[..., Any], x: Array) -> None:
     run_blocks(body, x.shape[0], x.shape[1] * x.shape[2], _NS_PER_ELEMENT)
 
 
-def _add_up(slabs: Array, out: Array) -> None:
-    """The sums along L of contiguous (N, C, L), into (N, C)."""
-    length = slabs.shape[2]
-    if length <= LONGEST:
-        np.dot(slabs.reshape(-1, length), ones[length, slabs.dtype], out=out.reshape(-1))
-    else:
-        np.add.reduce(slabs, 2, out=out)
-
-
 def batch_statistics(xp: Namespace, x: Array) -> tuple[Array, ...]:
     """Mean and biased variance per channel of (N, C, ...), each (C,), in x's dtype (at least float32)."""
     work = widened(x)
@@ -81,7 +72,11 @@ def batch_statistics(xp: Namespace, x: Array) -> tuple[Array, ...]:
         centred = work - _column(mean, x)
         return mean, xp.add.reduce(centred * centred, _axes(x)) / n
     sums = np.empty(slabs.shape[:2], slabs.dtype)  # by sample: the result does not depend on the blocks
-    _run(lambda a, b: _add_up(slabs[a:b], sums[a:b]), slabs)
+
+    def add_up(a: int, b: int) -> None:
+        sums[a:b] = total(slabs[a:b], 2, False)
+
+    _run(add_up, slabs)
     mean = np.add.reduce(sums, 0) / n
     column = mean[:, None]
 
@@ -154,7 +149,7 @@ def batch_norm_backward(
 
     def add_up(a: int, b: int) -> None:
         block = gs[a:b]
-        _add_up(block, sums[a:b])
+        sums[a:b] = total(block, 2, False)
         np.vecdot(block, slabs[a:b] - column, out=products[a:b])
 
     _run(add_up, gs)
