@@ -106,9 +106,10 @@ def draw(results: Sequence[Result], path: Path) -> None:
     places = range(len(shown))[::-1]
     axes.barh(places, ratios, color="#0072B2")
     for place, result, ratio in zip(places, shown, ratios):
-        if result.workload in BARS:
-            axes.plot([BARS[result.workload]] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=2)
-        axes.text(ratio, place, f" {ratio:.2f}", va="center", fontsize=8)
+        bar = BARS.get(result.workload, 0.0)
+        if bar:
+            axes.plot([bar] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=2)
+        axes.text(max(ratio, bar, 1.0), place, f" {ratio:.2f}", va="center", fontsize=8)  # right of both lines
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.margins(x=0.1)  # room for the numbers
     axes.set_yticks(list(places), [r.workload.removeprefix("kernel:") for r in shown])
