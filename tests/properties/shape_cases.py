@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tinygrad_zth as torch
-from tinygrad_zth.ops import view as views
+from tinygrad_zth.ops import strides
 
 from .case import Case
 from .source import Source
@@ -426,7 +426,7 @@ CASES: dict[str, Case] = {
     "unfold": Case(_unfold_arguments, _unfold), "unfold_backward": Case(_unfold_backward_arguments, _unfold_backward),
     "as_strided": Case(
         _as_strided_arguments, _as_strided, layouts=False,
-        call=lambda x, size, stride, offset: views.as_strided(x, size, stride, offset), differentiable=(0,),
+        call=lambda x, size, stride, offset: strides.as_strided(x, size, stride, offset), differentiable=(0,),
     ),
     "as_strided_scatter": Case(
         lambda s: (s.floats((places := _strided_places(s)).shape), places, (2, 3)), _strided_scatter

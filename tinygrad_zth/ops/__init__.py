@@ -54,6 +54,7 @@ from . import (
     selection,
     solve,
     sort,
+    strides,
     systems,
     tapers,
     triangles,
@@ -63,7 +64,7 @@ from .calling import shown_as, torch_call
 from .docstrings import DOCSTRINGS
 
 ROOMS = (
-    create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
+    create, triangles, copy, interchange, inquiry, legacy, arithmetic, powers, elementwise, error_function, bounds, activations, compare, bitwise, rounding, closeness, pairs, view, strides, expand, index, masks, scatter, join, rearrange, reduce, extremes, norms, scan, sort, selection, counting, gamma, calculus, resize,
     matmul, addmm, contract, solve, decompose, linalg, systems, lu, lowrank, householder, tapers, random, retired,
 )  # fmt: skip
 

@@ -19,7 +19,8 @@ from ..types import Array, Namespace
 from .calling import torch_call
 from .matmul import product, refuse_operands
 from .reduce import sum_of
-from .view import diagonal, dim_of, permute, reshape
+from .strides import diagonal
+from .view import dim_of, permute, reshape
 
 __all__ = ["FUNCTIONS", "METHODS", "einsum", "tensordot"]
 

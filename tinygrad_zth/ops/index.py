@@ -27,7 +27,8 @@ from ..refusal import beside, on_one_device
 from ..tensor import Tensor, new_tensor
 from ..types import Array, Number
 from .compare import where
-from .view import dim_of, embed_in
+from .strides import embed_in
+from .view import dim_of
 
 __all__ = ["FUNCTIONS", "METHODS", "index", "index_select", "narrow", "select", "slice_of"]
 

@@ -17,7 +17,8 @@ from .matmul import bmm_of, matmul
 from .norms import vector_norm
 from .reduce import accumulable, sum
 from .solve import at_least_2d, batch_of_matrices, inv, square, tolerance
-from .view import diagonal, dim_of, reshape, unsqueeze
+from .strides import diagonal
+from .view import dim_of, reshape, unsqueeze
 
 __all__ = [
     "FUNCTIONS",

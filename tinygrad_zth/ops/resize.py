@@ -16,7 +16,8 @@ from ..storage import buffer_of
 from ..tensor import Tensor, current_node, new_tensor
 from ..types import Array, Device
 from .create import _made
-from .view import as_strided, sizes_of
+from .strides import as_strided
+from .view import sizes_of
 
 __all__ = ["FUNCTIONS", "METHODS", "empty_strided"]
 

@@ -21,7 +21,8 @@ from ..types import Array, Namespace, Number, Value
 from .compare import pick
 from .index import index as index_of
 from .index import index_add, index_copy, slice_of
-from .view import dim_of, embed_in
+from .strides import embed_in
+from .view import dim_of
 
 __all__ = ["FUNCTIONS", "METHODS", "gather", "scatter", "scatter_add", "take_along_dim"]
 

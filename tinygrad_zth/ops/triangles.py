@@ -44,7 +44,8 @@ tril, triu = _matrix("tril", _tril_op), _matrix("triu", _triu_op)
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Zeros with the last dimension of ``input`` on the diagonal of two new dimensions."""
-    from .view import _diagonal_op, dim_of, embed_in
+    from .strides import diagonal_of, embed_in
+    from .view import dim_of
 
     ndim = input._array.ndim + 1
     a, b = dim_of(dim1, ndim), dim_of(dim2, ndim)
@@ -53,7 +54,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     n = input._array.shape[-1] + abs(offset)
     rest = iter(input._array.shape[:-1])
     shape = tuple(n if d in (a, b) else next(rest) for d in range(ndim))
-    result: Tensor = embed_in(shape, input, ((_diagonal_op, (offset, a, b)),))
+    result: Tensor = embed_in(shape, input, ((diagonal_of, (offset, a, b)),))
     return result
 
 
