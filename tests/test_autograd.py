@@ -274,6 +274,24 @@ def test_a_gradient_that_two_inputs_receive_is_not_added_to_in_place():
     assert y.grad.tolist() == [2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize("asking", [(True, True), (True, False), (False, True)])
+def test_a_formula_may_go_on_from_the_gradient_of_an_input_before(asking):
+    """``div`` computes g / y once for both, whoever asks: in a plain pass, one that is recorded, one to targets only."""
+    x, y = (torch.rand(3, 4, dtype=torch.float64) + 1).detach(), (torch.rand(4, dtype=torch.float64) + 1).detach()
+    g = torch.rand(3, 4, dtype=torch.float64)
+    wanted = [g / y, (-g * x / y**2).sum(0)]
+    leaves = [t.requires_grad_(needed) for t, needed in zip((x, y), asking, strict=True)]
+    asked = [t for t in leaves if t.requires_grad]
+    (x / y).backward(g)
+    found = [[t.grad for t in asked]]
+    found.append(list(torch.autograd.grad(x / y, asked, g, create_graph=True)))
+    found.append([torch.autograd.grad(x / y, t, g)[0] for t in asked])
+    for gradients in found:
+        for gradient, right in zip(gradients, [w for w, n in zip(wanted, asking, strict=True) if n], strict=True):
+            assert torch.allclose(gradient, right, rtol=1e-12)
+    assert len({t.grad.data_ptr() for t in asked}) == len(asked)
+
+
 def test_a_target_behind_another_target_gets_its_gradient_too():
     x = torch.tensor([0.3, -0.2], dtype=torch.float64, requires_grad=True)
     one = x.tanh()

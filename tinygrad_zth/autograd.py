@@ -65,8 +65,14 @@ def recording_gradients() -> bool:
     return mode.recording
 
 
-def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, int] | None = None) -> list[Any]:
-    """Propagate gradients from ``roots``, pairs of (node, gradient Tensor), to the leaves.
+def run(
+    roots: Sequence[Node],
+    gradients: Any,
+    keep: bool,
+    create_graph: bool,
+    targets: dict[Node, int] | None = None,
+) -> list[Any]:
+    """Propagate ``gradients``, a Tensor for each of the nodes ``roots``, to the leaves.
 
     Args:
         keep: leave what the nodes saved, for another pass.
@@ -78,12 +84,12 @@ def run(roots: list[Any], keep: bool, create_graph: bool, targets: dict[Node, in
     changed. (PyTorch accumulates into a leaf as soon as its gradient is complete.)
     """
     found: list[Any] = [None] * len(targets or ())
-    useful: Any = None if targets is None else _ancestors_of(targets, [node for node, _ in roots])
+    useful: Any = None if targets is None else _ancestors_of(targets, roots)
     pending: dict[int, list[Any]] = {}  # seq -> [node, gradient so far, whether the buffer is ours alone]
     queue: list[int] = []  # a heap of -seq; the leaves are not in it, but come last
-    # The roots are the first that something is handed to.
-    edges: Any = [node for node, _ in roots]
-    gradients: Any = [gradient if create_graph else gradient._array for _, gradient in roots]
+    edges = roots  # the first that something is handed to
+    if not create_graph:
+        gradients = [t._array for t in gradients]
     g: Any
     g, ours, fresh = None, False, False
 
@@ -169,12 +175,7 @@ def _gradients(node: Node, g: Array, keep: bool, create_graph: bool, useful: set
     if operation.backward is not None:
         gradients = _joint(node, g, values, create_graph, useful)
     else:
-        gradients = [
-            None
-            if edge is None or (useful is not None and edge not in useful)
-            else rule.formula(g, *[values[j] for j in rule.needs])
-            for edge, rule in zip(node.edges, operation.rules)
-        ]
+        gradients = _by_formulas(node, g, values, useful)
     if frees and not keep:
         node.saved = None
     result: Iterable[Any] = gradients
@@ -206,6 +207,17 @@ def _unpack(node: Node, operation: Operation, create_graph: bool) -> tuple[list[
         i = operation.saves.index("out")
         values[i] = new_tensor(values[i], node=node)
     return values, frees
+
+
+def _by_formulas(node: Node, g: Value, values: list[Any], useful: set[Node] | None) -> list[Any]:
+    """The gradients of an operation with formulas. Each is added to ``values``, where the next may ask for it."""
+    gradients = []
+    for edge, rule in zip(node.edges, node.op.rules):
+        wanted = edge is not None and (useful is None or edge in useful)
+        gi = rule.formula(g, *[values[j] for j in rule.needs]) if wanted or rule.shared else None
+        values.append(gi)
+        gradients.append(gi if wanted else None)
+    return gradients
 
 
 def _joint(node: Node, g: Value, values: list[Any], create_graph: bool, useful: set[Node] | None) -> Any:
@@ -291,7 +303,7 @@ def _check_nan(node: Node, gradients: Iterable[Any]) -> None:
             )
 
 
-def _ancestors_of(targets: dict[Node, int], roots: list[Any]) -> set[Node]:
+def _ancestors_of(targets: dict[Node, int], roots: Sequence[Node]) -> set[Node]:
     """The nodes on some path from ``roots`` to ``targets``: the only ones worth visiting."""
     users: dict[Node, list[Node]] = {}
     stack, seen = list(roots), set(roots)
@@ -335,16 +347,16 @@ def backward(
         RuntimeError: if a tensor has no graph, if a gradient is missing or of the wrong shape, if
             the graph was freed, or if a saved value has been written over.
     """
-    roots = _roots(tensors, grad_tensors)
+    roots, gradients = _roots(tensors, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
-        run(roots, keep, create_graph)
+        run(roots, gradients, keep, create_graph)
         return
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if not inputs:
         raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     targets = _targets(inputs)
-    found = run(roots, keep, create_graph, targets)
+    found = run(roots, gradients, keep, create_graph, targets)
     for node, place in targets.items():
         g = found[place]
         if g is None:
@@ -381,9 +393,9 @@ def grad(
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    roots = _roots(outputs, grad_outputs)
+    roots, gradients = _roots(outputs, grad_outputs)
     targets = _targets(inputs)
-    found = run(roots, create_graph if retain_graph is None else retain_graph, create_graph, targets)
+    found = run(roots, gradients, create_graph if retain_graph is None else retain_graph, create_graph, targets)
     result: list[Any] = []
     for i, t in enumerate(inputs):
         g = found[targets[current_node(t)]]
@@ -411,11 +423,11 @@ def _targets(inputs: list[Tensor]) -> dict[Any, int]:
     return targets
 
 
-def _roots(tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tensor | None] | None) -> list[Any]:
-    """Pairs of (node, gradient), checked."""
+def _roots(
+    tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tensor | None] | None
+) -> tuple[list[Node], list[Tensor]]:
+    """The node of each tensor, and its gradient, checked."""
     if isinstance(tensors, Tensor):
-        if gradients is None or isinstance(gradients, Tensor):
-            return [_root(tensors, gradients, 0)]
         tensors = [tensors]
     tensors = list(tensors)
     if gradients is None or isinstance(gradients, Tensor):
@@ -425,20 +437,26 @@ def _roots(tensors: Tensor | Sequence[Tensor], gradients: Tensor | Sequence[Tens
         gradients = [None] * len(tensors)
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
-    return [_root(t, g, i) for i, (t, g) in enumerate(zip(tensors, gradients, strict=True))]
+    nodes = [_root(t, i) for i, t in enumerate(tensors)]
+    return nodes, [_first_gradient(t, g, i) for i, (t, g) in enumerate(zip(tensors, gradients, strict=True))]
 
 
-def _root(t: Tensor, g: Tensor | None, i: int) -> tuple[Node, Tensor]:
-    """The node of the ``i``-th tensor, and its gradient."""
+def _root(t: Tensor, i: int = 0) -> Node:
+    """The node of the ``i``-th tensor."""
     node = current_node(t)
     if node is None:
         raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    return node
+
+
+def _first_gradient(t: Tensor, g: Tensor | None, i: int = 0) -> Tensor:
+    """The gradient of the ``i``-th tensor: ``g``, or 1 where that is None."""
     array = t._array
     if g is None:
         if array.size != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         xp = backend_of(array).xp
-        return node, new_tensor(xp.ones(array.shape, array.dtype) if array.ndim else xp.array(1, array.dtype))
+        return new_tensor(xp.ones(array.shape, array.dtype) if array.ndim else xp.array(1, array.dtype))
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g._array.shape != array.shape:
@@ -447,7 +465,7 @@ def _root(t: Tensor, g: Tensor | None, i: int) -> tuple[Node, Tensor]:
         )
     if g._array.__class__ is not array.__class__ and g.device != t.device:
         raise RuntimeError(f"invalid gradient at index {i} - expected device {t.device} but got {g.device}")
-    return node, g
+    return g
 
 
 def _backward_method(
@@ -460,7 +478,7 @@ def _backward_method(
     """The gradient of this tensor with respect to the leaves; see ``torch.autograd.backward``."""
     plain = gradient is None or isinstance(gradient, Tensor)
     if plain and inputs is None and not create_graph:  # the common case, without ado
-        run([_root(self, gradient, 0)], bool(retain_graph), False)
+        run((_root(self),), (_first_gradient(self, gradient),), bool(retain_graph), False)
     else:
         backward(self, gradient, retain_graph, create_graph, inputs)
 

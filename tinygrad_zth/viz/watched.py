@@ -8,12 +8,11 @@ to any ``.grad``, no hook runs, and the graph can be passed again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from ..autograd import _joint, _unpack
+from ..autograd import _by_formulas, _joint, _unpack
 from ..backends import backend_of
 from ..broadcasting import fitted
 from ..graph import Node, no_grad
@@ -108,14 +107,10 @@ def watched_backward(root: Tensor, gradient: Any = None) -> Pass:
 
 def _flows(node: Node, g: Any) -> list[Flow]:
     values, _ = _unpack(node, node.op, False)
-    gradients: Sequence[Any]
-    if node.op.backward is not None:
-        gradients = list(_joint(node, g, values, False, None))
+    if node.op.backward is None:
+        gradients = _by_formulas(node, g, values, None)
     else:
-        gradients = [
-            None if edge is None else rule.formula(g, *[values[i] for i in rule.needs])
-            for edge, rule in zip(node.edges, node.op.rules)
-        ]
+        gradients = list(_joint(node, g, values, False, None))
     flows = []
     for place, (edge, raw) in enumerate(zip(node.edges, gradients)):
         if edge is None or raw is None:
