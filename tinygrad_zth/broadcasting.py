@@ -91,7 +91,9 @@ def fitted(g: Value, edge: Node, ours: bool, alone: bool) -> tuple[Any, bool]:
     array = g._array if recorded else g
     shape = edge.shape
     if array.shape != shape:
-        if _is_to_repeat(array, shape):
+        size = prod(shape)
+        # Whether it becomes one of the edge's shape by being repeated, and not by sums.
+        if 0 < array.size < size if size else _repeats_nothing(array, shape):
             if alone:
                 g = expand_to(g, shape) if recorded else _repeated[g.__class__](g, shape)
             ours = False
@@ -104,9 +106,6 @@ def fitted(g: Value, edge: Node, ours: bool, alone: bool) -> tuple[Any, bool]:
     return g, ours
 
 
-def _is_to_repeat(x: Array, shape: tuple[int, ...]) -> bool:
-    """Whether ``x``, of another shape than ``shape``, becomes one of it by being repeated, and not by sums."""
-    size = prod(shape)
-    if size:
-        return bool(0 < x.size < size)
+def _repeats_nothing(x: Array, shape: tuple[int, ...]) -> bool:
+    """Whether ``x`` broadcasts to ``shape``, which has no elements."""
     return x.ndim <= len(shape) and all(n == 1 or n == m for n, m in zip(x.shape[::-1], shape[::-1], strict=False))

@@ -26,9 +26,21 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
+from ..types import Array
 from .blas import can_limit, one_blas_thread
 
-__all__ = ["BLOCK", "get_num_threads", "on_blocks", "run_blocks", "run_tasks", "set_num_threads", "sharers"]
+__all__ = [
+    "BLOCK",
+    "get_num_threads",
+    "in_blocks",
+    "on_blocks",
+    "run_blocks",
+    "run_tasks",
+    "set_num_threads",
+    "sharers",
+]
 
 BLOCK = 65536
 """Elements in a block: four float32 blocks fit in a 1 MB L2 cache, and a ufunc call on one takes
@@ -145,6 +157,16 @@ def on_blocks(kernel: Callable[..., object], ns_per_element: float, *arrays: Any
         kernel(*[None if a is None else a[start:stop] for a in arrays])
 
     run_blocks(body, len(first), first.size // len(first), ns_per_element)
+
+
+def in_blocks(function: Callable[..., Array], ns_per_element: float, *arrays: Any) -> Array:
+    """The ufunc `function` of `arrays`, of which the first has the result's shape and dtype, in blocks as above."""
+    first = arrays[0]
+    if first.size <= BLOCK:
+        return function(*arrays)
+    out = np.empty(first.shape, first.dtype)
+    on_blocks(function, ns_per_element, *arrays, out)
+    return out
 
 
 def sharers(total_ns: float) -> int:

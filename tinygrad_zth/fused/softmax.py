@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backends.parallel import on_blocks
+from ..backends.parallel import in_blocks, on_blocks
 from ..operation import Applied, op
 from ..ops.powers import exp
 from ..tensor import Tensor
@@ -49,12 +49,13 @@ def exp_rows(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Returns `(e, sums, shift)`: `e = exp(x - shift)`, shape of `x`; `sums`, `(rows,)`, its row sums;
     `shift`, `(rows,)`, or None where none was needed.
     """
-    e = np.empty(x.shape, x.dtype)
-    if below(x, LARGEST_PLAIN_EXPONENT[x.dtype.char]):
-        on_blocks(np.exp, _EXP_NS, x, e)
+    dtype = x.dtype
+    if below(x, LARGEST_PLAIN_EXPONENT[dtype.char]):
+        e = in_blocks(np.exp, _EXP_NS, x)
         sums = row_sums(e)
-        if at_least(sums, SMALLEST_PLAIN_SUM[x.dtype.char]):
+        if at_least(sums, SMALLEST_PLAIN_SUM[dtype.char]):
             return e, sums, None
+    e = np.empty(x.shape, dtype)
     shift = np.maximum.reduce(x, axis=1)
     on_blocks(_exp_of_difference, _EXP_NS + _PASS_NS, x, shift[:, None], e)
     return e, row_sums(e), shift
