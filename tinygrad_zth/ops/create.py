@@ -359,6 +359,11 @@ def arange(
 
     Raises RuntimeError for a step of zero or bounds that contradict its sign.
     """
+    plain = dtype is None and not requires_grad and not named
+    if plain and 0 < len(args) < 3 and args[0].__class__ is args[-1].__class__ is int:  # as below, with nothing to ask
+        start, end = args if len(args) == 2 else (0, *args)
+        if start <= end:
+            return _finish("arange", _make_there("arange", device, False, start, end, 1, dtypes.int64.numpy), out)
     if named:
         given = {
             **dict(
