@@ -160,7 +160,7 @@ def channels_are_last(array: Array) -> bool:
     By PyTorch's rule for 4-D and 5-D tensors, which goes by the strides alone where a size is 1. False for others.
     """
     strides = array.strides
-    if array.ndim not in (4, 5) or 0 in array.shape or strides[1] == 0:
+    if array.ndim not in (4, 5) or strides[-1] < strides[1] or 0 in array.shape or strides[1] == 0:
         return False
     least = 0
     for d in (1, *range(array.ndim - 1, 1, -1), 0):

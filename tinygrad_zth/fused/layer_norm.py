@@ -97,13 +97,19 @@ def rms_norm_backward(
 
 def _rows(x: np.ndarray, normalized_shape: tuple[int, ...]) -> np.ndarray:
     """`x` as a contiguous matrix, a row for each group that is normalised."""
+    x = np.ascontiguousarray(widened(x))
+    if len(normalized_shape) == 1 and x.size:
+        return x.reshape(-1, normalized_shape[0])
     count = math.prod(x.shape[: x.ndim - len(normalized_shape)])
-    return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
+    return x.reshape(count, math.prod(normalized_shape))
 
 
 def check_shape(x: Array, normalized_shape: tuple[int, ...], weight: Array | None, bias: Array | None = None) -> None:
     """Raise RuntimeError where the trailing dimensions of ``x`` are not ``normalized_shape``, or a parameter has others."""
     depth = len(normalized_shape)
+    if depth and x.shape[-depth:] == normalized_shape:
+        if (weight is None or weight.shape == normalized_shape) and (bias is None or bias.shape == normalized_shape):
+            return
     if depth == 0:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
@@ -153,7 +159,8 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
         square = np.vecdot(source, source)
         square *= share
         square += eps
-        rstd = np.divide(one, np.sqrt(square, square)[:, None], rstd)
+        # As a vector: NumPy takes a column three times as long.
+        rstd = np.divide(one, np.sqrt(square, square), square if rstd is None else rstd[:, 0])[:, None]
         z = np.multiply(source, rstd, z)
         if weight is not None:
             out = np.multiply(z, weight, out)
@@ -175,15 +182,16 @@ def _forward(x: Array, rows: Array, weight: Array, bias: Array, eps: Any, centre
 def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) -> tuple[Array, ...]:
     """`normalise` for a single row, a vector: what stands for the row is a number, and nothing broadcasts.
     Half the time, for a model that generates token by token."""
-    n = x.size
-    number = x.dtype.type
-    z = x - x.dot(ones[n, x.dtype]) / number(n) if centred else x
-    rstd = number(1) / np.sqrt(z.dot(z) / number(n) + number(eps))
+    n, dtype = x.size, x.dtype
+    z = x - np.array(x.dot(ones[n, dtype]) / n, dtype) if centred else x
+    square = float(z.dot(z)) / n + eps
+    # A 0-d array is an operand in half the time of a number; Python's division by 0 would be an error.
+    rstd = np.array(1 / math.sqrt(square) if square > 0 else math.nan if square else math.inf, dtype)
     z = z * rstd
     out = z.copy() if weight is None else z * weight  # z is the backward's
     if bias is not None:
         out += bias
-    return out, z, np.array([[rstd]])
+    return out, z, rstd.reshape(1, 1)
 
 
 def _backward(

@@ -113,7 +113,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -
 
 def _in_order(joined: Array, arrays: Sequence[Array]) -> Array:
     """NumPy gives what it joins the order of its inputs in memory; PyTorch that of C, unless all have their channels last."""
-    if joined.ndim in (4, 5) and all(channels_are_last(a) for a in arrays):
+    if joined.ndim in (4, 5) and channels_are_last(arrays[0]) and all(channels_are_last(a) for a in arrays):
         return in_channels_last(joined)
     return joined if joined.flags.c_contiguous else joined.copy(order="C")
 
@@ -221,7 +221,10 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
                 if size < 0
                 else f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
             )
-        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
+        whole, rest = divmod(n, size) if n else (0, 0)
+        sizes = [size] * whole
+        if rest or not n:
+            sizes.append(rest)
     else:
         sizes = [int(s) for s in split_size_or_sections]
         if sum(sizes) != n or min(sizes, default=0) < 0:

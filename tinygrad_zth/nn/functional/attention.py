@@ -44,5 +44,6 @@ def scaled_dot_product_attention(
     if dropout_p > 0:
         shape = (*np.broadcast_shapes(query.shape[:-2], key.shape[:-2]), query.shape[-2], key.shape[-2])
         noise = query.new_zeros(shape) if dropout_p == 1 else mask_to_make(query, dropout_p, shape)
-    scale = 1 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale
+    if scale is None:
+        scale = 1 / math.sqrt(query.size(-1) or 1)
     return attention(query, key, value, attn_mask, noise, is_causal, scale)
