@@ -149,6 +149,31 @@ def strides_of(array: Array) -> tuple[int, ...]:
     return tuple(s // item for s in array.strides)
 
 
+def is_window(array: Array, sizes: tuple[int, ...]) -> bool:
+    """Whether ``array``'s elements, as many as ``sizes`` make, can be seen in these sizes where they lie.
+
+    Dimensions whose strides follow from each other are a run, whose elements are evenly spaced: each run must be made
+    of whole new dimensions. (NumPy copies where that is not so, and says nothing.)
+    """
+    shape, strides = array.shape, array.strides
+    if not array.size or not shape:
+        return True
+    left = len(sizes)  # new dimensions to account for
+    step, old, new = strides[-1], 1, 1  # of a run: between elements; how many, in the dimensions of both so far
+    for d in range(len(shape) - 1, -1, -1):
+        old *= shape[d]
+        if d and (shape[d - 1] == 1 or strides[d - 1] == old * step):
+            continue  # the run goes on
+        while left and (new < old or sizes[left - 1] == 1):
+            left -= 1
+            new *= sizes[left]
+        if new != old:
+            return False
+        if d:
+            step, old, new = strides[d - 1], 1, 1
+    return not left
+
+
 def order_of_copy(array: Array) -> str:
     """The order of a copy in memory: ``array``'s own ("K"), unless it was expanded, and its rows are one row."""
     return "C" if 0 in array.strides else "K"

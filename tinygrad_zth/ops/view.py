@@ -14,7 +14,7 @@ from typing import Any, overload
 from .. import dtypes
 from ..broadcasting import alias
 from ..operation import Applied, op
-from ..storage import buffer_of
+from ..storage import is_window
 from ..tensor import Size, Tensor, new_tensor, storage_of
 from ..types import Array, Sizes, Value
 
@@ -103,12 +103,6 @@ def _of_contiguous(x: Tensor, sizes: tuple[Any, ...]) -> Tensor:
     return result
 
 
-def _is_window(array: Array, shape: Any) -> bool:
-    window = array.reshape(shape)
-    base = window.base
-    return (base is not None and (base is array or base is array.base)) or buffer_of(window) is buffer_of(array)
-
-
 @overload
 def view(input: Tensor, dtype: dtypes.dtype) -> Tensor: ...
 @overload
@@ -136,7 +130,7 @@ def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     if input._array.flags.c_contiguous:
         return _of_contiguous(input, shape)
     shape = _shape(input, shape)
-    if not _is_window(input._array, shape):
+    if not is_window(input._array, shape):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans "
             "across two contiguous subspaces). Use .reshape(...) instead."
@@ -185,7 +179,7 @@ def reshape(input: Value, *shape: Any, **named: Any) -> Value:
     if input._array.flags.c_contiguous:
         return _of_contiguous(input, shape)
     shape = _shape(input, shape)
-    return (_view if _is_window(input._array, shape) else _copy)(input, shape)
+    return (_view if is_window(input._array, shape) else _copy)(input, shape)
 
 
 def _reshape_function(input: Tensor, shape: Sequence[int]) -> Tensor:
