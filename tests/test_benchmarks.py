@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_zth as torch
 from benchmarks import __main__ as command
-from benchmarks import kernels, random_streams
+from benchmarks import kernels, lines, random_streams
 from benchmarks.pairs import Contestant, Missing, Result, compare
 from benchmarks.peers import raw_numpy
 from benchmarks.workloads import BARS, WORKLOADS
@@ -103,6 +103,26 @@ def test_the_scaling_benchmark_measures_and_draws(tmp_path, capsys, monkeypatch)
     assert (size.block, batch) == (32, 24)  # as many tokens as in a step of the small GPT
     with pytest.raises(SystemExit):
         scaling.main(["--only", "nothing"])
+
+
+def test_lines_are_timed_in_a_step_and_left_as_they_were(capsys):
+    name = "fused.cross_entropy:cross_entropy_forward"
+    code = lines.found(name).__code__
+    with lines.stamped([name]) as times:
+        assert lines.found(name).__code__ is not code
+        loss = torch.nn.functional.cross_entropy(torch.zeros(2, 4), torch.tensor([1, 3]))
+    assert lines.found(name).__code__ is code and loss.item() == pytest.approx(1.3863, abs=1e-4)
+    assert len(times) > 10 and all(len(seconds) == 1 for seconds in times.values())
+    assert lines.main(["mlp_bn", name, "ops.sort:sort", "--steps", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "e, sums, shift = exp_rows(rows)" in printed and "not called in this step" in printed
+
+
+@pytest.mark.parametrize("name", ["nowhere:f", "ops.reduce:nothing", "ops.reduce:var_of", "ops.reduce"])
+def test_a_function_that_is_none_is_refused(name, capsys):
+    with pytest.raises(SystemExit):
+        lines.main(["mlp_bn", name])
+    assert name in capsys.readouterr().err
 
 
 def test_every_row_of_the_baseline_runs_and_is_stored():
