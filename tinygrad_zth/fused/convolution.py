@@ -38,8 +38,10 @@ def _blocks(xp: Namespace, samples: int, per_sample: int, products: int) -> tupl
         return [(0, samples)], 1
     step = max(1, _COLUMNS_AT_ONCE // max(per_sample, 1))
     threads = sharers(samples * (products * _NS_PER_PRODUCT + per_sample * _NS_PER_COPY))
-    if threads > 1:
-        step = max(1, min(step, -(-samples // threads)))
+    count = -(-samples // step)
+    if count:
+        count = -(-count // threads) * threads  # as many for each thread, and of one size
+        step = -(-samples // count)
     return [(a, min(a + step, samples)) for a in range(0, samples, step)], threads
 
 
