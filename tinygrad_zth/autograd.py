@@ -210,14 +210,13 @@ def _unpack(node: Node, operation: Operation, create_graph: bool) -> tuple[list[
 
 
 def _by_formulas(node: Node, g: Value, values: list[Any], useful: set[Node] | None) -> list[Any]:
-    """The gradients of an operation with formulas. Each is added to ``values``, where the next may ask for it."""
-    gradients = []
-    for edge, rule in zip(node.edges, node.op.rules):
-        wanted = edge is not None and (useful is None or edge in useful)
-        gi = rule.formula(g, *[values[j] for j in rule.needs]) if wanted or rule.shared else None
-        values.append(gi)
-        gradients.append(gi if wanted else None)
-    return gradients
+    """The gradients of an operation with formulas."""
+    return [
+        None
+        if edge is None or (useful is not None and edge not in useful)
+        else rule.formula(g, *[values[j] for j in rule.needs])
+        for edge, rule in zip(node.edges, node.op.rules)
+    ]
 
 
 def _joint(node: Node, g: Value, values: list[Any], create_graph: bool, useful: set[Node] | None) -> Any:
@@ -437,8 +436,11 @@ def _roots(
         gradients = [None] * len(tensors)
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
-    nodes = [_root(t, i) for i, t in enumerate(tensors)]
-    return nodes, [_first_gradient(t, g, i) for i, (t, g) in enumerate(zip(tensors, gradients, strict=True))]
+    nodes, firsts = [], []
+    for i, (t, g) in enumerate(zip(tensors, gradients, strict=True)):
+        nodes.append(_root(t, i))
+        firsts.append(_first_gradient(t, g, i))
+    return nodes, firsts
 
 
 def _root(t: Tensor, i: int = 0) -> Node:

@@ -12,7 +12,6 @@ whatever it asks for by name, which is then kept for the backward pass, and noth
     x, y, ...          an input (or a plain argument) of the forward, by its own name
     out                the result
     x_shape            only the shape of an input
-    x_gradient         what the formula of an earlier input returned, for one that makes something new of it
     an extra's name    something the kernel returned beside the result (``extras=("rstd",)``)
 
 A formula returns the gradient as if nothing had been broadcast or cast: the engine undoes both, and
@@ -38,7 +37,6 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import chain
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -76,13 +74,12 @@ class Output:
 
 
 class Rule:
-    """How the gradient of one input is computed: a formula, and where it finds its needs: in ``saved``, or behind that
-    among the gradients of the inputs before. One that is ``shared`` is needed there."""
+    """How the gradient of one input is computed: a formula, and where in ``saved`` it finds its needs."""
 
-    __slots__ = ("formula", "input", "needs", "shared")
+    __slots__ = ("formula", "input", "needs")
 
-    def __init__(self, input: str, formula: Callable[..., Any], needs: tuple[int, ...], shared: bool) -> None:
-        self.input, self.formula, self.needs, self.shared = input, formula, needs, shared
+    def __init__(self, input: str, formula: Callable[..., Any], needs: tuple[int, ...]) -> None:
+        self.input, self.formula, self.needs = input, formula, needs
 
 
 class Applied(Protocol):
@@ -211,12 +208,7 @@ def op(
         self.wanted = {p: parameters_of(backward)[2:] for p in self.inputs}
         asked = list(dict.fromkeys([*next(iter(self.wanted.values())), *self.parameters]))
     else:
-        asks = {p: parameters_of(formulas[p])[1:] for p in self.inputs}
-        found = [f"{p}_gradient" for p in self.inputs]
-        self.wanted = {}
-        for p, names in asks.items():  # with a gradient, what that needs
-            parts = [self.wanted[self.inputs[found.index(n)]] if n in found else (n,) for n in names]
-            self.wanted[p] = tuple(dict.fromkeys(chain.from_iterable(parts)))
+        self.wanted = {p: parameters_of(f)[1:] for p, f in formulas.items()}
         asked = list(dict.fromkeys(n for p in self.inputs for n in self.wanted[p]))
     self.saves = tuple(asked)
     self.saves_out = "out" in asked
@@ -226,11 +218,7 @@ def op(
     if backward is not None:
         self.rules = tuple(asked.index(n) for n in next(iter(self.wanted.values())))
     else:
-        places, shared = [*asked, *found], {n for names in asks.values() for n in names}
-        self.rules = tuple(
-            Rule(p, formulas[p], tuple(places.index(n) for n in asks[p]), f"{p}_gradient" in shared)
-            for p in self.inputs
-        )
+        self.rules = tuple(Rule(p, formulas[p], tuple(asked.index(n) for n in self.wanted[p])) for p in self.inputs)
     apply = self.apply = _write_out(self, promote, extras, tensor_like)
     apply.op = self
     OPERATIONS[self.name] = self

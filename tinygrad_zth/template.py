@@ -331,7 +331,6 @@ def gradients_of_{name}(node, g, keep):
 {unpack}\
 {free}\
 {edges}\
-{shared}\
     return {gradients}
 """
 
@@ -382,7 +381,6 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
         )
         free = f"    if not keep and ({held}):\n        node.saved = None\n"
     edges = [f"e{i}" for i in range(len(self.inputs))]
-    shared = ""
     if self.backward:
         gradients = (
             f"backward(g, ({_tuple([f'{e} is not None' for e in edges])}), "
@@ -392,11 +390,7 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
     else:
         parts = []
         for i, (e, rule) in enumerate(zip(edges, self.rules, strict=True)):
-            values = [*names, *[f"g{i}" for i in range(len(edges))]]
-            call = f"formula{i}({', '.join(['g', *[values[j] for j in rule.needs]])})"
-            if rule.shared:
-                shared += f"    g{i} = {call}\n"
-                call = f"g{i}"
+            call = f"formula{i}({', '.join(['g', *[names[j] for j in rule.needs]])})"
             # The only edge of a recorded node leads somewhere.
             parts.append(call if len(edges) == 1 else f"None if {e} is None else {call}")
         gradients = f"({_tuple(parts)})"
@@ -407,7 +401,6 @@ def backward_text(self: Operation, extras: tuple[str, ...], tensor_like: tuple[s
         unpack=unpack,
         free=free,
         edges=f"    {_tuple(edges)} = node.edges\n" if needs_edges else "",
-        shared=shared,
         gradients=gradients,
     )
 

@@ -118,3 +118,12 @@ def test_against_torch(dtype):
     close(out, expected.detach().numpy())
     for grad, t in zip(rms_norm_backward(g, *saved, arrays[1]), tensors):
         close(grad, t.grad.numpy())
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-50, 1e-44, 1e-5, -1.0])
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_one_row_is_normalised_as_one_of_two(value, eps):
+    """Also where eps is nothing in the dtype computed in, and where the root has none."""
+    for forward in (layer_norm_forward, rms_norm_forward):
+        one, two = (forward(np.full((n, 4), value, np.float32), (4,), eps=eps)[0] for n in (1, 2))
+        assert np.allclose(one, two[:1], equal_nan=True)

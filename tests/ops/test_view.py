@@ -55,3 +55,11 @@ def test_reshape_gives_the_elements_in_order(array, data):
     g = torch.rand(sizes)
     (gx,) = torch.autograd.grad(y, x, g)
     assert torch.equal(gx.reshape(sizes), g)
+
+
+def test_minus_one_is_the_size_that_it_stands_for():
+    """Also in strides that say nothing, those of dimensions of size 1."""
+    for x in (torch.arange(2.0).reshape(1, 2)[..., ::2], torch.arange(4.0).reshape(4, 1).transpose(0, -1)):
+        n = x.numel()
+        assert x.view(n, -1).stride() == x.view(n, 1).stride() == x.reshape(-1, 1).stride()
+        assert x.view(-1, n).stride() == x.view(1, n).stride()

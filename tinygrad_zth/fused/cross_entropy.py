@@ -269,7 +269,7 @@ def _class_rows(x: np.ndarray) -> np.ndarray:
 
 
 def _from_class_rows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `_class_rows` for an array of `shape`; a view where that is not ``rows`` itself."""
+    """The inverse of `_class_rows` for an array of `shape`: `rows` itself, or a view of it."""
     if rows.shape == shape:
         return rows
     if len(shape) <= 2:

@@ -184,7 +184,7 @@ def _one_row(x: Array, weight: Array, bias: Array, eps: float, centred: bool) ->
     Half the time, for a model that generates token by token."""
     n, dtype = x.size, x.dtype
     z = x - np.array(x.dot(ones[n, dtype]) / n, dtype) if centred else x
-    square = float(z.dot(z)) / n + eps
+    square = float(z.dot(z)) / n + float(dtype.type(eps))
     # A 0-d array is an operand in half the time of a number; Python's division by 0 would be an error.
     rstd = np.array(1 / math.sqrt(square) if square > 0 else math.nan if square else math.inf, dtype)
     z = z * rstd

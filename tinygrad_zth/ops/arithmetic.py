@@ -39,9 +39,9 @@ def _summed(g: Value, shape: tuple[int, ...]) -> Value:
     return g if g.shape == shape else sum_to(g, shape)
 
 
-def _by_divisor(g: Value, x_gradient: Value, x: Value, y: Value) -> Value:
-    """-(g / y) x / y. Where y was broadcast, what goes to each y is summed before the last division, of y's size."""
-    return _summed(x_gradient * x, y.shape) / -y
+def _by_divisor(g: Value, x: Value, y: Value) -> Value:
+    """-g x / y^2. Where y was broadcast, what goes to each y is summed before the last division, of y's size."""
+    return _summed(g * (x / y), y.shape) / -y
 
 
 _add = op(np.add, name="add", promote="same", infix=True, x=lambda g: g, y=lambda g: g)

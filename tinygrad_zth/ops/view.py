@@ -87,20 +87,19 @@ def _shape(x: Tensor, sizes: Any) -> tuple[Any, ...]:
 
 
 def _of_contiguous(x: Tensor, sizes: tuple[Any, ...]) -> Tensor:
-    """A contiguous ``x`` in other sizes: a view always, and its kernel works out -1."""
-    for s in sizes:
-        if s.__class__ is not int or s < -1:  # NumPy takes any negative number for -1
-            sizes = _shape(x, sizes)
-            break
-    result: Tensor
+    """A contiguous ``x`` in other sizes: a view always, and NumPy works out -1."""
+    result: Tensor | None = None
     try:
+        for s in sizes:
+            if s.__class__ is not int or s < -1:  # NumPy takes any negative number for -1
+                sizes = _shape(x, sizes)
+                break
+        if -1 in sizes:
+            sizes = x._array.reshape(sizes).shape
         result = _view(x, sizes)
     except (ValueError, TypeError):
-        pass  # said in PyTorch's words below
-    else:
-        return result
-    result = _view(x, _shape(x, sizes))
-    return result
+        pass  # said in PyTorch's words by _shape
+    return _view(x, _shape(x, sizes)) if result is None else result
 
 
 @overload
