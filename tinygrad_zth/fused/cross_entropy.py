@@ -17,7 +17,8 @@ import numpy as np
 from ..backends import PLAIN, Kernels, backend_of
 from ..backends.kept import kept
 from ..backends.parallel import in_blocks
-from ..backends.sums import total as total_of
+from ..backends.products import dot
+from ..backends.sums import ones
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array
@@ -308,7 +309,7 @@ def _reduced(
 ) -> np.ndarray:
     if reduction == "none":
         return losses.reshape(shape).astype(dtype, copy=False)
-    total = total_of(losses, None, False)
+    total = dot(losses, ones[len(losses), FLOAT64])  # float64 has digits to spare for any order of addition
     if reduction == "mean":
         total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
     return np.array(total, dtype)
