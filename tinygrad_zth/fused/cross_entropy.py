@@ -17,8 +17,8 @@ import numpy as np
 from ..backends import PLAIN, Kernels, backend_of
 from ..backends.kept import kept
 from ..backends.parallel import in_blocks
-from ..backends.products import dot
-from ..backends.sums import ones
+from ..backends.sums import LONGEST, ones
+from ..backends.sums import total as total_of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
 from ..types import Array
@@ -309,7 +309,8 @@ def _reduced(
 ) -> np.ndarray:
     if reduction == "none":
         return losses.reshape(shape).astype(dtype, copy=False)
-    total = dot(losses, ones[len(losses), FLOAT64])  # float64 has digits to spare for any order of addition
+    n = len(losses)
+    total = losses.dot(ones[n, FLOAT64]) if n <= LONGEST else total_of(losses, None, False)
     if reduction == "mean":
         total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
     return np.array(total, dtype)
