@@ -179,6 +179,37 @@ def test_few_rows_times_a_transposed_matrix(rows, inner, columns, seed):
     assert n or not 1 < rows <= products.FEW or inner < 32 or rows * columns <= 1200
 
 
+@given(
+    st.integers(1, 30),
+    st.integers(1, 20),
+    st.integers(0, 5),
+    st.integers(0, 40),
+    st.sampled_from("fd"),
+    st.integers(0, 9),
+)
+def test_a_product_along_a_long_dimension_part_by_part(m, n, parts, each, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, y = (rng.standard_normal((rows, parts * each), dtype) for rows in (m, n))
+    for kernels in ("SkylakeX", "Haswell"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(products, "kernels_for", lambda kernels=kernels: kernels)
+            found = products.along(x, y, parts)
+        assert found.dtype == x.dtype and found.flags.c_contiguous
+        assert_close(found, x @ y.T, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("outs, samples", [(16, 5), (3, 1)])
+def test_a_convolutions_weight_gradient_is_the_same_part_by_part(monkeypatch, outs, samples):
+    F = torch.nn.functional
+    x, w = torch.randn(samples, 3, 20, 20), torch.randn(outs, 3, 3, 3, requires_grad=True)
+    found = []
+    for kernels in ("SkylakeX", "Haswell"):
+        monkeypatch.setattr(products, "kernels_for", lambda kernels=kernels: kernels)
+        y = F.conv2d(x, w, padding=1)
+        found += torch.autograd.grad(y, w, torch.ones_like(y))
+    assert_close(*found, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("kernels, pieces", [("SkylakeX", 128), ("SapphireRapids", 128), ("Haswell", 0), ("", 0)])
 def test_pieces_are_for_the_processors_that_gain_by_them(monkeypatch, kernels, pieces):
     monkeypatch.setattr(products, "kernels_for", lambda: kernels)
