@@ -37,7 +37,7 @@ BLOCK = 64  # queries at a time
 
 
 def _check(q: Array, k: Array, v: Array, mask: Array) -> None:
-    if not (q.dtype is k.dtype is v.dtype or q.dtype == k.dtype == v.dtype):
+    if not q.dtype == k.dtype == v.dtype:
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
             f"{of(q.dtype).name} key.dtype: {of(k.dtype).name} and value.dtype: {of(v.dtype).name} instead."

@@ -17,7 +17,6 @@ import numpy as np
 from ..backends import PLAIN, Kernels, backend_of
 from ..backends.kept import kept
 from ..backends.parallel import in_blocks
-from ..backends.sums import LONGEST, ones
 from ..backends.sums import total as total_of
 from ..operation import op
 from ..tensor import Tensor, new_tensor
@@ -89,7 +88,7 @@ def cross_entropy_forward(
     """
     check(x, weight, label_smoothing, reduction)
     shape = check_target(x, target)
-    rows = x if x.ndim == 2 and x.itemsize > 2 and x.flags.c_contiguous else _class_rows(x)
+    rows = _class_rows(x)
     count, classes = rows.shape
     index, counted = _valid_indices(target if target.ndim == 1 else target.reshape(-1), classes, ignore_index)
     if weight is not None:
@@ -259,9 +258,9 @@ def check(x: np.ndarray, weight: np.ndarray | None, label_smoothing: float, redu
 
 def _class_rows(x: np.ndarray) -> np.ndarray:
     """`(N, C, d1, …)` or `(C,)` as a contiguous matrix `(rows, C)`, in the dtype it is computed in."""
-    x = widened(x)
-    if x.ndim == 2 and x.flags.c_contiguous:
+    if x.ndim == 2 and x.itemsize > 2 and x.flags.c_contiguous:
         return x
+    x = widened(x)
     if x.ndim > 2:
         x = np.moveaxis(x, 1, -1)
     classes = x.shape[-1]
@@ -309,8 +308,7 @@ def _reduced(
 ) -> np.ndarray:
     if reduction == "none":
         return losses.reshape(shape).astype(dtype, copy=False)
-    n = len(losses)
-    total = losses.dot(ones[n, FLOAT64]) if n <= LONGEST else total_of(losses, None, False)
+    total = total_of(losses, None, False)
     if reduction == "mean":
         total = total / denominator  # a NumPy number: NaN, not an exception, over no rows
     return np.array(total, dtype)

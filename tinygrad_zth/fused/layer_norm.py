@@ -97,11 +97,8 @@ def rms_norm_backward(
 
 def _rows(x: np.ndarray, normalized_shape: tuple[int, ...]) -> np.ndarray:
     """`x` as a contiguous matrix, a row for each group that is normalised."""
-    x = np.ascontiguousarray(widened(x))
-    if len(normalized_shape) == 1 and x.size:
-        return x.reshape(-1, normalized_shape[0])
     count = math.prod(x.shape[: x.ndim - len(normalized_shape)])
-    return x.reshape(count, math.prod(normalized_shape))
+    return np.ascontiguousarray(widened(x)).reshape(count, math.prod(normalized_shape))
 
 
 def check_shape(x: Array, normalized_shape: tuple[int, ...], weight: Array | None, bias: Array | None = None) -> None:
@@ -109,7 +106,7 @@ def check_shape(x: Array, normalized_shape: tuple[int, ...], weight: Array | Non
     depth = len(normalized_shape)
     if depth and x.shape[-depth:] == normalized_shape:
         if (weight is None or weight.shape == normalized_shape) and (bias is None or bias.shape == normalized_shape):
-            return
+            return  # nothing is wrong; what is, is only looked for where something is
     if depth == 0:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "

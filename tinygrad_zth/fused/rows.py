@@ -13,7 +13,7 @@ import numpy as np
 
 from ..backends import Kernels
 from ..backends.kept import kept
-from ..backends.products import SHORT_VECTOR, dot
+from ..backends.products import dot
 from ..backends.sums import ones
 from ..types import Array
 
@@ -86,5 +86,4 @@ def at_least(x: np.ndarray, bound: float) -> bool:
 
 def row_sums(x: np.ndarray) -> Array:
     """The sum of each row of a contiguous matrix, shape `(rows,)`."""
-    each = ones[x.shape[1], x.dtype]
-    return x.dot(each) if x.size < SHORT_VECTOR else dot(x, each)
+    return dot(x, ones[x.shape[1], x.dtype])

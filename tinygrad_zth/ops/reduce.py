@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.kept import IN_FLOAT32
+from ..backends.kept import as_operand
 from ..backends.sums import total
 from ..broadcasting import expand_numpy
 from ..dtypes import dtype, get_default_dtype, of, to_numpy
@@ -104,12 +104,10 @@ def _sum_any(x: Any, dim: Any, keepdim: Any) -> Any:
 def _mean(x: Array, dim: int | tuple[int, ...] | None, keepdim: bool) -> Array:
     if dim is None and not keepdim and x.dtype is not FLOAT16:
         return total(x, None, False) / x.size  # NumPy's scalars, unlike its arrays, take a Python number fastest
-    n = x.shape[dim] if dim.__class__ is int else count_of(x.shape, dim)
-    if x.dtype is FLOAT32:
-        return total(x, dim, keepdim) / IN_FLOAT32[n]
-    if x.dtype is FLOAT16:
+    n = count_of(x.shape, dim)
+    if x.itemsize == 2 and x.dtype is FLOAT16:
         return (_add(x, dim, FLOAT32, None, keepdim) / n).astype(FLOAT16)
-    return total(x, dim, keepdim) / n
+    return total(x, dim, keepdim) / as_operand(n, x.dtype)
 
 
 def _mean_any(x: Any, dim: Any, keepdim: Any) -> Any:
@@ -209,7 +207,7 @@ def _variance_by(add: Callable[..., Any]) -> Callable[..., Any]:
 
     def variance(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
         wide = x.astype(FLOAT32) if x.dtype is FLOAT16 else x
-        n = x.shape[dim] if dim.__class__ is int else count_of(x.shape, dim)
+        n = count_of(x.shape, dim)
         mean = add(wide, dim, True) / n
         d = wide - mean
         d *= d
@@ -269,8 +267,8 @@ def _var_gradient(
 ) -> Value:
     if dim is None and count_of(x_shape, None) <= correction:  # nothing is left to divide by: PyTorch's answer
         return spread(g, x_shape, None, keepdim) * pick(x == mean, math.nan, math.inf)
-    scale = _kept_dim(g, x_shape, dim, keepdim) * (factor * _slope(x_shape, dim, correction))
-    return times_centred(scale, x, mean, dim)
+    scale = _kept_dim(g, x_shape, dim, keepdim)
+    return times_centred(scale * (factor * _slope(x_shape, dim, correction)), x, mean, dim)
 
 
 def _std(x: Array, dim: int | tuple[int, ...] | None, correction: float, keepdim: bool) -> tuple[Array, ...]:
